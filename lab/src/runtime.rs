@@ -1,0 +1,208 @@
+//! The lab's folder, and the sweeping of labs whose owner is dead.
+//!
+//! The owner holds an exclusive lock on `owner` in its folder; the kernel lets go of it however the owner ends, so a lock that can be
+//! had is a dead lab, and no process id is ever mistaken. Making, sweeping and removing labs happen under one lock of their own.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::plan::RUNTIME;
+use crate::{netns, shell};
+
+/// A lab's folder while its owner lives.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) id: String,
+    pub(crate) root: PathBuf,
+    _owner: File,
+}
+
+impl Runtime {
+    /// A folder with a fresh name, after sweeping what dead labs left.
+    pub(crate) fn claim() -> anyhow::Result<Self> {
+        let _turn = turn()?;
+        sweep_in_turn()?;
+        for _ in 0..100 {
+            let id = format!("nw{:04x}", rand::random::<u16>());
+            let root = Path::new(RUNTIME).join(&id);
+            match fs::DirBuilder::new().mode(0o755).create(&root) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                made => made.with_context(|| format!("make {}", root.display()))?,
+            }
+            let mut owner = File::create(root.join("owner"))?;
+            owner.try_lock().context("lock a file nobody else knows")?;
+            writeln!(owner, "{}", std::process::id())?;
+            return Ok(Self { id, root, _owner: owner });
+        }
+        anyhow::bail!("no free name for a lab in {RUNTIME}")
+    }
+
+    /// Ends everything that carries this lab's name.
+    pub(crate) fn remove(&self) -> anyhow::Result<()> {
+        let _turn = turn()?;
+        raze(&self.id)
+    }
+}
+
+/// Removes what labs with a dead owner left behind, and gives their names.
+///
+/// # Errors
+/// When something of theirs cannot be removed.
+pub fn sweep() -> anyhow::Result<Vec<String>> {
+    let _turn = turn()?;
+    sweep_in_turn()
+}
+
+/// Names of the labs whose owner is alive, with the owner's process id.
+///
+/// # Errors
+/// When the runtime folder cannot be read.
+pub fn running() -> anyhow::Result<Vec<(String, i32)>> {
+    let mut found = Vec::new();
+    for id in names_in(Path::new(RUNTIME))? {
+        let owner = Path::new(RUNTIME).join(&id).join("owner");
+        if is_alive(&owner) {
+            let pid = fs::read_to_string(&owner).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+            found.push((id, pid));
+        }
+    }
+    Ok(found)
+}
+
+/// Waits for its turn: making and razing take milliseconds, but a hundred labs may be swept at once.
+fn turn() -> anyhow::Result<File> {
+    fs::create_dir_all(RUNTIME).with_context(|| format!("make {RUNTIME}"))?;
+    let file = File::create(Path::new(RUNTIME).join(".lock"))?;
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::Error(error)) => return Err(error).context("lock the labs' folder"),
+            Err(fs::TryLockError::WouldBlock) => {
+                anyhow::ensure!(std::time::Instant::now() < patience, "another lab has held {RUNTIME}/.lock for a minute");
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+fn sweep_in_turn() -> anyhow::Result<Vec<String>> {
+    // A namespace without a folder is an orphan as well: folders are made first.
+    let mut names = names_in(Path::new(RUNTIME))?;
+    for folder in ["/run/netns", "/etc/netns"] {
+        names.extend(names_in(Path::new(folder))?.into_iter().filter_map(|name| Some(name.split_once('-')?.0.to_owned())));
+    }
+    names.sort();
+    names.dedup();
+    names.retain(|id| !is_alive(&Path::new(RUNTIME).join(id).join("owner")));
+    for id in &names {
+        raze(id).with_context(|| format!("sweep the dead lab {id}"))?;
+    }
+    Ok(names)
+}
+
+fn is_alive(owner: &Path) -> bool {
+    let locked = |file: File| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock));
+    File::open(owner).is_ok_and(locked)
+}
+
+fn raze(id: &str) -> anyhow::Result<()> {
+    let own = |name: &String| name.starts_with(&format!("{id}-"));
+    let namespaces: Vec<_> = names_in(Path::new("/run/netns"))?.into_iter().filter(own).collect();
+    netns::evict(&namespaces)?;
+    let lines: Vec<_> = namespaces.iter().map(|ns| format!("netns del {ns}")).collect();
+    if !lines.is_empty() {
+        shell::ip(None, &lines)?;
+    }
+    for ns in names_in(Path::new("/etc/netns"))?.iter().filter(|name| own(name)) {
+        fs::remove_dir_all(Path::new("/etc/netns").join(ns))?;
+    }
+    let root = Path::new(RUNTIME).join(id);
+    if root.exists() {
+        // A process killed a moment ago may still have been writing its log: one more try is enough.
+        fs::remove_dir_all(&root).or_else(|_| fs::remove_dir_all(&root)).with_context(|| format!("remove {}", root.display()))?;
+    }
+    Ok(())
+}
+
+/// The names in a folder that look like a lab's: `nw` and four hexadecimal digits, alone or before a hyphen.
+fn names_in(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("read {}", folder.display()))?,
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter(|name| is_ours(name)).collect())
+}
+
+fn is_ours(name: &str) -> bool {
+    let id = name.split('-').next().unwrap_or(name);
+    id.strip_prefix("nw").is_some_and(|hex| hex.len() == 4 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Fails unless this process is root.
+pub(crate) fn need_root() -> anyhow::Result<()> {
+    anyhow::ensure!(
+        rustix::process::geteuid().is_root(),
+        "the lab needs root: it makes network namespaces, routes and firewall rules; try `sudo`"
+    );
+    Ok(())
+}
+
+/// The package of each tool the lab calls, on Debian and Ubuntu.
+pub(crate) const TOOLS: [(&str, &str); 10] = [
+    ("/usr/sbin/sshd", "openssh-server"),
+    ("/usr/bin/ssh", "openssh-client"),
+    ("/usr/bin/ssh-keygen", "openssh-client"),
+    ("/usr/bin/ping", "iputils-ping"),
+    ("/usr/sbin/iptables", "iptables"),
+    ("/usr/sbin/nft", "nftables"),
+    ("/usr/bin/busybox", "busybox"),
+    ("/usr/sbin/ip", "iproute2"),
+    ("/usr/bin/setpriv", "util-linux"),
+    ("/usr/bin/script", "bsdutils"),
+];
+
+/// Packages of the tools that are missing.
+pub(crate) fn missing_packages() -> Vec<&'static str> {
+    // Either side of a merged /usr will do.
+    let there = |path: &str| Path::new(path).exists() || path.strip_prefix("/usr").is_some_and(|path| Path::new(path).exists());
+    let mut packages: Vec<_> = TOOLS.iter().filter(|(path, _)| !there(path)).map(|(_, package)| *package).collect();
+    packages.dedup();
+    packages
+}
+
+/// Fails with the remedy when a tool or moto's environment is missing.
+pub(crate) fn need_tools() -> anyhow::Result<()> {
+    let packages = missing_packages();
+    anyhow::ensure!(
+        packages.is_empty(),
+        "the lab misses tools: `lab setup` installs them, or `apt-get install {}`",
+        packages.join(" ")
+    );
+    crate::setup::need_venv()
+}
+
+/// Makes an ed25519 key pair at `path`.
+pub(crate) fn keygen(path: &Path, comment: &str) -> anyhow::Result<()> {
+    shell::run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"]).arg(path), "").map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_labs_names_are_swept() {
+        assert!(is_ours("nw01af"));
+        assert!(is_ours("nw01af-b0"));
+        assert!(!is_ours("nwxyz1"));
+        assert!(!is_ours("production"));
+        assert!(!is_ours("nw01af0-b0"));
+    }
+}

@@ -1,0 +1,162 @@
+//! The VPC's objects at EC2: made once at the start, named by [`Ids`].
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::moto::Moto;
+use crate::plan::{Nat, Plan, REGION, Role};
+use crate::xml;
+
+/// A NAT instance at EC2.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NatIds {
+    /// Instance id.
+    pub instance: String,
+    /// Network interface id.
+    pub eni: String,
+    /// The interface's hardware address, as EC2 and IMDS tell it.
+    pub mac: String,
+    /// The route table whose default route is this instance.
+    pub table: String,
+}
+
+/// A private subnet at EC2.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SubnetIds {
+    /// Subnet id.
+    pub id: String,
+    /// Its block.
+    pub cidr: Ipv4Net,
+}
+
+/// What EC2 calls the lab's parts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ids {
+    /// The VPC.
+    pub vpc: String,
+    /// The NATs' own subnet, 10.0.0.0/24.
+    pub public_subnet: String,
+    /// The NATs' own route table: default route to the internet gateway.
+    pub public_table: String,
+    /// The internet gateway.
+    pub internet_gateway: String,
+    /// The NATs' security group; admits everything from the VPC.
+    pub security_group: String,
+    /// `nat1`.
+    pub primary: NatIds,
+    /// `nat2`.
+    pub standby: NatIds,
+    /// The private subnets in order.
+    pub subnets: Vec<SubnetIds>,
+    /// The backends' instances, `b0` first.
+    pub backends: Vec<String>,
+}
+
+impl Ids {
+    /// A NAT's ids.
+    #[must_use]
+    pub const fn nat(&self, nat: Nat) -> &NatIds {
+        match nat {
+            Nat::Primary => &self.primary,
+            Nat::Standby => &self.standby,
+        }
+    }
+
+    /// Which NAT an instance or interface is.
+    #[must_use]
+    pub fn which(&self, id: &str) -> Option<Nat> {
+        Nat::BOTH.into_iter().find(|nat| self.nat(*nat).instance == id || self.nat(*nat).eni == id)
+    }
+}
+
+/// Makes everything at EC2: the primary's table carries every private subnet, the standby's none.
+pub(crate) fn make(moto: &Moto, plan: &Plan) -> anyhow::Result<Ids> {
+    let ask = |action: &str, params: &[(&str, &str)], name: &str| xml::first(&moto.call(action, params)?, name);
+    let vpc = ask("CreateVpc", &[("CidrBlock", "10.0.0.0/16")], "vpcId")?;
+    let subnet = |cidr: &str, name: &str| -> anyhow::Result<String> {
+        let zone = format!("{REGION}a");
+        let params = [("VpcId", vpc.as_str()), ("CidrBlock", cidr), ("AvailabilityZone", &zone)];
+        let id = ask("CreateSubnet", &params, "subnetId")?;
+        tag(moto, &id, name)?;
+        Ok(id)
+    };
+    let table = |name: &str| -> anyhow::Result<String> {
+        let id = ask("CreateRouteTable", &[("VpcId", &vpc)], "routeTableId")?;
+        tag(moto, &id, name)?;
+        Ok(id)
+    };
+    let internet_gateway = ask("CreateInternetGateway", &[], "internetGatewayId")?;
+    moto.call("AttachInternetGateway", &[("InternetGatewayId", &internet_gateway), ("VpcId", &vpc)])?;
+    let public_subnet = subnet("10.0.0.0/24", "public")?;
+    let public_table = table("public")?;
+    let everywhere = ("DestinationCidrBlock", "0.0.0.0/0");
+    moto.call("CreateRoute", &[("RouteTableId", &public_table), everywhere, ("GatewayId", &internet_gateway)])?;
+    moto.call("AssociateRouteTable", &[("RouteTableId", &public_table), ("SubnetId", &public_subnet)])?;
+    let security_group = make_group(moto, &vpc)?;
+    let run = |name: &str, subnet: &str, address: &str| -> anyhow::Result<String> {
+        let params = [
+            ("ImageId", "ami-12c6146b"),
+            ("InstanceType", "t3.nano"),
+            ("MinCount", "1"),
+            ("MaxCount", "1"),
+            ("SubnetId", subnet),
+            ("PrivateIpAddress", address),
+            ("SecurityGroupId.1", &security_group),
+            ("TagSpecification.1.ResourceType", "instance"),
+            ("TagSpecification.1.Tag.1.Key", "Name"),
+            ("TagSpecification.1.Tag.1.Value", name),
+        ];
+        ask("RunInstances", &params, "instanceId")
+    };
+    let mut nats = BTreeMap::new();
+    for nat in Nat::BOTH {
+        let role = nat.to_string();
+        let instance = run(&role, &public_subnet, &nat.address().to_string())?;
+        let table = table(&role)?;
+        moto.call("CreateRoute", &[("RouteTableId", &table), everywhere, ("InstanceId", &instance)])?;
+        nats.insert(nat, (instance, table));
+    }
+    let seen = xml::instances(&moto.call("DescribeInstances", &[])?)?;
+    let mut of = |nat| -> anyhow::Result<NatIds> {
+        let (instance, table) = nats.remove(&nat).context("a NAT without an instance")?;
+        let seen = seen.get(&instance).context("an instance EC2 does not know")?;
+        set_check(moto, &instance, &seen.eni, false)?;
+        Ok(NatIds { eni: seen.eni.clone(), mac: seen.mac.clone(), instance, table })
+    };
+    let (primary, standby) = (of(Nat::Primary)?, of(Nat::Standby)?);
+    let mut subnets = Vec::new();
+    for (n, cidr) in plan.subnets.iter().enumerate() {
+        let id = subnet(&cidr.to_string(), &format!("private-{n}"))?;
+        moto.call("AssociateRouteTable", &[("RouteTableId", &primary.table), ("SubnetId", &id)])?;
+        subnets.push(SubnetIds { id, cidr: *cidr });
+    }
+    let mut backends = Vec::new();
+    for host in plan.backends() {
+        let Role::Backend(n) = host.role else { continue };
+        let subnet = subnets.get(n).context("a backend without a subnet")?;
+        backends.push(run(&host.name, &subnet.id, &host.address.to_string())?);
+    }
+    Ok(Ids { vpc, public_subnet, public_table, internet_gateway, security_group, primary, standby, subnets, backends })
+}
+
+/// EC2 keeps one source/destination check per interface and shows it at the instance too; moto keeps two, so both are set.
+pub(crate) fn set_check(moto: &Moto, instance: &str, eni: &str, on: bool) -> anyhow::Result<()> {
+    let value = ("SourceDestCheck.Value", if on { "true" } else { "false" });
+    moto.call("ModifyInstanceAttribute", &[("InstanceId", instance), value])?;
+    moto.call("ModifyNetworkInterfaceAttribute", &[("NetworkInterfaceId", eni), value]).map(drop)
+}
+
+fn make_group(moto: &Moto, vpc: &str) -> anyhow::Result<String> {
+    let params = [("GroupName", "lab"), ("GroupDescription", "everything from the VPC"), ("VpcId", vpc)];
+    let id = xml::first(&moto.call("CreateSecurityGroup", &params)?, "groupId")?;
+    let rule = [("GroupId", id.as_str()), ("IpPermissions.1.IpProtocol", "-1"), ("IpPermissions.1.IpRanges.1.CidrIp", "10.0.0.0/16")];
+    moto.call("AuthorizeSecurityGroupIngress", &rule)?;
+    Ok(id)
+}
+
+fn tag(moto: &Moto, id: &str, name: &str) -> anyhow::Result<()> {
+    moto.call("CreateTags", &[("ResourceId.1", id), ("Tag.1.Key", "Name"), ("Tag.1.Value", name)]).map(drop)
+}

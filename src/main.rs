@@ -1,0 +1,2 @@
+//! natwatch's binary: see the library.
+fn main() {}

@@ -1,0 +1,102 @@
+//! The vocabulary: data and `Display` only.
+//!
+//! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
+//! Three groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`]), what is to be moved
+//! and what came of it ([`takeover`]).
+
+pub mod cloud;
+pub mod evidence;
+pub mod id;
+pub mod takeover;
+
+pub use cloud::{Association, Cidr, Instance, Interface, Route, RouteTable, Subnet, Survey};
+pub use evidence::{
+    Backend, BackendVerdict, Control, ControlFate, Fate, Judged, Judgement, Member, Moment, Probe, Round, Silence,
+    SilenceReason, Target, Testimony, Verdict,
+};
+pub use id::{AssociationId, IdError, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId};
+pub use takeover::{
+    Gate, Guarded, GuardedSet, Hold, Move, MoveResult, Outcome, Phase, Plan, PlannedMove, Record, Verification,
+};
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// An address family. IPv4 and IPv6 are judged apart: an egress-only gateway may carry the one while the NAT is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of `addr`.
+    #[must_use]
+    pub const fn of(addr: IpAddr) -> Self {
+        match addr {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// The destination of this family's default route: `0.0.0.0/0` or `::/0`.
+    #[must_use]
+    pub const fn default_route(self) -> &'static str {
+        match self {
+            Self::V4 => "0.0.0.0/0",
+            Self::V6 => "::/0",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
+/// Text from outside (a remote host, EC2's tags, a hosts file) made fit to print: control characters, escapes and
+/// invalid characters become `\u{…}`, and what is longer than `limit` characters is cut and marked with `…`.
+///
+/// A terminal obeys escape sequences whoever sent them, so nothing from outside is printed without this.
+#[must_use]
+pub fn printable(text: &str, limit: usize) -> String {
+    let mut out = String::new();
+    for (n, c) in text.trim_end().chars().enumerate() {
+        if n == limit {
+            out.push('…');
+            break;
+        }
+        // U+FFFD stands where bytes were not UTF-8; bidirectional controls can reorder a line as seen.
+        let hidden = c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        if hidden {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn f035_escapes_from_outside_are_never_printed_raw() {
+        assert_eq!(printable("a\x1b[31mred\0\n", 40), "a\\u{1b}[31mred\\u{0}");
+        assert_eq!(printable("\u{202e}evil", 40), "\\u{202e}evil");
+    }
+
+    #[test]
+    fn long_text_is_cut_and_marked() {
+        assert_eq!(printable("abcdef", 3), "abc…");
+        assert_eq!(printable("abc", 3), "abc");
+    }
+}

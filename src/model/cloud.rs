@@ -1,0 +1,160 @@
+//! What EC2 has, as far as a takeover is concerned, and what this instance knows of itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AssociationId, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId};
+
+/// A CIDR block, IPv4 or IPv6.
+pub type Cidr = ipnet::IpNet;
+
+/// A VPC route table as `DescribeRouteTables` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteTable {
+    /// The table.
+    pub id: RouteTableId,
+    /// Its VPC.
+    pub vpc: VpcId,
+    /// Its `Name` tag.
+    pub name: Option<String>,
+    /// All its routes.
+    pub routes: Vec<Route>,
+    /// Its associations, the main one included.
+    pub associations: Vec<Association>,
+}
+
+impl RouteTable {
+    /// The route to exactly `destination` (a CIDR as EC2 writes it).
+    #[must_use]
+    pub fn route(&self, destination: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.destination == destination)
+    }
+}
+
+/// One route of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// A CIDR or prefix-list id.
+    pub destination: String,
+    /// The instance it leads to, where it leads to one.
+    pub instance: Option<InstanceId>,
+    /// The interface it leads to, where it leads to one.
+    pub interface: Option<InterfaceId>,
+    /// Any other target (gateway, NAT gateway, peering…), by its id.
+    pub other: Option<String>,
+    /// `blackhole`: the target is gone, or its instance is stopped.
+    pub blackhole: bool,
+}
+
+impl Route {
+    /// The target, by the most telling of its ids.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let known = self.instance.as_ref().map(ToString::to_string).or_else(|| self.interface.as_ref().map(ToString::to_string));
+        known.or_else(|| self.other.clone()).unwrap_or_else(|| "nothing".to_owned())
+    }
+}
+
+/// A table's association with a subnet, or with the VPC as its main table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Association {
+    /// The compare-and-swap token: EC2 gives out a new one at every move and refuses a stale one.
+    pub id: AssociationId,
+    /// The subnet; `None` for the main association and for gateways.
+    pub subnet: Option<SubnetId>,
+    /// The VPC's main association.
+    pub main: bool,
+    /// `failed`, with EC2's message: the association was accepted and did not come about.
+    pub failed: Option<String>,
+}
+
+/// An instance as `DescribeInstances` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// The instance.
+    pub id: InstanceId,
+    /// Its `Name` tag.
+    pub name: Option<String>,
+    /// `pending`, `running`, `stopped`…
+    pub state: String,
+    /// Time since its last start, by EC2's clock and ours.
+    pub launched_ago: Option<Duration>,
+    /// Its network interfaces.
+    pub interfaces: Vec<Interface>,
+}
+
+/// A network interface of an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// The interface.
+    pub id: InterfaceId,
+    /// 0 is the primary interface, the one a route to the instance leads to.
+    pub device_index: i32,
+    /// Whether EC2 drops what is neither from nor for this interface's own addresses. A NAT needs it off.
+    pub source_dest_check: bool,
+}
+
+/// A subnet as `DescribeSubnets` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subnet {
+    /// The subnet.
+    pub id: SubnetId,
+    /// Its `Name` tag.
+    pub name: Option<String>,
+    /// Its blocks, IPv4 first.
+    pub cidrs: Vec<Cidr>,
+}
+
+/// All that the gates and the plan are made from, read just before they are needed.
+///
+/// A failed reading is a value here, never a missing fact: "could not ask" and "it is not there" lead to different
+/// decisions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// This instance, from `standby.instance` or IMDS.
+    pub identity: Result<InstanceId, String>,
+    /// The primary's and the standby's table, those of them that exist, and any other that a guarded subnet is on.
+    pub tables: Result<Vec<RouteTable>, String>,
+    /// This instance as EC2 sees it; `Ok(None)` where EC2 knows no such instance.
+    pub standby: Result<Option<Instance>, String>,
+    /// The primary, where `primary.instance` names it.
+    pub primary: Option<Result<Option<Instance>, String>>,
+    /// Time since this machine booted.
+    pub uptime: Result<Duration, String>,
+    /// `net.ipv4.ip_forward` (and IPv6's, where IPv6 is guarded).
+    pub ip_forward: Result<bool, String>,
+    /// Whether a masquerade rule was seen.
+    pub masquerade: Masquerade,
+}
+
+impl Survey {
+    /// The table `id`, where EC2 has it.
+    #[must_use]
+    pub fn table(&self, id: &RouteTableId) -> Option<&RouteTable> {
+        self.tables.as_ref().ok()?.iter().find(|table| &table.id == id)
+    }
+}
+
+/// What is known of this machine's masquerading. Reading netfilter rules takes root or `CAP_NET_ADMIN`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Masquerade {
+    /// A rule that masquerades or translates source addresses was seen.
+    Present,
+    /// The rules could be read, and none does.
+    Absent,
+    /// The rules could not be read, and why.
+    Unknown(String),
+}
+
+impl fmt::Display for Masquerade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Present => f.write_str("present"),
+            Self::Absent => f.write_str("absent"),
+            Self::Unknown(why) => write!(f, "unknown ({why})"),
+        }
+    }
+}

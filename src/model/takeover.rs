@@ -1,0 +1,234 @@
+//! What is to be moved, what holds it back, what came of it, and what is remembered.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::cloud::Cidr;
+use super::evidence::words;
+use super::{AssociationId, Family, InstanceId, InterfaceId, RouteTableId, SubnetId};
+
+words! {
+    /// What can hold a takeover back although the primary is down.
+    Gate {
+        /// This instance, or the primary, has only just started.
+        Booting => "booting",
+        /// An earlier takeover awaits `failback` or `reset`.
+        Locked => "locked",
+        /// No guarded subnet is on the primary's table.
+        AlreadyActive => "already-active",
+        /// This instance could not carry the traffic.
+        Unfit => "unfit",
+        /// More subnets than `takeover.max_subnets`.
+        TooMany => "too-many",
+        /// A table or subnet is not what the configuration says, or nothing is guarded.
+        Foreign => "foreign",
+    }
+}
+
+/// A gate that holds, with what was seen and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Which gate.
+    pub gate: Gate,
+    /// What was seen: one line, no full stop.
+    pub why: String,
+    /// What to do about it: one line, a command to paste where there is one. Empty where only waiting helps.
+    pub remedy: String,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.gate, self.why)?;
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, "; {}", self.remedy) }
+    }
+}
+
+/// A subnet that natwatch guards: its home is the primary's table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guarded {
+    /// The subnet.
+    pub subnet: SubnetId,
+    /// Its `Name` tag.
+    pub name: Option<String>,
+    /// Its blocks.
+    pub cidrs: Vec<Cidr>,
+    /// The table it was on when last seen.
+    pub on: RouteTableId,
+}
+
+/// The guarded subnets as last seen (`guarded.json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardedSet {
+    /// Layout of the file.
+    pub version: u32,
+    /// The primary's table they belong to.
+    pub primary: RouteTableId,
+    /// The standby's table.
+    pub standby: RouteTableId,
+    /// The subnets.
+    pub subnets: Vec<Guarded>,
+    /// The families whose default route the primary's table sends to an instance.
+    pub families: Vec<Family>,
+    /// When EC2 was asked.
+    pub seen: Timestamp,
+}
+
+/// One subnet to be moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedMove {
+    /// The subnet.
+    pub subnet: SubnetId,
+    /// Its `Name` tag.
+    pub name: Option<String>,
+    /// The association to replace: the compare-and-swap token.
+    pub association: AssociationId,
+    /// The table it is expected on.
+    pub from: RouteTableId,
+    /// The table it goes to.
+    pub to: RouteTableId,
+}
+
+/// All that a takeover does. It leaves execution no choice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The instance that takes over.
+    pub standby: InstanceId,
+    /// The interface whose source/destination check is switched off first, where it is on.
+    pub disable_check: Option<InterfaceId>,
+    /// The subnets.
+    pub moves: Vec<PlannedMove>,
+}
+
+/// What became of one move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "result", content = "detail")]
+pub enum MoveResult {
+    /// Not begun, or its outcome is not known yet.
+    Pending,
+    /// On the new table, by our call.
+    Moved,
+    /// On the new table already: an earlier call of ours whose reply was lost, or another standby with the same table.
+    AlreadyThere,
+    /// Somebody else put it on another table; theirs stands.
+    Elsewhere(RouteTableId),
+    /// Still where it was, and why.
+    Failed(String),
+    /// `--dry-run`: EC2 would have allowed it.
+    WouldMove,
+}
+
+impl MoveResult {
+    /// Whether there is nothing left to do for this subnet.
+    #[must_use]
+    pub const fn settled(&self) -> bool {
+        matches!(self, Self::Moved | Self::AlreadyThere | Self::Elsewhere(_) | Self::WouldMove)
+    }
+
+    /// The word that machines read.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Moved => "moved",
+            Self::AlreadyThere => "already-there",
+            Self::Elsewhere(_) => "elsewhere",
+            Self::Failed(_) => "failed",
+            Self::WouldMove => "would-move",
+        }
+    }
+}
+
+/// Whether traffic was seen to flow again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verification {
+    /// Not looked at (yet).
+    Pending,
+    /// Its cut-off backends were seen reaching a target again.
+    Verified,
+    /// They were not, within `takeover.verify_for`.
+    Unverified,
+    /// No backend of this subnet could tell.
+    Unwitnessed,
+}
+
+/// One subnet's move as done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// What was planned.
+    #[serde(flatten)]
+    pub plan: PlannedMove,
+    /// What became of it.
+    #[serde(flatten)]
+    pub result: MoveResult,
+    /// From the start of the moves to this outcome.
+    pub took: Duration,
+    /// Whether it helped.
+    pub verification: Verification,
+}
+
+words! {
+    /// How far a takeover has come.
+    Phase {
+        /// Begun: moves may have been made.
+        Taking => "taking",
+        /// Ended with subnets not moved: the next run finishes them on fresh evidence.
+        Partial => "partial",
+        /// All that was to be moved is moved: the gate `locked` holds.
+        Taken => "taken",
+    }
+}
+
+/// The takeover record, which is the lock (`takeover.json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Layout of the file.
+    pub version: u32,
+    /// The instance it is about: a copy on another instance says nothing there.
+    pub instance: InstanceId,
+    /// How far it has come.
+    pub phase: Phase,
+    /// When it began.
+    pub began: Timestamp,
+    /// When the phase was last changed.
+    pub changed: Timestamp,
+    /// Why: the evidence in one sentence.
+    pub because: String,
+    /// Every subnet of the plan and what became of it.
+    pub moves: Vec<Move>,
+}
+
+words! {
+    /// What a pass came to.
+    Outcome {
+        /// Nothing wrong.
+        Healthy => "healthy",
+        /// Some backends are cut off, too few to act.
+        Degraded => "degraded",
+        /// Down, and held by a gate.
+        Down => "down",
+        /// No target answers the standby.
+        Isolated => "isolated",
+        /// Too few backends gave a verdict.
+        Unheard => "unheard",
+        /// The subnets were moved in this pass, and traffic flows.
+        TakenOver => "taken-over",
+        /// `--dry-run`: they would have been.
+        WouldTakeOver => "would-take-over",
+        /// An earlier takeover carries the subnets; traffic flows.
+        Locked => "locked",
+        /// Nothing could be moved.
+        Failed => "failed",
+        /// Some subnets could not be moved.
+        Partial => "partial",
+        /// Moved, and traffic was not seen to flow.
+        Unverified => "unverified",
+        /// Traffic flows, but nothing stands by.
+        NoRedundancy => "no-redundancy",
+        /// Another natwatch of this name is moving subnets.
+        Busy => "busy",
+    }
+}
