@@ -1,2 +1,8 @@
-//! stub
+//! natwatch: the watchdog that keeps private subnets online when their AWS NAT instance dies.
+
+pub mod act;
+pub mod config;
+pub mod decide;
 pub mod model;
+pub mod observe;
+pub mod preflight;

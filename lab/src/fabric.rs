@@ -145,12 +145,12 @@ impl Fabric {
         let mut rules: Vec<String> = state.blocks.values().flatten().cloned().collect();
         for nat in &state.checked {
             let (name, address) = (nat.host(), nat.address());
-            rules.push(format!("iifname {name} ip saddr != {address} drop"));
-            rules.push(format!("oifname {name} ip daddr != {address} drop"));
+            rules.push(format!("iifname \"{name}\" ip saddr != {address} drop"));
+            rules.push(format!("oifname \"{name}\" ip daddr != {address} drop"));
         }
         // The internet gateway carries hosts with a public address only.
-        rules.push(format!("oifname inet ip saddr != {{ {nats} }} drop"));
-        rules.push(format!("iifname inet ip daddr != {{ {nats} }} drop"));
+        rules.push(format!("oifname \"inet\" ip saddr != {{ {nats} }} drop"));
+        rules.push(format!("iifname \"inet\" ip daddr != {{ {nats} }} drop"));
         let script = format!(
             "add table ip lab\ndelete table ip lab\ntable ip lab {{\n\
              chain forward {{ type filter hook forward priority filter; policy accept;\n{}\n}}\n\
@@ -165,6 +165,14 @@ impl Fabric {
         let host = self.plan.host(name)?;
         let lines = if up { link_up(host) } else { vec!["link set eth0 down".to_owned()] };
         shell::ip(Some(&host.ns), &lines)
+    }
+
+    /// Gives a NAT's interface the hardware address EC2 has for it, so that what IMDS says is true of the host.
+    pub(crate) fn readdress(&self, nat: Nat, mac: &str) -> anyhow::Result<()> {
+        let host = self.plan.nat(nat)?;
+        shell::ip(Some(&host.ns), &[format!("link set eth0 address {mac}")])?;
+        let neighbour = format!("neigh replace {} lladdr {mac} dev {} nud permanent", host.address, host.name);
+        shell::ip(Some(&self.plan.router()), &[neighbour])
     }
 
     /// Adds or removes a NAT's masquerade rule. Running flows feel it at once.

@@ -59,7 +59,7 @@ pub(crate) fn exec(ns: &str) -> Command {
 }
 
 /// The processes whose main thread lives in one of these namespaces; never this one.
-pub(crate) fn residents(namespaces: &[String]) -> BTreeSet<Pid> {
+pub(crate) fn residents(namespaces: &[String]) -> Vec<Pid> {
     let inodes: BTreeSet<_> =
         namespaces.iter().filter_map(|ns| fs::metadata(ns_path(ns)).ok()).map(|meta| (meta.dev(), meta.ino())).collect();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();

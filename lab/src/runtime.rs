@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -18,7 +18,6 @@ use crate::{netns, shell};
 #[derive(Debug)]
 pub(crate) struct Runtime {
     pub(crate) id: String,
-    pub(crate) root: PathBuf,
     _owner: File,
 }
 
@@ -37,15 +36,19 @@ impl Runtime {
             let mut owner = File::create(root.join("owner"))?;
             owner.try_lock().context("lock a file nobody else knows")?;
             writeln!(owner, "{}", std::process::id())?;
-            return Ok(Self { id, root, _owner: owner });
+            return Ok(Self { id, _owner: owner });
         }
         anyhow::bail!("no free name for a lab in {RUNTIME}")
     }
 
-    /// Ends everything that carries this lab's name.
-    pub(crate) fn remove(&self) -> anyhow::Result<()> {
-        let _turn = turn()?;
-        raze(&self.id)
+}
+
+impl Drop for Runtime {
+    /// Ends everything that carries this lab's name. What resists is swept by the next lab, as the lock goes too.
+    fn drop(&mut self) {
+        if let Ok(_turn) = turn() {
+            let _ = raze(&self.id);
+        }
     }
 }
 

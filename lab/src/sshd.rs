@@ -101,6 +101,14 @@ impl Servers {
         Ok(())
     }
 
+    /// Collects the servers' ends, after they have been killed.
+    pub(crate) fn reap(&self) {
+        for child in self.lock().values_mut().filter_map(|(_, child)| child.as_mut()) {
+            // Nothing to be done about one that cannot be waited for.
+            let _ = child.wait();
+        }
+    }
+
     fn launch(&self, host: &Host, mode: &Mode) -> anyhow::Result<Child> {
         let folder = folder(&self.plan, host);
         let config = folder.join("sshd_config");

@@ -1,7 +1,6 @@
 //! Takes connections, and carries each call through latency, faults, `DryRun`, moto and the fabric, in this order.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +88,7 @@ async fn call(api: &Arc<Api>, form: String, authorization: Option<String>) -> Op
     let fault = lock(&api.armed).iter_mut().find_map(|armed| armed.hits(&action).then_some(armed.fault.kind));
     if fault == Some(ApiFaultKind::Hang) {
         api.close(ticket, Outcome::Hung);
-        return match std::future::pending::<Infallible>().await {};
+        return std::future::pending().await;
     }
     tokio::time::sleep(latency).await;
     let refuse = |status, code: &str, message: &str| {

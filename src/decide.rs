@@ -1,0 +1,34 @@
+//! Judge a round, judge a run of rounds, gates: pure.
+
+use std::time::Duration;
+
+use crate::model::{InstanceId, RouteTableId, SubnetId};
+
+/// Everything `decide` needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecideSettings {
+    /// Backends cut off (`decision.threshold`).
+    pub threshold: usize,
+    /// And more than this share of those that gave a verdict, 0 up to but not including 1.
+    pub fraction: f64,
+    /// Rounds of `down` in a row.
+    pub rounds: usize,
+    /// The first miss and the last are at least this far apart.
+    pub span: Duration,
+    /// How many different good targets a backend must miss to be cut off.
+    pub tries: usize,
+    /// Uptime below which an instance is `booting`.
+    pub min_uptime: Duration,
+    /// The table whose subnets are guarded.
+    pub primary_table: RouteTableId,
+    /// The primary, where the configuration names it.
+    pub primary_instance: Option<InstanceId>,
+    /// The table that leads to this instance.
+    pub standby_table: RouteTableId,
+    /// `takeover.subnets`: only these; empty: every subnet of the primary's table.
+    pub subnets: Vec<SubnetId>,
+    /// More than this: refuse.
+    pub max_subnets: usize,
+    /// Whether the plan may switch the source/destination check off.
+    pub disable_source_dest_check: bool,
+}
