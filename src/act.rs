@@ -32,9 +32,17 @@ pub enum ChangeError {
 /// EC2, changed. No method tries again by itself.
 pub trait Changer {
     /// `ReplaceRouteTableAssociation`; returns the new id. With `dry_run`, `Ok` means EC2 would have allowed it.
-    fn associate(&self, association: &AssociationId, table: &RouteTableId, dry_run: bool) -> impl Future<Output = Result<AssociationId, ChangeError>>;
+    fn associate(
+        &self,
+        association: &AssociationId,
+        table: &RouteTableId,
+        dry_run: bool,
+    ) -> impl Future<Output = Result<AssociationId, ChangeError>>;
     /// Where these subnets are now: the table and the association of each that has an explicit one.
-    fn whereabouts(&self, subnets: &[SubnetId]) -> impl Future<Output = Result<Vec<(RouteTableId, Association)>, String>>;
+    fn whereabouts(
+        &self,
+        subnets: &[SubnetId],
+    ) -> impl Future<Output = Result<Vec<(RouteTableId, Association)>, String>>;
     /// Switches an interface's source/destination check off (`ModifyNetworkInterfaceAttribute`).
     fn disable_check(&self, interface: &InterfaceId, dry_run: bool) -> impl Future<Output = Result<(), ChangeError>>;
 }

@@ -1,4 +1,24 @@
 //! Judge a round, judge a run of rounds, gates: pure.
+//!
+//! Nothing here knows a clock, randomness, I/O, a log or async: time comes in as an argument, the world as a value. The
+//! same functions serve `run` and everything that decides again from what was saved.
+//!
+//! | file | rule |
+//! |---|---|
+//! | `judge` | what one round amounts to; when a running round is settled |
+//! | `evidence` | whether a row of rounds is enough to act on, and when to look again |
+//! | `gates` | whether this standby may take over, and the plan |
+//! | `outcome` | what a pass came to, and its exit status |
+
+mod evidence;
+mod gates;
+mod judge;
+mod outcome;
+
+pub use evidence::{Evidence, evidence};
+pub use gates::{Lock, Situation, plan};
+pub use judge::{families, judge, outlook};
+pub use outcome::{Ending, Redundancy, lead, outcome};
 
 use std::time::Duration;
 

@@ -11,8 +11,8 @@ pub mod takeover;
 
 pub use cloud::{Association, Cidr, Instance, Interface, Route, RouteTable, Subnet, Survey};
 pub use evidence::{
-    Backend, BackendVerdict, Control, ControlFate, Fate, Judged, Judgement, Member, Moment, Probe, Round, Silence,
-    SilenceReason, Target, Testimony, Verdict,
+    Backend, BackendVerdict, Control, ControlFate, Fate, Judged, Judgement, Member, Moment, Outlook, Probe, Round,
+    Silence, SilenceReason, Target, Testimony, Verdict,
 };
 pub use id::{AssociationId, IdError, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId};
 pub use takeover::{
@@ -74,7 +74,8 @@ pub fn printable(text: &str, limit: usize) -> String {
             break;
         }
         // U+FFFD stands where bytes were not UTF-8; bidirectional controls can reorder a line as seen.
-        let hidden = c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        let hidden = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
         if hidden {
             out.extend(c.escape_unicode());
         } else {

@@ -1,9 +1,69 @@
 //! Evidence: one round of questions to a panel of backends, with the standby's own pings as a control.
+//!
+//! It cannot change anything, and it does not fail: what could not be measured is a value in the [`Round`]. What a round
+//! means is decided elsewhere; the caller passes in the judge of when there is nothing left to wait for.
+//!
+//! | file | job |
+//! |---|---|
+//! | `round` | one round, from the draw to the evidence |
+//! | `panel` | who is asked, in which order |
+//! | `ssh` | one SSH vantage |
+//! | `ping` | the remote command and what its output means: pure |
+//! | `icmp` | the control pings |
+//! | `resolve` | names to addresses |
 
+pub mod icmp;
+pub mod panel;
+pub mod ping;
+pub mod resolve;
+mod round;
+pub mod ssh;
+
+pub use round::{Ask, Observer};
+
+use std::future::Future;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{Backend, Cidr};
+use tokio::time::Instant;
+
+use crate::model::{Backend, Cidr, ControlFate, Fate, Silence, Target};
+
+/// A ping that a backend sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// When it was asked for.
+    pub asked: Instant,
+    /// When the backend was heard to begin.
+    pub begun: Instant,
+    /// What came of it.
+    pub fate: Fate,
+}
+
+/// Backends that can be asked to ping.
+pub trait Vantages {
+    /// An open session.
+    type Session;
+    /// Opens a session, within the login's own bounds.
+    fn connect(&self, backend: &Backend) -> impl Future<Output = Result<Self::Session, Silence>>;
+    /// One ping of `target`, answered within `wait` or missed.
+    fn ping(
+        &self,
+        backend: &Backend,
+        session: &Self::Session,
+        target: &Target,
+        wait: Duration,
+    ) -> impl Future<Output = Result<Asked, Silence>>;
+    /// Ends sessions, and attempts at sessions, within a bounded time.
+    fn close(&self, sessions: Vec<Self::Session>) -> impl Future<Output = ()>;
+}
+
+/// The standby's own way to the targets.
+pub trait Uplink {
+    /// Pings `addr`; repeated within `timeout`.
+    fn ping(&self, addr: IpAddr, timeout: Duration) -> impl Future<Output = ControlFate>;
+}
 
 /// Whether an unknown host key is learned. A changed one never is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -52,7 +52,11 @@ impl Route {
     /// The target, by the most telling of its ids.
     #[must_use]
     pub fn target(&self) -> String {
-        let known = self.instance.as_ref().map(ToString::to_string).or_else(|| self.interface.as_ref().map(ToString::to_string));
+        let known = self
+            .instance
+            .as_ref()
+            .map(ToString::to_string)
+            .or_else(|| self.interface.as_ref().map(ToString::to_string));
         known.or_else(|| self.other.clone()).unwrap_or_else(|| "nothing".to_owned())
     }
 }

@@ -193,8 +193,8 @@ pub struct Member {
     pub backend: Backend,
     /// The subnet it counts for: an EC2 subnet id, a CIDR, or the host itself where its address is unknown.
     pub subnet: String,
-    /// Whether it has been seen reaching a target of that family through the primary before.
-    pub witness: bool,
+    /// The families of which it has been seen reaching a target through the primary before: there it may accuse.
+    pub witness: Vec<Family>,
     /// What it said.
     pub testimony: Testimony,
 }
@@ -306,4 +306,15 @@ impl Judgement {
     pub const fn heard(&self) -> usize {
         self.reaches + self.cut_off
     }
+}
+
+/// What the rest of a running round can still change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// An outstanding answer can make or unmake `down`.
+    Open,
+    /// `down`, whatever comes.
+    Down,
+    /// Not `down`, whatever comes.
+    NotDown,
 }

@@ -1,0 +1,245 @@
+//! What one round amounts to.
+//!
+//! Rules 1 to 4 of "How a round is judged" in the contract, for one address family at a time. Order never matters, and a
+//! silent backend never counts on either side.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::DecideSettings;
+use crate::model::{
+    BackendVerdict, Family, Fate, Judged, Judgement, Member, Moment, Outlook, Probe, Round, Silence, SilenceReason,
+    Testimony, Verdict,
+};
+
+/// With a single good target a backend's miss may be that target's doing (it limits or blocks the NAT's address), so
+/// nobody is cut off on the word of one.
+const GOOD_TARGETS_TO_ACCUSE: usize = 2;
+
+/// Float products such as `0.29 * 100` fall short of the number meant; "more than the share" must not turn on that.
+const SHARE_TOLERANCE: f64 = 1e-9;
+
+/// Heads counted over a round, in all or in one subnet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    reaches: usize,
+    cut_off: usize,
+    awaited: usize,
+}
+
+/// A backend's verdict, and the moments between which its counted misses were sent.
+struct Weighed {
+    judged: Judged,
+    awaited: bool,
+    misses: Option<(Moment, Moment)>,
+}
+
+/// The families that a round says something about: those of its resolved targets. IPv4 where none resolved.
+#[must_use]
+pub fn families(round: &Round) -> Vec<Family> {
+    let found: BTreeSet<Family> =
+        round.controls.iter().filter_map(|control| control.target.as_ref()).map(crate::model::Target::family).collect();
+    if found.is_empty() { vec![Family::V4] } else { found.into_iter().collect() }
+}
+
+/// Judges `round` by the targets of `family`.
+#[must_use]
+pub fn judge(round: &Round, settings: &DecideSettings, family: Family) -> Judgement {
+    let good: BTreeSet<IpAddr> = round.good_targets(family).map(|target| target.addr).collect();
+    let weighed: Vec<Weighed> = round.members.iter().map(|member| weigh(member, &good, settings, family)).collect();
+    let (all, subnets) = count(&weighed);
+    let silent = weighed.len() - all.reaches - all.cut_off;
+
+    let down = is_down(all, &subnets, settings);
+    let (verdict, because) = if good.is_empty() {
+        (Verdict::Isolated, isolated(round, family))
+    } else if all.reaches + all.cut_off < settings.threshold {
+        let heard = all.reaches + all.cut_off;
+        (
+            Verdict::Unheard,
+            format!("{heard} of {} backends gave a verdict, {} are needed", weighed.len(), settings.threshold),
+        )
+    } else if down {
+        (Verdict::Down, format!("{} of {} backends are cut off", all.cut_off, all.reaches + all.cut_off))
+    } else if all.cut_off > 0 {
+        (Verdict::Degraded, degraded(all, &subnets, settings))
+    } else {
+        (Verdict::Healthy, format!("{} backends reach", all.reaches))
+    };
+
+    let misses =
+        || weighed.iter().filter(|one| one.judged.verdict == BackendVerdict::CutOff).filter_map(|one| one.misses);
+    Judgement {
+        family,
+        verdict,
+        because,
+        good_targets: good.len(),
+        reaches: all.reaches,
+        cut_off: all.cut_off,
+        silent,
+        cut_off_subnets: cut_off_subnets(&subnets),
+        first_miss: misses().map(|(first, _)| first).min(),
+        last_miss: misses().map(|(_, last)| last).max(),
+        ended: round.ended,
+        stale: round.ended.saturating_sub(round.started) > round.limit,
+        backends: weighed.into_iter().map(|one| one.judged).collect(),
+    }
+}
+
+/// Whether an outstanding answer can still make or unmake `down`, in any family.
+///
+/// Outstanding members are those still [`Testimony::Awaited`]; one that turns out silent is replaced, and the one in its
+/// place may sit in any subnet.
+#[must_use]
+pub fn outlook(round: &Round, settings: &DecideSettings) -> Outlook {
+    let mut outlooks = families(round).into_iter().map(|family| family_outlook(round, settings, family));
+    outlooks
+        .try_fold(Outlook::NotDown, |_, one| if one == Outlook::NotDown { Ok(one) } else { Err(one) })
+        .unwrap_or_else(|other| other)
+}
+
+fn family_outlook(round: &Round, settings: &DecideSettings, family: Family) -> Outlook {
+    let good: BTreeSet<IpAddr> = round.good_targets(family).map(|target| target.addr).collect();
+    if good.is_empty() {
+        return Outlook::NotDown;
+    }
+    let weighed: Vec<Weighed> = round.members.iter().map(|member| weigh(member, &good, settings, family)).collect();
+    let (all, subnets) = count(&weighed);
+    if stays_down(all, &subnets, settings) {
+        Outlook::Down
+    } else if all.awaited == 0
+        || (all.reaches + all.cut_off >= settings.threshold && !can_be_down(all, &subnets, settings))
+    {
+        Outlook::NotDown
+    } else {
+        Outlook::Open
+    }
+}
+
+fn weigh(member: &Member, good: &BTreeSet<IpAddr>, settings: &DecideSettings, family: Family) -> Weighed {
+    let base = |verdict, silence, target, rtt| Judged {
+        host: member.backend.host.clone(),
+        subnet: member.subnet.clone(),
+        verdict,
+        silence,
+        target,
+        rtt,
+    };
+    let silence = |silence: Silence, target| base(BackendVerdict::Silent, Some(silence), target, None);
+    let quiet = |judged| Weighed { judged, awaited: false, misses: None };
+    let probes = match &member.testimony {
+        Testimony::Silent(why) => return quiet(silence(why.clone(), None)),
+        Testimony::Awaited => {
+            let why =
+                Silence { reason: SilenceReason::NotAwaited, detail: "the round ended before it was heard".to_owned() };
+            return Weighed { awaited: true, ..quiet(silence(why, None)) };
+        }
+        Testimony::Probes(probes) => probes.iter().filter(|probe| probe.target.family() == family),
+    };
+
+    if let Some((probe, rtt)) = probes.clone().find_map(|probe| match probe.fate {
+        Fate::Reply { rtt } => Some((probe, rtt)),
+        Fate::NoReply => None,
+    }) {
+        return quiet(base(BackendVerdict::Reaches, None, Some(probe.target.clone()), Some(rtt)));
+    }
+
+    let missed: Vec<&Probe> = probes.filter(|probe| good.contains(&probe.target.addr)).collect();
+    let distinct: BTreeSet<IpAddr> = missed.iter().map(|probe| probe.target.addr).collect();
+    let target = missed.last().map(|probe| probe.target.clone());
+    if distinct.len() < settings.tries || good.len() < GOOD_TARGETS_TO_ACCUSE {
+        let needed = if good.len() < GOOD_TARGETS_TO_ACCUSE {
+            settings.tries.max(GOOD_TARGETS_TO_ACCUSE)
+        } else {
+            settings.tries
+        };
+        let detail = format!("missed {} of {} good targets; it takes {needed} to accuse", distinct.len(), good.len());
+        return quiet(silence(Silence { reason: SilenceReason::TooFewTargets, detail }, target));
+    }
+    if !member.witness.contains(&family) {
+        let detail =
+            "reaches nothing, but has never been seen to: allow ICMP echo from it through the primary".to_owned();
+        return quiet(silence(Silence { reason: SilenceReason::Unproven, detail }, target));
+    }
+    let first = missed.iter().map(|probe| probe.latest).min();
+    let last = missed.iter().map(|probe| probe.earliest).max();
+    Weighed { judged: base(BackendVerdict::CutOff, None, target, None), awaited: false, misses: first.zip(last) }
+}
+
+fn count(weighed: &[Weighed]) -> (Count, BTreeMap<&str, Count>) {
+    let mut all = Count::default();
+    let mut subnets: BTreeMap<&str, Count> = BTreeMap::new();
+    for one in weighed {
+        let subnet = subnets.entry(one.judged.subnet.as_str()).or_default();
+        for count in [&mut all, subnet] {
+            match one.judged.verdict {
+                BackendVerdict::Reaches => count.reaches += 1,
+                BackendVerdict::CutOff => count.cut_off += 1,
+                BackendVerdict::Silent => count.awaited += usize::from(one.awaited),
+            }
+        }
+    }
+    (all, subnets)
+}
+
+fn enough(cut_off: usize, heard: usize, settings: &DecideSettings) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "heads of a panel, far below 2^52")]
+    let more_than_share = cut_off as f64 - settings.fraction * heard as f64 > SHARE_TOLERANCE;
+    cut_off >= settings.threshold && more_than_share
+}
+
+fn is_down(all: Count, subnets: &BTreeMap<&str, Count>, settings: &DecideSettings) -> bool {
+    let reaching_subnet = subnets.values().any(|one| one.cut_off == 0 && one.reaches >= 2);
+    enough(all.cut_off, all.reaches + all.cut_off, settings) && !reaching_subnet
+}
+
+/// Whether the round is `down` even if everybody outstanding reaches.
+fn stays_down(all: Count, subnets: &BTreeMap<&str, Count>, settings: &DecideSettings) -> bool {
+    let can_clear = subnets.values().any(|one| one.cut_off == 0 && one.reaches + all.awaited >= 2);
+    enough(all.cut_off, all.reaches + all.cut_off + all.awaited, settings) && !can_clear
+}
+
+/// Whether the round is `down` if everybody outstanding is cut off.
+fn can_be_down(all: Count, subnets: &BTreeMap<&str, Count>, settings: &DecideSettings) -> bool {
+    let clears = subnets.values().any(|one| one.cut_off == 0 && one.reaches >= 2 && all.awaited == 0);
+    enough(all.cut_off + all.awaited, all.reaches + all.cut_off + all.awaited, settings) && !clears
+}
+
+fn cut_off_subnets(subnets: &BTreeMap<&str, Count>) -> Vec<String> {
+    let cut: Vec<String> = subnets
+        .iter()
+        .filter(|(_, one)| one.cut_off > 0 && one.reaches == 0)
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    if cut.len() < subnets.len() { cut } else { Vec::new() }
+}
+
+fn isolated(round: &Round, family: Family) -> String {
+    let why = round.controls.iter().find_map(|control| match &control.fate {
+        crate::model::ControlFate::NotAsked(why) => Some(why.as_str()),
+        _ => None,
+    });
+    let asked = round.controls.len();
+    let hint = why.map_or_else(|| "its uplink is dead or ICMP is blocked".to_owned(), ToOwned::to_owned);
+    format!("none of {asked} targets answers this standby over {family} ({hint}), so nobody is accused")
+}
+
+fn degraded(all: Count, subnets: &BTreeMap<&str, Count>, settings: &DecideSettings) -> String {
+    let heard = all.reaches + all.cut_off;
+    let mut text = format!("{} of {heard} backends are cut off", all.cut_off);
+    let cut = cut_off_subnets(subnets);
+    if !cut.is_empty() {
+        text.push_str(", all of those heard in ");
+        text.push_str(&cut.join(", "));
+    }
+    if let Some((name, _)) = subnets.iter().find(|(_, one)| one.cut_off == 0 && one.reaches >= 2) {
+        text.push_str(", but all of those in ");
+        text.push_str(name);
+        text.push_str(" reach");
+    } else if all.cut_off < settings.threshold {
+        text.push_str(", fewer than the threshold");
+    } else {
+        text.push_str(", not more than the fraction");
+    }
+    text
+}

@@ -1,0 +1,96 @@
+//! What a pass came to, and its exit status: the contract's one order, first that applies.
+
+use crate::model::{Gate, Hold, Judgement, Move, MoveResult, Outcome, Phase, Verdict, Verification};
+
+/// Who stands by, as far as a pass without a takeover knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redundancy {
+    /// The primary carries the guarded subnets, and this standby may take over.
+    StandsBy,
+    /// A complete takeover is on record, and the standby carries subnets.
+    Locked,
+    /// A takeover that is not complete is on record.
+    Incomplete,
+    /// Traffic flows, but nothing stands by: the standby carries without a lock, or a lock stands with nothing on the standby.
+    Gone,
+}
+
+impl Redundancy {
+    /// From the record's phase, and whether any guarded subnet is on the primary's table, where that is known.
+    #[must_use]
+    pub const fn of(phase: Option<Phase>, on_primary: Option<bool>) -> Self {
+        match (phase, on_primary) {
+            (Some(Phase::Taking | Phase::Partial), _) => Self::Incomplete,
+            (Some(Phase::Taken), Some(true)) | (None, Some(false)) => Self::Gone,
+            (Some(Phase::Taken), _) => Self::Locked,
+            (None, _) => Self::StandsBy,
+        }
+    }
+}
+
+/// How a pass ended.
+#[derive(Debug, Clone, Copy)]
+pub enum Ending<'a> {
+    /// Down, and held by these gates.
+    Held(&'a [Hold]),
+    /// Down, and these moves were made (or tried).
+    Moved(&'a [Move]),
+    /// Not down.
+    Rested {
+        /// The latest round, of the family that is worst off.
+        judgement: &'a Judgement,
+        /// Who stands by.
+        redundancy: Redundancy,
+    },
+}
+
+/// The outcome and its exit status.
+#[must_use]
+pub fn outcome(ending: Ending<'_>) -> (Outcome, u8) {
+    match ending {
+        Ending::Held(holds) => {
+            let only_waiting = !holds.is_empty() && holds.iter().all(|hold| hold.gate == Gate::Booting);
+            (Outcome::Down, if only_waiting { 3 } else { 2 })
+        }
+        Ending::Moved(moves) => moved(moves),
+        Ending::Rested { judgement, redundancy } => match (judgement.verdict, redundancy) {
+            (_, Redundancy::Incomplete) => (Outcome::Partial, 2),
+            // A run of rounds that stopped at `down` without enough evidence (its deadline came first).
+            (Verdict::Down, _) => (Outcome::Down, 2),
+            (Verdict::Isolated, _) => (Outcome::Isolated, 3),
+            (Verdict::Unheard, _) => (Outcome::Unheard, 3),
+            (Verdict::Degraded, _) => (Outcome::Degraded, 1),
+            (Verdict::Healthy, Redundancy::Gone) => (Outcome::NoRedundancy, 1),
+            (Verdict::Healthy, Redundancy::Locked) => (Outcome::Locked, 5),
+            (Verdict::Healthy, Redundancy::StandsBy) => (Outcome::Healthy, 0),
+        },
+    }
+}
+
+fn moved(moves: &[Move]) -> (Outcome, u8) {
+    if moves.iter().all(|one| one.result == MoveResult::WouldMove) {
+        return (Outcome::WouldTakeOver, 4);
+    }
+    if moves.iter().any(|one| !one.result.settled()) {
+        let any = moves.iter().any(|one| one.result.settled());
+        return (if any { Outcome::Partial } else { Outcome::Failed }, 2);
+    }
+    if moves.iter().any(|one| one.verification == Verification::Unverified) {
+        return (Outcome::Unverified, 2);
+    }
+    (Outcome::TakenOver, 4)
+}
+
+/// The judgement that leads where families differ: the one that is worst off.
+#[must_use]
+pub fn lead(judgements: &[Judgement]) -> Option<&Judgement> {
+    let rank = |verdict| match verdict {
+        Verdict::Down => 4,
+        Verdict::Isolated => 3,
+        Verdict::Unheard => 2,
+        Verdict::Degraded => 1,
+        Verdict::Healthy => 0,
+    };
+    // `max_by_key` takes the last of equals; the first (IPv4) is meant.
+    judgements.iter().rev().max_by_key(|one| rank(one.verdict))
+}
