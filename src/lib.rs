@@ -6,3 +6,5 @@ pub mod decide;
 pub mod model;
 pub mod observe;
 pub mod preflight;
+pub mod record;
+pub mod report;
