@@ -20,6 +20,8 @@ pub(crate) const FILE_MODE: u32 = 0o640;
 const PARENT_MODE: u32 = 0o755;
 /// Write permission for anybody but the owner.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+/// Write permission for everybody.
+const WORLD_WRITABLE: u32 = 0o002;
 /// Files in the folder can be removed by their owners only.
 const STICKY: u32 = 0o1000;
 
@@ -159,13 +161,13 @@ fn open_folder(dir: &Path) -> Result<File, StateError> {
 
 fn vet_folder(dir: &Path, meta: &Metadata, above: &Metadata, us: u32) -> Result<(), StateError> {
     let owner = meta.uid();
-    let open_parent = above.mode() & WRITABLE_BY_OTHERS != 0;
-    if open_parent && above.mode() & STICKY == 0 {
-        let why = format!("lies in a folder that others can write (mode {:04o})", above.mode() & 0o7777);
-        return Err(refused(dir, &why, "take the write permission from group and others, or set another `state.dir`"));
+    // A parent's group is let be, as in /var/local; all the world isn't: it could put another folder in this one's place.
+    if above.mode() & WORLD_WRITABLE != 0 && above.mode() & STICKY == 0 {
+        let why = format!("lies in a folder that everybody can write (mode {:04o})", above.mode() & 0o7777);
+        return Err(refused(dir, &why, "take that folder's write permission from others, or set another `state.dir`"));
     }
     // Root may work for the service's user, but only in a folder that nobody else can have put there.
-    let for_service = us == 0 && !open_parent && [0, owner].contains(&above.uid());
+    let for_service = us == 0 && above.mode() & WRITABLE_BY_OTHERS == 0 && [0, owner].contains(&above.uid());
     if owner != 0 && owner != us && !for_service {
         let why = format!("belongs to user {owner}, and we are user {us}");
         return Err(refused(dir, &why, &format!("run natwatch as its owner, or: chown -R {us} {}", dir.display())));

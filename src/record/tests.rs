@@ -20,6 +20,7 @@ use crate::model::{
 
 fn scratch() -> (tempfile::TempDir, State) {
     let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
     let state = State::open(&dir.path().join("nat")).unwrap();
     (dir, state)
 }
@@ -102,6 +103,7 @@ fn missing_parents_are_made() {
 fn f105_what_root_writes_belongs_to_the_folders_owner() {
     assert!(rustix::process::geteuid().is_root(), "run this test as root: only root can give files away");
     let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
     chown(dir.path(), Some(4242), Some(4243)).unwrap();
     let state = State::open(&dir.path().join("nat")).unwrap();
     state.write_record(&record()).unwrap();
@@ -178,7 +180,7 @@ fn f073_what_others_can_write_is_refused() {
     assert!(matches!(state.read_record(None), Found::Corrupt { .. }));
     fs::set_permissions(state.path(TAKEOVER), Permissions::from_mode(0o640)).unwrap();
     fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
-    assert!(State::open(state.dir()).unwrap_err().to_string().contains("lies in a folder that others can write"));
+    assert!(State::open(state.dir()).unwrap_err().to_string().contains("lies in a folder that everybody can write"));
 }
 
 #[test]
