@@ -57,7 +57,7 @@ pub(crate) const READ_LIMIT: u64 = 32 << 20;
 pub(crate) const TEMPORARY: &str = ".natwatch-";
 
 /// A temporary file older than this was left by a process that was killed: a write takes milliseconds.
-const ABANDONED: Duration = Duration::from_secs(3600);
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// Why something could not be remembered or read. One line, with the remedy where there is one.
 #[derive(Debug, thiserror::Error)]
