@@ -1,12 +1,14 @@
 //! The vocabulary: data and `Display` only.
 //!
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
-//! Three groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`]), what is to be moved
-//! and what came of it ([`takeover`]).
+//! Four groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`]), what is to be moved
+//! and what came of it ([`takeover`]), what a whole pass came to and what a file of ours had to say ([`pass`]).
 
 pub mod cloud;
 pub mod evidence;
+pub mod failure;
 pub mod id;
+pub mod pass;
 pub mod takeover;
 
 pub use cloud::{Association, Cidr, Instance, Interface, Route, RouteTable, Subnet, Survey};
@@ -14,7 +16,9 @@ pub use evidence::{
     Backend, BackendVerdict, Control, ControlFate, Fate, Judged, Judgement, Member, Moment, Outlook, Probe, Round,
     Silence, SilenceReason, Target, Testimony, Verdict,
 };
+pub use failure::Failure;
 pub use id::{AssociationId, IdError, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId};
+pub use pass::{Found, Pass};
 pub use takeover::{
     Gate, Guarded, GuardedSet, Hold, Move, MoveResult, Outcome, Phase, Plan, PlannedMove, Record, Verification,
 };
