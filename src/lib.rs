@@ -40,6 +40,7 @@ pub mod status;
 use cli::{Cli, Command, Print};
 use config::Settings;
 use model::Failure;
+use model::failure::exit;
 
 /// Does what was typed, and returns the exit status.
 ///
@@ -50,16 +51,16 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     let json = cli.global.format == cli::Format::Json;
     report::log::Log::new(cli.global.verbose, cli.global.quiet, json, env).init();
     if let Command::Print { what: Print::IamPolicy } = cli.command {
-        return report::stdout(&ec2::iam_policy()).map(|()| 0).map_err(|error| Failure::new(2, format!("stdout: {error}")));
+        return report::stdout(&ec2::iam_policy()).map(|()| 0).map_err(|error| Failure::new(exit::FAILED, format!("stdout: {error}")));
     }
-    let settings = Settings::load(&cli.global.config).map_err(|error| Failure::new(78, error.to_string()))?;
+    let settings = Settings::load(&cli.global.config).map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
     for advice in &settings.advice {
         tracing::info!("{advice}");
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(2, format!("the async runtime could not be started: {error}")))?;
+        .map_err(|error| Failure::new(exit::FAILED, format!("the async runtime could not be started: {error}")))?;
     let status = runtime.block_on(async {
         match cli.command {
             Command::Run { dry_run } => run::command(&settings, &cli.global, dry_run).await,

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::model::{Move, MoveResult, Verification, printable};
+use crate::model::{Failure, Move, MoveResult, Verification, printable};
 
 /// Longest piece of outside text in one place: a line of `ssh`'s complaints fits, a novel doesn't.
 const LONGEST: usize = 300;
@@ -212,6 +212,22 @@ fn move_row(step: &Move) -> Vec<(String, Paint)> {
         (took, Paint::Plain),
         (word.to_owned(), seen_paint),
     ]
+}
+
+/// Writes a failure to stderr, each of its lines as an error. Nothing can be done where stderr is closed.
+pub fn error(failure: &Failure) {
+    let mut err = io::stderr().lock();
+    for line in failure.text.lines() {
+        let _ = writeln!(err, "error: {}", whole(line));
+    }
+}
+
+/// Writes a line of progress to stderr, for who watches.
+pub fn progress(text: &str) {
+    let mut err = io::stderr().lock();
+    for line in text.lines() {
+        let _ = writeln!(err, "{}", whole(line));
+    }
 }
 
 /// Writes `text` to stdout. That the reader has gone (a closed pipe, `| head`) is not an error: the exit status still says

@@ -10,12 +10,13 @@ use jiff::Timestamp;
 
 use crate::cli::{Format, Global};
 use crate::config::Settings;
+use crate::model::failure::exit;
 use crate::model::{Failure, Found, Record};
 use crate::record::history::{Deed, Entry};
 use crate::record::lock::RunLock;
 use crate::record::{State, VERSION};
 use crate::report::status::{Carrier, Status};
-use crate::report::{self};
+use crate::report;
 
 /// How long another natwatch that is moving subnets is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,11 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// 2: subnets are still on the standby, EC2 can't be asked, or the record can't be removed (all but the last: unless
 /// `--force`). 64: no terminal to ask on, and no `--yes`.
 pub async fn command(settings: &Settings, global: &Global, yes: bool, force: bool) -> Result<u8, Failure> {
-    let failed = |why: String| Failure::new(2, why);
+    let failed = |why: String| Failure::new(exit::FAILED, why);
     let state = State::open(&settings.state).map_err(|error| failed(error.to_string()))?;
     let status = crate::status::gather(settings, &state).await;
     if matches!(status.record, Found::Absent) {
-        return say(settings, global, &status, false, "there is no lock to clear");
+        return say(global, &status, false, "there is no lock to clear");
     }
     if !force {
         refuse(&status).map_or(Ok(()), |why| Err(failed(why)))?;
@@ -38,7 +39,7 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, force: boo
     if !yes {
         confirm(&status)?;
     }
-    let _lock = RunLock::acquire(&state, PATIENCE, PATIENCE).await.map_err(|error| Failure::new(75, error.to_string()))?;
+    let _lock = RunLock::acquire(&state, PATIENCE, PATIENCE).await.map_err(|error| Failure::new(exit::BUSY, error.to_string()))?;
     state.clear_record().map_err(|error| failed(error.to_string()))?;
     let entry = Entry {
         version: VERSION,
@@ -54,7 +55,7 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, force: boo
         took: Duration::ZERO,
     };
     state.append_history(&entry).map_err(|error| failed(format!("the lock is cleared, but the history could not be written: {error}")))?;
-    say(settings, global, &status, true, "the lock is cleared; the next run stands by again")
+    say(global, &status, true, "the lock is cleared; the next run stands by again")
 }
 
 /// Why the lock must stay.
@@ -86,25 +87,25 @@ fn of_record(record: &Record, subnet: &crate::model::SubnetId) -> bool {
 
 fn confirm(status: &Status) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::new(64, "there is no terminal to ask on: natwatch reset --yes".to_owned()));
+        return Err(Failure::new(exit::USAGE, "there is no terminal to ask on: natwatch reset --yes".to_owned()));
     }
     report::progress(&report::status::places(status));
     report::progress("Clear the lock? Then the next run may take over again. [y/N]");
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::new(2, format!("stdin: {error}")))?;
+    std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::new(exit::FAILED, format!("stdin: {error}")))?;
     if answer.trim().eq_ignore_ascii_case("y") || answer.trim().eq_ignore_ascii_case("yes") {
         Ok(())
     } else {
-        Err(Failure::new(2, "not confirmed; the lock stays".to_owned()))
+        Err(Failure::new(exit::FAILED, "not confirmed; the lock stays".to_owned()))
     }
 }
 
-fn say(settings: &Settings, global: &Global, status: &Status, cleared: bool, text: &str) -> Result<u8, Failure> {
+fn say(global: &Global, status: &Status, cleared: bool, text: &str) -> Result<u8, Failure> {
     let out = match global.format {
-        Format::Json => report::status::reset_json(&settings.name, status, cleared),
+        Format::Json => report::status::reset_json(status, cleared),
         Format::Text if global.quiet => String::new(),
         Format::Text => format!("{}{text}\n", report::status::places(status)),
     };
-    report::stdout(&out).map_err(|error| Failure::new(2, format!("stdout: {error}")))?;
+    report::stdout(&out).map_err(|error| Failure::new(exit::FAILED, format!("stdout: {error}")))?;
     Ok(0)
 }

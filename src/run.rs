@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use crate::cli::{Format, Global};
 use crate::config::Settings;
 use crate::ec2::Ec2;
+use crate::model::failure::exit;
 use crate::model::{Failure, Moment, Outcome};
 use crate::observe::icmp::Icmp;
 use crate::observe::ssh::Ssh;
@@ -33,7 +34,7 @@ use pass::{Done, World};
 /// # Errors
 /// The state folder can't be used, or SSH can't be prepared.
 pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Result<u8, Failure> {
-    let failed = |why: String| Failure::new(2, why);
+    let failed = |why: String| Failure::new(exit::FAILED, why);
     let state = State::open(&settings.state).map_err(|error| failed(error.to_string()))?;
     let (witnesses, trouble) = Witnesses::load(&state, Timestamp::now());
     let ssh = Ssh::new(&settings.observe.ssh).map_err(failed)?;

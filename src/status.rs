@@ -10,19 +10,20 @@ use crate::cli::{Format, Global};
 use crate::config::Settings;
 use crate::decide::{self, Lock, Situation};
 use crate::ec2::Ec2;
+use crate::model::failure::exit;
 use crate::model::{Failure, Family, Found, GuardedSet, Record, Survey};
 use crate::preflight::{self, LocalHost};
 use crate::record::State;
 use crate::record::history::Deed;
 use crate::report::status::{Active, Carrier, LastTakeover, Status};
-use crate::report::{self};
+use crate::report;
 
 /// Prints the status; exit status 0.
 ///
 /// # Errors
 /// The state folder can't be used.
 pub async fn command(settings: &Settings, global: &Global) -> Result<u8, Failure> {
-    let failed = |why: String| Failure::new(2, why);
+    let failed = |why: String| Failure::new(exit::FAILED, why);
     let state = State::open(&settings.state).map_err(|error| failed(error.to_string()))?;
     let status = gather(settings, &state).await;
     let text = match global.format {

@@ -2,6 +2,18 @@
 
 use std::fmt;
 
+/// Exit statuses that say nothing of the network (sysexits(3) where it has one). The rest are a pass's outcome.
+pub mod exit {
+    /// What was asked could not be done.
+    pub const FAILED: u8 = 2;
+    /// The command line (`EX_USAGE`).
+    pub const USAGE: u8 = 64;
+    /// Another natwatch of this name is moving subnets now (`EX_TEMPFAIL`).
+    pub const BUSY: u8 = 75;
+    /// The configuration (`EX_CONFIG`).
+    pub const CONFIG: u8 = 78;
+}
+
 /// An error for the user: printed once, with its exit status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

@@ -132,12 +132,7 @@ struct TakeoverView {
 /// The document for `status --format json`: one line with its newline.
 #[must_use]
 pub fn json(status: &Status) -> String {
-    let (active, active_error) = match &status.active {
-        Ok(active) => {
-            (active.iter().map(|active| (active.subnet.to_string(), active.by.word().to_owned())).collect(), None)
-        }
-        Err(error) => (BTreeMap::new(), Some(safe(error))),
-    };
+    let (active, active_error) = active_view(status);
     document(&View {
         name: safe(&status.name),
         locked: status.locked(),
@@ -228,6 +223,37 @@ pub fn text(status: &Status, style: Style) -> String {
         }
     }
     style.finish(out)
+}
+
+/// Where each subnet is, a line each.
+#[must_use]
+pub fn places(status: &Status) -> String {
+    match &status.active {
+        Ok(active) => columns(Style::PLAIN, &active.iter().map(row).collect::<Vec<_>>()),
+        Err(error) => format!("  EC2 could not be asked: {}\n", safe(error)),
+    }
+}
+
+#[derive(Serialize)]
+struct ResetView {
+    name: String,
+    cleared: bool,
+    active: BTreeMap<String, String>,
+    active_error: Option<String>,
+}
+
+/// The document for `reset --format json`: whether there was a lock to clear, and where each subnet is.
+#[must_use]
+pub fn reset_json(status: &Status, cleared: bool) -> String {
+    let (active, active_error) = active_view(status);
+    document(&ResetView { name: safe(&status.name), cleared, active, active_error })
+}
+
+fn active_view(status: &Status) -> (BTreeMap<String, String>, Option<String>) {
+    match &status.active {
+        Ok(active) => (active.iter().map(|one| (one.subnet.to_string(), one.by.word().to_owned())).collect(), None),
+        Err(error) => (BTreeMap::new(), Some(safe(error))),
+    }
 }
 
 fn row(active: &Active) -> Vec<(String, Paint)> {

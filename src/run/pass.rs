@@ -10,9 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::takeover::{self, Takeover};
-use crate::act::Changer;
+use crate::act::{self, Changer};
 use crate::config::Settings;
 use crate::decide::{self, Ending, Evidence, Lock, Redundancy, Situation};
+use crate::model::failure::exit;
 use crate::model::{
     Backend, BackendVerdict, Family, Found, GuardedSet, Hold, InstanceId, Judgement, Moment, Move, Outcome, Pass, Phase,
     Record, Round, Survey, Target,
@@ -129,7 +130,7 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
 fn busy(because: String, note: Option<String>, began: Instant) -> Pass {
     Pass {
         outcome: Outcome::Busy,
-        exit: crate::cli::EXIT_BUSY,
+        exit: exit::BUSY,
         because,
         holds: Vec::new(),
         judgements: Vec::new(),
@@ -287,7 +288,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         } else {
             match RunLock::acquire(self.world.state, Duration::ZERO, self.settings.deadline).await {
                 Ok(lock) => Some(lock),
-                Err(error @ LockError::Busy(_)) => return self.report(Outcome::Busy, crate::cli::EXIT_BUSY, error.to_string()),
+                Err(error @ LockError::Busy(_)) => return self.report(Outcome::Busy, exit::BUSY, error.to_string()),
                 // The lock file can't be used (disk, rights): the move is worth more. A second takeover is impossible
                 // all the same, since the association ids are good only once.
                 Err(error) => {
@@ -321,7 +322,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let moves = Takeover { going: self, plan: &plan, because: &because, earlier: remembered.record }.carry_out().await;
         let (outcome, exit) = decide::outcome(Ending::Moved(&moves));
         let mut report = self.report(outcome, exit, takeover::sentence(&moves, &because));
-        report.commands = crate::act::operator_commands(&moves);
+        report.commands = match outcome {
+            Outcome::Partial | Outcome::Failed => act::finish_commands(&moves),
+            Outcome::Unverified => act::undo_commands(&moves),
+            _ => Vec::new(),
+        };
         report.moves = moves;
         drop(lock);
         report
