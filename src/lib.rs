@@ -1,6 +1,7 @@
 //! natwatch: the watchdog that keeps private subnets online when their AWS NAT instance dies.
 
 pub mod act;
+pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod model;
