@@ -202,7 +202,7 @@ fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>) -> Option
         return None;
     }
     let (edits, near) = candidates.map(|candidate| (edits(word, candidate), candidate)).min()?;
-    (edits <= 1 + word.len() / 8).then_some(near)
+    (edits <= (2 + word.len() / 8).min(word.len() / 2)).then_some(near)
 }
 
 /// Levenshtein's distance, in bytes.

@@ -92,10 +92,10 @@ pub(super) const LATER_TABLES: [&str; 3] = ["failback", "notify", "metrics"];
 /// The tables, in the order of the contract.
 pub(super) const TABLES: [&str; 7] = ["primary", "standby", "backends", "targets", "decision", "takeover", "state"];
 
-const HOST: &str = "a name (letters, digits, '-', '_', '.'; 253 at most, not starting with '-') or an IP address of another host";
+const HOST: &str = "names (letters, digits, '-', '_', '.'; 253 at most, not starting with '-') or IP addresses of other hosts";
 const ROUTE_TABLE: &str = "\"rtb-\" and 1 to 32 of 0-9, a-z";
 const INSTANCE: &str = "\"i-\" and 1 to 32 of 0-9, a-z";
-const SUBNET: &str = "\"subnet-\" and 1 to 32 of 0-9, a-z";
+const SUBNET: &str = "ids: \"subnet-\" and 1 to 32 of 0-9, a-z";
 const PATH: &str = "an absolute path";
 const SSH_PATH: &str = "an absolute path without spaces, quotes, '%', '$' and '\\'";
 
@@ -162,7 +162,7 @@ keys! {
     LOGIN_TIMEOUT = "backends.login_timeout", seconds(1, 300), Default("\"10s\""), "For all up to the first command; logins are slow just when the network is broken.";
     PANEL = "backends.panel", Integer { min: 0, max: 1000 }, Default("8"), "How many backends are heard in a round; 0: all. At least decision.threshold.";
 
-    TARGETS = "targets.hosts", Texts("two or more of: a name (letters, digits, '-', '_', '.'; 253 at most, not starting with '-') or a public IP address"),
+    TARGETS = "targets.hosts", Texts("two or more names (letters, digits, '-', '_', '.'; 253 at most, not starting with '-') or public IP addresses"),
         Required("[\"1.1.1.1\", \"8.8.8.8\", \"9.9.9.9\"]"), "What is pinged: two or more (better three) independent hosts on the internet that answer ping.";
     TIMEOUT = "targets.timeout", millis(50, 5000), Default("\"300ms\""), "The wait for one reply.";
     TRIES = "targets.tries", Integer { min: 1, max: 10 }, Default("2"), "How many different targets a backend must miss to be cut off.";

@@ -38,11 +38,12 @@ const MINIMAL: [(&str, &str); 6] = [
 fn with(table: &str, extra: &str, own: bool) -> String {
     let mut text = String::new();
     for (name, content) in MINIMAL {
-        text += &match (name == table, own) {
-            (true, true) => format!("[{name}]\n{extra}\n"),
-            (true, false) => format!("[{name}]\n{content}\n{extra}\n"),
-            (false, _) => format!("[{name}]\n{content}\n"),
-        };
+        let here = name == table;
+        let lines = [format!("[{name}]"), if here && own { String::new() } else { content.to_owned() }, if here { extra.to_owned() } else { String::new() }];
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            text += line;
+            text.push('\n');
+        }
     }
     text
 }
@@ -203,7 +204,7 @@ fn f038_hosts_and_targets_that_a_shell_or_an_option_parser_could_misread_are_ref
     let said = said(&with("backends", "hosts = [\n  \"web1\",\n  \"-oProxyCommand=x\"]", true));
     assert_eq!(
         said,
-        "8: backends.hosts = \"-oProxyCommand=x\": starts with '-', as an option would; accepted: a list of a name (letters, digits, '-', '_', '.'; 253 at most, not starting with '-') or an IP address of another host"
+        "8: backends.hosts = \"-oProxyCommand=x\": starts with '-', as an option would; accepted: a list of names (letters, digits, '-', '_', '.'; 253 at most, not starting with '-') or IP addresses of other hosts"
     );
 }
 
