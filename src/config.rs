@@ -15,6 +15,7 @@ mod keys;
 mod permissions;
 mod reader;
 mod sample;
+mod times;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ pub struct Settings {
     pub name: String,
     /// `<state.dir>/<name>`.
     pub state: PathBuf,
-    /// `standby.region`; `None`: AWS_REGION, profile, IMDS.
+    /// `standby.region`; `None`: `AWS_REGION`, profile, IMDS.
     pub region: Option<String>,
     /// `primary.address`: pinged for the report only.
     pub primary_address: Option<std::net::IpAddr>,

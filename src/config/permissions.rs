@@ -93,7 +93,7 @@ fn folders(path: &Path) -> Vec<PathBuf> {
         if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() }
     };
     let named = parent(path);
-    let real = fs::canonicalize(path).map(|path| parent(&path)).unwrap_or_else(|_| named.clone());
+    let real = fs::canonicalize(path).map_or_else(|_| named.clone(), |path| parent(&path));
     let same = fs::canonicalize(&named).is_ok_and(|named| named == real);
     if same { vec![named] } else { vec![named, real] }
 }

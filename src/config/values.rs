@@ -35,7 +35,7 @@ pub(super) fn written(duration: Duration) -> String {
     if nanos == 0 {
         return "0s".to_owned();
     }
-    match UNITS.iter().rev().find(|(_, unit)| nanos % unit == 0) {
+    match UNITS.iter().rev().find(|(_, unit)| nanos.is_multiple_of(*unit)) {
         Some((suffix, unit)) => format!("{}{suffix}", nanos / unit),
         None => format!("{duration:?}"),
     }
@@ -78,7 +78,7 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     if path.is_absolute() { Ok(path) } else { Err("a relative path, which would mean another file in cron than in a shell".to_owned()) }
 }
 
-/// A path that `ssh` is given: ssh_config(5) splits at spaces and expands `%`, `$`, quotes and backslashes in it.
+/// A path that `ssh` is given: `ssh_config(5)` splits at spaces and expands `%`, `$`, quotes and backslashes in it.
 pub(super) fn ssh_path(text: &str) -> Result<PathBuf, String> {
     let path = path(text)?;
     match text.chars().find(|c| c.is_whitespace() || "%$\"'\\".contains(*c)) {
