@@ -3,6 +3,7 @@
 pub mod act;
 pub mod config;
 pub mod decide;
+pub mod ec2;
 pub mod model;
 pub mod observe;
 pub mod preflight;
