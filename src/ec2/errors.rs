@@ -78,7 +78,7 @@ fn answered(action: &str, code: Option<&str>, message: Option<&str>, status: u16
     let message = message.unwrap_or_default();
     let code = code.unwrap_or_default();
     let said = match (code, message) {
-        ("", "") => format!("HTTP {status}"),
+        ("", "") => format!("an answer that is not EC2's (HTTP {status})"),
         (code, "") => format!("{code} (HTTP {status})"),
         ("", message) => message.to_owned(),
         (code, message) => format!("{code}: {message}"),
@@ -103,6 +103,8 @@ fn answered(action: &str, code: Option<&str>, message: Option<&str>, status: u16
         "InternalError" | "InternalFailure" | "Unavailable" | "ServiceUnavailable" | "InsufficientInstanceCapacity" | "RequestTimeout" => {
             (Kind::Unknown, said)
         }
+        // No code: cut short, or not from EC2 at all (a proxy's page). With HTTP 200 it may well have been carried out.
+        "" => (Kind::Unknown, said),
         _ if status >= 500 => (Kind::Unknown, said),
         _ => (Kind::Refused, said),
     }
@@ -164,6 +166,8 @@ mod tests {
             ("Unavailable", 503, Kind::Unknown),
             ("SomethingNew", 502, Kind::Unknown),
             ("", 500, Kind::Unknown),
+            ("", 200, Kind::Unknown),
+            ("", 403, Kind::Unknown),
             ("UnauthorizedOperation", 403, Kind::Refused),
             ("InvalidRouteTableID.NotFound", 400, Kind::Refused),
             ("RequestExpired", 400, Kind::Refused),
@@ -180,7 +184,7 @@ mod tests {
         let (_, text) = answered("ReplaceRouteTableAssociation", Some("UnauthorizedOperation"), Some("You are not… Encoded: AbC"), 403);
         assert_eq!(text, "not allowed: ec2:ReplaceRouteTableAssociation; attach the policy of `natwatch print iam-policy`");
         assert!(answered("X", Some("RequestExpired"), None, 400).1.starts_with("the AWS credentials have expired"));
-        assert_eq!(answered("X", None, None, 502).1, "HTTP 502");
+        assert_eq!(answered("X", None, None, 502).1, "an answer that is not EC2's (HTTP 502)");
         assert_eq!(answered("X", Some("InvalidRouteTableID.NotFound"), Some("gone"), 400).1, "InvalidRouteTableID.NotFound: gone");
     }
 }

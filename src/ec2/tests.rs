@@ -124,7 +124,7 @@ async fn a_failed_move_is_sorted_and_never_tried_again_by_itself() {
     let cases = [
         (fails(503, "RequestLimitExceeded", "Request limit exceeded."), Throttled(text("RequestLimitExceeded: Request limit exceeded."))),
         (fails(500, "InternalError", "An internal error has occurred"), Unknown(text("InternalError: An internal error has occurred"))),
-        (Reply::Says(502, "<html>bad gateway</html>".to_owned()), Unknown(text("HTTP 502"))),
+        (Reply::Says(502, "<html>bad gateway</html>".to_owned()), Unknown(text("an answer that is not EC2's (HTTP 502)"))),
         (fails(400, "InvalidAssociationID.NotFound", "It does not exist"), Stale(text("InvalidAssociationID.NotFound: It does not exist"))),
         (fails(400, "InvalidRouteTableID.NotFound", "gone \u{202e}x"), Refused(text("InvalidRouteTableID.NotFound: gone \\u{202e}x"))),
         (
