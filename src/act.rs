@@ -16,7 +16,9 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
-use crate::model::{Association, AssociationId, InterfaceId, Move, MoveResult, Plan, PlannedMove, RouteTableId, SubnetId, Verification};
+use crate::model::{
+    Association, AssociationId, InterfaceId, Move, MoveResult, Plan, PlannedMove, RouteTableId, SubnetId, Verification,
+};
 use budget::Budget;
 
 pub use commands::{finish_commands, undo_commands};
@@ -52,9 +54,17 @@ pub enum ChangeError {
 /// EC2, changed. No method tries again by itself.
 pub trait Changer {
     /// `ReplaceRouteTableAssociation`; returns the new id. With `dry_run`, `Ok` means EC2 would have allowed it.
-    fn associate(&self, association: &AssociationId, table: &RouteTableId, dry_run: bool) -> impl Future<Output = Result<AssociationId, ChangeError>>;
+    fn associate(
+        &self,
+        association: &AssociationId,
+        table: &RouteTableId,
+        dry_run: bool,
+    ) -> impl Future<Output = Result<AssociationId, ChangeError>>;
     /// Where these subnets are now: the table and the association of each that has an explicit one.
-    fn whereabouts(&self, subnets: &[SubnetId]) -> impl Future<Output = Result<Vec<(RouteTableId, Association)>, String>>;
+    fn whereabouts(
+        &self,
+        subnets: &[SubnetId],
+    ) -> impl Future<Output = Result<Vec<(RouteTableId, Association)>, String>>;
     /// Switches an interface's source/destination check off (`ModifyNetworkInterfaceAttribute`).
     fn disable_check(&self, interface: &InterfaceId, dry_run: bool) -> impl Future<Output = Result<(), ChangeError>>;
 }
@@ -67,7 +77,13 @@ pub trait Changer {
 ///
 /// `on_step` hears of each outcome as it settles, for recording and printing; it is called from between the calls in flight and must be
 /// quick. With `dry_run`, EC2 is asked whether it would allow each step and nothing is changed.
-pub async fn take_over(changer: &impl Changer, plan: &Plan, deadline: Instant, dry_run: bool, mut on_step: impl FnMut(&Move)) -> Vec<Move> {
+pub async fn take_over(
+    changer: &impl Changer,
+    plan: &Plan,
+    deadline: Instant,
+    dry_run: bool,
+    mut on_step: impl FnMut(&Move),
+) -> Vec<Move> {
     let began = Instant::now();
     let budget = Budget::until(deadline);
     let outcome = |planned: &PlannedMove, result| Move {
@@ -81,7 +97,8 @@ pub async fn take_over(changer: &impl Changer, plan: &Plan, deadline: Instant, d
         && let Err(why) = disable_check(changer, interface, budget, dry_run).await
     {
         let why = format!("not moved, as the source/destination check of {interface} could not be switched off: {why}");
-        let moves: Vec<Move> = plan.moves.iter().map(|planned| outcome(planned, MoveResult::Failed(why.clone()))).collect();
+        let moves: Vec<Move> =
+            plan.moves.iter().map(|planned| outcome(planned, MoveResult::Failed(why.clone()))).collect();
         moves.iter().for_each(on_step);
         return moves;
     }
@@ -99,7 +116,12 @@ pub async fn take_over(changer: &impl Changer, plan: &Plan, deadline: Instant, d
 }
 
 /// Switches the check off. The call sets a value, so it is repeated without asking what came of the last one.
-async fn disable_check(changer: &impl Changer, interface: &InterfaceId, mut budget: Budget, dry_run: bool) -> Result<(), String> {
+async fn disable_check(
+    changer: &impl Changer,
+    interface: &InterfaceId,
+    mut budget: Budget,
+    dry_run: bool,
+) -> Result<(), String> {
     let mut last = None;
     loop {
         last = match budget.call(changer.disable_check(interface, dry_run)).await {

@@ -38,7 +38,14 @@ pub struct Cli {
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Global {
     /// The configuration
-    #[arg(short, long, value_name = "FILE", env = "NATWATCH_CONFIG", default_value = "/etc/natwatch/natwatch.toml", global = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "NATWATCH_CONFIG",
+        default_value = "/etc/natwatch/natwatch.toml",
+        global = true
+    )]
     pub config: PathBuf,
     /// How results are printed; json: one document on stdout and nothing else there
     #[arg(long, value_enum, default_value_t, global = true)]
@@ -182,17 +189,36 @@ mod tests {
 
     #[test]
     fn global_flags_stand_before_or_after_the_command() {
-        for line in ["-c /a.toml --format json -vv --color never run", "run -c /a.toml --format json -vv --color never"] {
+        for line in ["-c /a.toml --format json -vv --color never run", "run -c /a.toml --format json -vv --color never"]
+        {
             let global = parse(line).unwrap().global;
             assert_eq!(global.config.to_str(), Some("/a.toml"), "{line}");
-            assert_eq!((global.format, global.verbose, global.quiet, global.color), (Format::Json, 2, false, Color::Never), "{line}");
+            assert_eq!(
+                (global.format, global.verbose, global.quiet, global.color),
+                (Format::Json, 2, false, Color::Never),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn usage_errors_are_64_and_help_is_0() {
-        let status = |line: &str| Cli::from_args(std::iter::once("natwatch").chain(line.split_whitespace()).map(Into::into)).unwrap_err();
-        for line in ["", "walk", "run --yes", "run now", "status --dry-run", "--format xml run", "-q -v run", "run -q -v", "print", "print key", "reset --dry-run"] {
+        let status = |line: &str| {
+            Cli::from_args(std::iter::once("natwatch").chain(line.split_whitespace()).map(Into::into)).unwrap_err()
+        };
+        for line in [
+            "",
+            "walk",
+            "run --yes",
+            "run now",
+            "status --dry-run",
+            "--format xml run",
+            "-q -v run",
+            "run -q -v",
+            "print",
+            "print key",
+            "reset --dry-run",
+        ] {
             assert_eq!(status(line), 64, "{line:?}");
         }
         for line in ["--help", "-h", "--version", "-V", "run --help", "print iam-policy --help"] {
@@ -204,7 +230,8 @@ mod tests {
     fn help_begins_with_examples_that_are_understood() {
         let help = Cli::command().render_long_help().to_string();
         assert!(help.starts_with("Examples:\n"), "{help}");
-        let examples: Vec<&str> = help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(5).collect();
+        let examples: Vec<&str> =
+            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(5).collect();
         assert_eq!(examples.len(), 5);
         for example in examples {
             let line = example.split("   ").next().unwrap();
@@ -214,7 +241,9 @@ mod tests {
 
     #[test]
     fn no_color_counts_unless_it_is_empty_or_colour_was_asked_for() {
-        let colors = |line: &str, terminal, no_color: Option<&str>| parse(line).unwrap().global.colors(terminal, no_color.map(OsStr::new));
+        let colors = |line: &str, terminal, no_color: Option<&str>| {
+            parse(line).unwrap().global.colors(terminal, no_color.map(OsStr::new))
+        };
         assert!(colors("run", true, None));
         assert!(colors("run", true, Some("")));
         assert!(!colors("run", true, Some("1")));

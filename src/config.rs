@@ -90,7 +90,8 @@ impl Settings {
         let content = files.read(path).map_err(&of_file)?;
         // A configuration that others can write is refused, and all that is wrong with it is said nevertheless.
         let faults = files.faults(path, Role::Config).into_iter().map(&of_file).collect();
-        let text = String::from_utf8(content).map_err(|error| of_file(format!("not UTF-8, at byte {}", error.utf8_error().valid_up_to())))?;
+        let text = String::from_utf8(content)
+            .map_err(|error| of_file(format!("not UTF-8, at byte {}", error.utf8_error().valid_up_to())))?;
         Self::parse_with(&text, path, files, faults)
     }
 
@@ -103,7 +104,12 @@ impl Settings {
         Self::parse_with(text, path, files, Vec::new())
     }
 
-    fn parse_with(text: &str, path: &Path, files: &dyn Files, mut violations: Vec<Violation>) -> Result<Self, ConfigError> {
+    fn parse_with(
+        text: &str,
+        path: &Path,
+        files: &dyn Files,
+        mut violations: Vec<Violation>,
+    ) -> Result<Self, ConfigError> {
         let file = shown(path);
         let (document, more) = file::read(text, &file);
         violations.extend(more);

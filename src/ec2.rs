@@ -30,7 +30,10 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, RouteTableAssociationSta
 use tokio::sync::OnceCell;
 
 use crate::act::{ChangeError, Changer};
-use crate::model::{Association, AssociationId, Instance, InstanceId, InterfaceId, RouteTable, RouteTableId, Subnet, SubnetId, printable};
+use crate::model::{
+    Association, AssociationId, Instance, InstanceId, InterfaceId, RouteTable, RouteTableId, Subnet, SubnetId,
+    printable,
+};
 use crate::preflight::{Cloud, Identity};
 
 pub use iam::{IAM_ACTIONS, iam_policy};
@@ -54,7 +57,11 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Duration::from_millis(1200), attempt: Duration::from_secs(2), read: Duration::from_millis(4500) }
+        Self {
+            connect: Duration::from_millis(1200),
+            attempt: Duration::from_secs(2),
+            read: Duration::from_millis(4500),
+        }
     }
 }
 
@@ -89,7 +96,11 @@ struct Clients {
 
 impl Timeouts {
     fn sdk(&self) -> TimeoutConfig {
-        TimeoutConfig::builder().connect_timeout(self.connect).operation_attempt_timeout(self.attempt).operation_timeout(self.read).build()
+        TimeoutConfig::builder()
+            .connect_timeout(self.connect)
+            .operation_attempt_timeout(self.attempt)
+            .operation_timeout(self.read)
+            .build()
     }
 }
 
@@ -134,7 +145,8 @@ impl Ec2 {
 
     async fn load(&self) -> Result<Clients, String> {
         let region = self.find_region().await?;
-        let sources = ProviderConfig::without_region().with_region(Some(region.clone())).with_http_client(self.http.clone());
+        let sources =
+            ProviderConfig::without_region().with_region(Some(region.clone())).with_http_client(self.http.clone());
         let credentials = DefaultCredentialsChain::builder()
             .region(region.clone())
             .configure(sources.with_timeout_config(self.timeouts.sdk()).with_retry_config(RetryConfig::disabled()))
@@ -184,7 +196,10 @@ impl Ec2 {
 }
 
 fn filter_of(name: &str, values: &[impl AsRef<str>]) -> Filter {
-    Filter::builder().name(name).set_values(Some(values.iter().map(|value| value.as_ref().to_owned()).collect())).build()
+    Filter::builder()
+        .name(name)
+        .set_values(Some(values.iter().map(|value| value.as_ref().to_owned()).collect()))
+        .build()
 }
 
 fn texts<T: ToString>(ids: &[T]) -> Vec<String> {
@@ -206,7 +221,8 @@ impl Cloud for Ec2 {
         let mut found = Vec::new();
         for some in texts(ids).chunks(FILTER_VALUES) {
             let began = Instant::now();
-            let pages = client.describe_instances().filters(filter_of("instance-id", some)).into_paginator().items().send();
+            let pages =
+                client.describe_instances().filters(filter_of("instance-id", some)).into_paginator().items().send();
             let reservations = pages.try_collect().await.map_err(|e| errors::read("DescribeInstances", &e, began))?;
             let now = jiff::Timestamp::now();
             for instance in reservations.iter().flat_map(aws_sdk_ec2::types::Reservation::instances) {
@@ -230,7 +246,12 @@ impl Cloud for Ec2 {
 }
 
 impl Changer for Ec2 {
-    async fn associate(&self, association: &AssociationId, table: &RouteTableId, dry_run: bool) -> Result<AssociationId, ChangeError> {
+    async fn associate(
+        &self,
+        association: &AssociationId,
+        table: &RouteTableId,
+        dry_run: bool,
+    ) -> Result<AssociationId, ChangeError> {
         const ACTION: &str = "ReplaceRouteTableAssociation";
         let client = &self.clients().await.map_err(ChangeError::Unknown)?.change;
         let began = Instant::now();
@@ -250,13 +271,18 @@ impl Changer for Ec2 {
             return Err(ChangeError::Unknown(format!("{ACTION}: the association failed: {why}")));
         }
         let id = answer.new_association_id().unwrap_or_default();
-        id.parse().map_err(|e| ChangeError::Unknown(format!("{ACTION}: answered without the new association's id: {e}")))
+        id.parse()
+            .map_err(|e| ChangeError::Unknown(format!("{ACTION}: answered without the new association's id: {e}")))
     }
 
     async fn whereabouts(&self, subnets: &[SubnetId]) -> Result<Vec<(RouteTableId, Association)>, String> {
         let tables = Cloud::tables_of(self, subnets).await?;
-        let pairs = tables.into_iter().flat_map(|table| table.associations.into_iter().map(move |association| (table.id.clone(), association)));
-        Ok(pairs.filter(|(_, association)| association.subnet.as_ref().is_some_and(|subnet| subnets.contains(subnet))).collect())
+        let pairs = tables
+            .into_iter()
+            .flat_map(|table| table.associations.into_iter().map(move |association| (table.id.clone(), association)));
+        Ok(pairs
+            .filter(|(_, association)| association.subnet.as_ref().is_some_and(|subnet| subnets.contains(subnet)))
+            .collect())
     }
 
     async fn disable_check(&self, interface: &InterfaceId, dry_run: bool) -> Result<(), ChangeError> {

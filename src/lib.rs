@@ -51,7 +51,9 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     let json = cli.global.format == cli::Format::Json;
     report::log::Log::new(cli.global.verbose, cli.global.quiet, json, env).init();
     if let Command::Print { what: Print::IamPolicy } = cli.command {
-        return report::stdout(&ec2::iam_policy()).map(|()| 0).map_err(|error| Failure::new(exit::FAILED, format!("stdout: {error}")));
+        return report::stdout(&ec2::iam_policy())
+            .map(|()| 0)
+            .map_err(|error| Failure::new(exit::FAILED, format!("stdout: {error}")));
     }
     let settings = Settings::load(&cli.global.config).map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
     for advice in &settings.advice {

@@ -9,9 +9,12 @@ pub mod host;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::time::Duration;
 
 use futures_util::future::{join, join3};
+use tokio::time::timeout;
 
+use crate::model::cloud::Masquerade;
 use crate::model::{Family, Instance, InstanceId, RouteTable, RouteTableId, Subnet, SubnetId, Survey};
 
 pub use guarded::{families, guarded_set, make_guarded, now_on};
@@ -49,18 +52,20 @@ pub trait Host {
     /// The id of this instance by IMDSv2.
     fn instance(&self) -> impl Future<Output = Result<InstanceId, String>>;
     /// Time since boot.
-    fn uptime(&self) -> Result<std::time::Duration, String>;
+    fn uptime(&self) -> Result<Duration, String>;
     /// Whether packets of `family` are forwarded (`net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`).
     fn forwards(&self, family: Family) -> Result<bool, String>;
     /// Whether something masquerades.
-    fn masquerade(&self) -> crate::model::cloud::Masquerade;
+    fn masquerade(&self) -> impl Future<Output = Masquerade>;
 }
 
 /// Why it is not known which instance this is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// `standby.instance` is another than this one: a clone of the standby, with its configuration.
-    #[error("standby.instance is {configured}, but this is {actual} by IMDS; correct standby.instance, or do not run natwatch here")]
+    #[error(
+        "standby.instance is {configured}, but this is {actual} by IMDS; correct standby.instance, or do not run natwatch here"
+    )]
     Another {
         /// As configured.
         configured: InstanceId,
@@ -87,11 +92,17 @@ pub async fn identity(host: &impl Host, settings: &PreflightSettings) -> Result<
     }
 }
 
-/// Reads all that the gates and the plan need, at once.
-pub async fn survey(cloud: &impl Cloud, host: &impl Host, settings: &PreflightSettings) -> Survey {
-    // The last of the three is not a wait: it runs while the other two wait for EC2.
-    let ((identity, instances), tables, (uptime, masquerade)) =
-        join3(instances(cloud, host, settings), tables(cloud, settings), async { (host.uptime(), host.masquerade()) }).await;
+/// Reads all that the gates and the plan need, at once. EC2 and IMDS have `patience` to answer; what they have not said by
+/// then is a failed reading.
+pub async fn survey(cloud: &impl Cloud, host: &impl Host, settings: &PreflightSettings, patience: Duration) -> Survey {
+    let late = || format!("EC2 gave no answer within {} s", patience.as_secs());
+    let tables = async { timeout(patience, tables(cloud, settings)).await.unwrap_or_else(|_| Err(late())) };
+    let instances = async {
+        let unknown =
+            |_| (settings.standby_instance.clone().ok_or_else(|| IdentityError::Unknown(late())), Err(late()));
+        timeout(patience, instances(cloud, host, settings)).await.unwrap_or_else(unknown)
+    };
+    let ((identity, instances), tables, masquerade) = join3(instances, tables, host.masquerade()).await;
     let find = |id: &InstanceId| {
         let known = instances.as_ref().map_err(Clone::clone);
         known.map(|known| known.iter().find(|instance| &instance.id == id).cloned())
@@ -106,7 +117,7 @@ pub async fn survey(cloud: &impl Cloud, host: &impl Host, settings: &PreflightSe
         primary: settings.primary_instance.as_ref().map(find),
         identity: identity.map_err(|why| why.to_string()),
         tables,
-        uptime,
+        uptime: host.uptime(),
         ip_forward,
         masquerade,
     }
@@ -120,7 +131,11 @@ async fn instances(
 ) -> (Result<InstanceId, IdentityError>, Result<Vec<Instance>, String>) {
     let ask = async |standby: Option<&InstanceId>| {
         let ids: BTreeSet<&InstanceId> = standby.into_iter().chain(&settings.primary_instance).collect();
-        if ids.is_empty() { Ok(Vec::new()) } else { cloud.instances(&ids.into_iter().cloned().collect::<Vec<_>>()).await }
+        if ids.is_empty() {
+            Ok(Vec::new())
+        } else {
+            cloud.instances(&ids.into_iter().cloned().collect::<Vec<_>>()).await
+        }
     };
     if settings.standby_instance.is_some() {
         join(identity(host, settings), ask(settings.standby_instance.as_ref())).await
@@ -134,7 +149,8 @@ async fn instances(
 /// Both tables, and where the subnets are that the configuration names and neither table has.
 async fn tables(cloud: &impl Cloud, settings: &PreflightSettings) -> Result<Vec<RouteTable>, String> {
     let mut tables = cloud.tables(&[settings.primary_table.clone(), settings.standby_table.clone()]).await?;
-    let missing: Vec<SubnetId> = settings.subnets.iter().filter(|subnet| now_on(&tables, subnet).is_none()).cloned().collect();
+    let missing: Vec<SubnetId> =
+        settings.subnets.iter().filter(|subnet| now_on(&tables, subnet).is_none()).cloned().collect();
     if !missing.is_empty() {
         for table in cloud.tables_of(&missing).await? {
             if tables.iter().all(|known| known.id != table.id) {

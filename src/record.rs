@@ -178,8 +178,11 @@ impl State {
         if let Found::Newer { path, version } = self.read_json::<serde::de::IgnoredAny>(file) {
             return Err(StateError::Newer { path, version });
         }
-        let mut bytes = serde_json::to_vec_pretty(value)
-            .map_err(|error| StateError::Io { doing: "serialise", path: path.clone(), reason: error.into() })?;
+        let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| StateError::Io {
+            doing: "serialise",
+            path: path.clone(),
+            reason: error.into(),
+        })?;
         bytes.push(b'\n');
         durable::write(&self.folder, &path, &bytes)
     }

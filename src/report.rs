@@ -63,7 +63,11 @@ impl Style {
     /// `text` with `paint`, where colours are on.
     #[must_use]
     fn paint(self, paint: Paint, text: &str) -> String {
-        if self.colour && paint != Paint::Plain { format!("\x1b[{}m{text}\x1b[0m", paint as u8) } else { text.to_owned() }
+        if self.colour && paint != Paint::Plain {
+            format!("\x1b[{}m{text}\x1b[0m", paint as u8)
+        } else {
+            text.to_owned()
+        }
     }
 
     /// The last step of every text: without UTF-8, what is not ASCII is written as its code.
@@ -96,7 +100,9 @@ enum Paint {
 /// Rows in aligned columns, each line indented by two blanks; the last column is not padded.
 fn columns(style: Style, rows: &[Vec<(String, Paint)>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|cell| cell.0.chars().count()).max().unwrap_or_default();
+    let width = |n: usize| {
+        rows.iter().filter_map(|row| row.get(n)).map(|cell| cell.0.chars().count()).max().unwrap_or_default()
+    };
     let widths: Vec<usize> = (0..count).map(width).collect();
     let mut out = String::new();
     for row in rows {

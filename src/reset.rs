@@ -15,8 +15,8 @@ use crate::model::{Failure, Found, Record};
 use crate::record::history::{Deed, Entry};
 use crate::record::lock::RunLock;
 use crate::record::{State, VERSION};
-use crate::report::status::{Carrier, Status};
 use crate::report;
+use crate::report::status::{Carrier, Status};
 
 /// How long another natwatch that is moving subnets is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub async fn command(settings: &Settings, global: &Global, yes: bool, force: bool) -> Result<u8, Failure> {
     let failed = |why: String| Failure::new(exit::FAILED, why);
     let state = State::open(&settings.state).map_err(|error| failed(error.to_string()))?;
-    let status = crate::status::gather(settings, &state).await;
+    let status = crate::status::gather(settings, &state).await.map_err(failed)?;
     if matches!(status.record, Found::Absent) {
         return say(global, &status, false, "there is no lock to clear");
     }
@@ -39,7 +39,9 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, force: boo
     if !yes {
         confirm(&status)?;
     }
-    let _lock = RunLock::acquire(&state, PATIENCE, PATIENCE).await.map_err(|error| Failure::new(exit::BUSY, error.to_string()))?;
+    let _lock = RunLock::acquire(&state, PATIENCE, PATIENCE)
+        .await
+        .map_err(|error| Failure::new(exit::BUSY, error.to_string()))?;
     state.clear_record().map_err(|error| failed(error.to_string()))?;
     let entry = Entry {
         version: VERSION,
@@ -54,7 +56,9 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, force: boo
         },
         took: Duration::ZERO,
     };
-    state.append_history(&entry).map_err(|error| failed(format!("the lock is cleared, but the history could not be written: {error}")))?;
+    state
+        .append_history(&entry)
+        .map_err(|error| failed(format!("the lock is cleared, but the history could not be written: {error}")))?;
     say(global, &status, true, "the lock is cleared; the next run stands by again")
 }
 
@@ -62,15 +66,22 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, force: boo
 fn refuse(status: &Status) -> Option<String> {
     let active = match &status.active {
         Ok(active) => active,
-        Err(why) => return Some(format!("it is not known where the subnets are: {why}; clear the lock all the same: natwatch reset --force")),
+        Err(why) => {
+            return Some(format!(
+                "it is not known where the subnets are: {why}; clear the lock all the same: natwatch reset --force"
+            ));
+        }
     };
     let recorded = |subnet| match &status.record {
         Found::Present(record) => of_record(record, subnet),
         // A record that can't be read may be about any of them.
         _ => true,
     };
-    let on_standby: Vec<String> =
-        active.iter().filter(|one| one.by == Carrier::Standby && recorded(&one.subnet)).map(|one| one.subnet.to_string()).collect();
+    let on_standby: Vec<String> = active
+        .iter()
+        .filter(|one| one.by == Carrier::Standby && recorded(&one.subnet))
+        .map(|one| one.subnet.to_string())
+        .collect();
     if on_standby.is_empty() {
         return None;
     }
@@ -92,7 +103,10 @@ fn confirm(status: &Status) -> Result<(), Failure> {
     report::progress(&report::status::places(status));
     report::progress("Clear the lock? Then the next run may take over again. [y/N]");
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::new(exit::FAILED, format!("stdin: {error}")))?;
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::new(exit::FAILED, format!("stdin: {error}")))?;
     if answer.trim().eq_ignore_ascii_case("y") || answer.trim().eq_ignore_ascii_case("yes") {
         Ok(())
     } else {

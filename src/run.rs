@@ -21,7 +21,7 @@ use crate::model::failure::exit;
 use crate::model::{Failure, Moment, Outcome};
 use crate::observe::icmp::Icmp;
 use crate::observe::ssh::Ssh;
-use crate::preflight::{self, LocalHost};
+use crate::preflight::{self, IdentityError, LocalHost};
 use crate::record::printed::{Printed, should_print};
 use crate::record::round::{LastRound, Rules};
 use crate::record::witnesses::Witnesses;
@@ -42,9 +42,13 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
     let whole = settings.observe.backends.iter().filter(|one| witnesses.whole_seconds_ping(&one.host, one.addr, now));
     ssh.remember_whole_seconds(whole.map(|one| one.host.clone()));
     let icmp = Icmp::new(rand::random());
-    let ec2 = Ec2::new(settings.region.clone());
-    let host = LocalHost::new(&ec2, settings.preflight.standby_instance.clone());
-    preflight::confirm_identity(&ec2, &settings.preflight).await.map_err(|why| Failure::new(exit::CONFIG, why))?;
+    let ec2 = Ec2::connect(settings.region.as_deref()).map_err(failed)?;
+    let host = LocalHost::new(&ec2);
+    if settings.preflight.standby_instance.is_some()
+        && let Err(error @ IdentityError::Another { .. }) = preflight::identity(&host, &settings.preflight).await
+    {
+        return Err(Failure::new(exit::CONFIG, error.to_string()));
+    }
     let began = boottime();
     let watched = std::io::stderr().is_terminal() && !global.quiet;
     let world = World {
@@ -96,7 +100,13 @@ fn remember(settings: &Settings, state: &State, ssh: &Ssh, done: &mut Done) {
             done.witnesses.found_whole_seconds(&one.host, one.addr, now);
         }
     }
-    let last = LastRound { version: VERSION, at: now, rules: rules(settings, done), rounds: done.rounds.clone(), pass: done.pass.clone() };
+    let last = LastRound {
+        version: VERSION,
+        at: now,
+        rules: rules(settings, done),
+        rounds: done.rounds.clone(),
+        pass: done.pass.clone(),
+    };
     let written = [done.witnesses.save(state, now).err(), state.write_last_round(&last).err()];
     done.pass.notes.extend(written.into_iter().flatten().map(|error| error.to_string()));
 }

@@ -16,8 +16,8 @@ use crate::model::{Failure, Family, Found, GuardedSet, Record, Survey};
 use crate::preflight::{self, LocalHost};
 use crate::record::State;
 use crate::record::history::Deed;
-use crate::report::status::{Active, Carrier, LastTakeover, Status};
 use crate::report;
+use crate::report::status::{Active, Carrier, LastTakeover, Status};
 
 /// What EC2 may take to answer: somebody waits at a terminal.
 const ASKING: Duration = Duration::from_secs(8);
@@ -29,7 +29,7 @@ const ASKING: Duration = Duration::from_secs(8);
 pub async fn command(settings: &Settings, global: &Global) -> Result<u8, Failure> {
     let failed = |why: String| Failure::new(exit::FAILED, why);
     let state = State::open(&settings.state).map_err(|error| failed(error.to_string()))?;
-    let status = gather(settings, &state).await;
+    let status = gather(settings, &state).await.map_err(failed)?;
     let text = match global.format {
         Format::Json => report::status::json(&status),
         Format::Text => report::status::text(&status, crate::run::style(global, std::io::stdout().is_terminal())),
@@ -39,9 +39,12 @@ pub async fn command(settings: &Settings, global: &Global) -> Result<u8, Failure
 }
 
 /// Everything that `status` tells.
-pub(crate) async fn gather(settings: &Settings, state: &State) -> Status {
-    let ec2 = Ec2::new(settings.region.clone());
-    let host = LocalHost::new(&ec2, settings.preflight.standby_instance.clone());
+///
+/// # Errors
+/// The way to EC2 can't be set up (`AWS_CA_BUNDLE`).
+pub(crate) async fn gather(settings: &Settings, state: &State) -> Result<Status, String> {
+    let ec2 = Ec2::connect(settings.region.as_deref())?;
+    let host = LocalHost::new(&ec2);
     let now = Timestamp::now();
     let (saved, trouble) = state.read_guarded();
     let saved = saved.filter(|set| set.primary == settings.decide.primary_table);
@@ -58,7 +61,7 @@ pub(crate) async fn gather(settings: &Settings, state: &State) -> Status {
             None
         }
     };
-    Status {
+    Ok(Status {
         name: settings.name.clone(),
         now,
         paused_until: None,
@@ -68,7 +71,7 @@ pub(crate) async fn gather(settings: &Settings, state: &State) -> Status {
         last_takeover: last_takeover(state, &record, &mut notes),
         record,
         notes,
-    }
+    })
 }
 
 fn active(set: &GuardedSet, settings: &Settings) -> Vec<Active> {
@@ -89,14 +92,20 @@ fn active(set: &GuardedSet, settings: &Settings) -> Vec<Active> {
 }
 
 /// The gates that would hold a takeover if the primary were down now.
-fn holds(settings: &Settings, survey: &Survey, record: &Found<Record>, guarded: Option<&GuardedSet>) -> Vec<crate::model::Hold> {
+fn holds(
+    settings: &Settings,
+    survey: &Survey,
+    record: &Found<Record>,
+    guarded: Option<&GuardedSet>,
+) -> Vec<crate::model::Hold> {
     let trouble = record.trouble().unwrap_or_default();
     let lock = match record {
         Found::Present(record) => Lock::Held(record.phase),
         Found::Absent | Found::Foreign { .. } => Lock::Free,
         Found::Corrupt { .. } | Found::Newer { .. } => Lock::Unreadable(&trouble),
     };
-    let families = guarded.filter(|set| !set.families.is_empty()).map_or_else(|| vec![Family::V4], |set| set.families.clone());
+    let families =
+        guarded.filter(|set| !set.families.is_empty()).map_or_else(|| vec![Family::V4], |set| set.families.clone());
     decide::plan(Situation { survey, lock, guarded, families: &families }, &settings.decide).err().unwrap_or_default()
 }
 

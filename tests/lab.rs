@@ -395,7 +395,13 @@ fn f048_f046_errors_and_throttling_are_outlasted() {
 #[test]
 fn f061_a_control_plane_that_is_down_is_said_with_the_commands_to_type() {
     let lab = seasoned();
-    lab.configure(&[("decision.run_span", "\"200ms\""), ("backends.login_timeout", "\"3s\""), ("takeover.verify_for", "\"2s\""), ("decision.deadline", "\"14s\"")]).unwrap();
+    lab.configure(&[
+        ("decision.run_span", "\"200ms\""),
+        ("backends.login_timeout", "\"3s\""),
+        ("takeover.verify_for", "\"2s\""),
+        ("decision.deadline", "\"14s\""),
+    ])
+    .unwrap();
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
     lab.inject(&Fault::ApiDown).unwrap();
     let run = lab.natwatch(&["run"]).unwrap();
@@ -473,7 +479,8 @@ fn f058_pinned_ids_work_without_the_metadata_service() {
     lab.inject(&Fault::ImdsDown).unwrap();
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
     // The role's credentials come from there too, so these are the environment's.
-    let run = lab.command(&["run"]).env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").run().unwrap();
+    let run =
+        lab.command(&["run"]).env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").run().unwrap();
     expect(&run, 4);
     carried_by(&lab, Nat::Standby);
 }
@@ -521,7 +528,9 @@ fn f040_a_key_that_others_can_read_is_refused_with_the_remedy() {
 #[test]
 fn f038_hostile_hosts_and_targets_are_refused_with_file_and_line() {
     let lab = raise();
-    for (key, value) in [("backends.hosts", "[\"-oProxyCommand=id\"]"), ("targets.hosts", "[\"-f\", \"8.8.8.8; reboot\", \"$(id)\"]")] {
+    for (key, value) in
+        [("backends.hosts", "[\"-oProxyCommand=id\"]"), ("targets.hosts", "[\"-f\", \"8.8.8.8; reboot\", \"$(id)\"]")]
+    {
         let path = lab.configure(&[(key, value)]).unwrap();
         let run = lab.natwatch(&["run"]).unwrap();
         expect(&run, 78);
@@ -552,7 +561,8 @@ fn f024_f036_f106_backends_with_odd_shells_and_pings_are_heard_or_silent_for_wha
     expect(&run, 4);
     let report = json(&run);
     let last = report["rounds"].as_array().unwrap().last().unwrap()["backends"].as_array().unwrap().clone();
-    for (host, verdicts) in [("b0", ["cut-off", "silent"]), ("b1", ["silent", "silent"]), ("b2", ["cut-off", "silent"])] {
+    for (host, verdicts) in [("b0", ["cut-off", "silent"]), ("b1", ["silent", "silent"]), ("b2", ["cut-off", "silent"])]
+    {
         let one = last.iter().find(|one| one["host"] == host);
         if let Some(one) = one {
             assert!(verdicts.contains(&one["verdict"].as_str().unwrap()), "{host}: {run}");

@@ -52,7 +52,12 @@ struct Attempt<'a, C> {
 }
 
 /// Moves one subnet, by the deadline, whatever it takes.
-pub(super) async fn replace(changer: &impl Changer, planned: &PlannedMove, budget: Budget, dry_run: bool) -> MoveResult {
+pub(super) async fn replace(
+    changer: &impl Changer,
+    planned: &PlannedMove,
+    budget: Budget,
+    dry_run: bool,
+) -> MoveResult {
     let mut attempt = Attempt {
         changer,
         planned,
@@ -149,7 +154,9 @@ impl<C: Changer> Attempt<'_, C> {
             Ok(found) => found,
             Err(why) => return Seen::Unseen(why),
         };
-        let Some((table, association)) = found.into_iter().find(|(_, a)| a.subnet.as_ref() == Some(&self.planned.subnet)) else {
+        let Some((table, association)) =
+            found.into_iter().find(|(_, a)| a.subnet.as_ref() == Some(&self.planned.subnet))
+        else {
             return Seen::Nowhere;
         };
         if table == self.planned.to {
@@ -191,7 +198,9 @@ impl<C: Changer> Attempt<'_, C> {
             Some(Seen::There { failed: None, .. }) => self.there(),
             Some(Seen::Elsewhere(table)) => MoveResult::Elsewhere(table),
             // A describe may lag behind: it proves that the subnet still is where it was only if nothing of ours was lost.
-            Some(Seen::Still { .. }) if self.in_doubt => MoveResult::Failed(format!("outcome not certain, last seen on {}: {why}", self.planned.from)),
+            Some(Seen::Still { .. }) if self.in_doubt => {
+                MoveResult::Failed(format!("outcome not certain, last seen on {}: {why}", self.planned.from))
+            }
             Some(Seen::Unseen(_)) | None if self.in_doubt => MoveResult::Failed(format!("unknown outcome: {why}")),
             _ => MoveResult::Failed(why),
         })

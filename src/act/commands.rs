@@ -30,7 +30,10 @@ pub fn undo_commands(moves: &[Move]) -> Vec<String> {
 pub fn finish_commands(moves: &[Move]) -> Vec<String> {
     let open = moves.iter().filter(|done| matches!(done.result, MoveResult::Failed(_) | MoveResult::Pending));
     open.map(|done| {
-        format!("aws ec2 replace-route-table-association --association-id {} --route-table-id {}", done.plan.association, done.plan.to)
+        format!(
+            "aws ec2 replace-route-table-association --association-id {} --route-table-id {}",
+            done.plan.association, done.plan.to
+        )
     })
     .collect()
 }

@@ -58,7 +58,12 @@ impl Ec2 {
     fn with(subnets: usize) -> Self {
         let at: BTreeMap<_, _> = (0..subnets)
             .map(|n| {
-                let association = Association { id: format!("rtbassoc-0{n}").parse().unwrap(), subnet: Some(subnet(n)), main: false, failed: None };
+                let association = Association {
+                    id: format!("rtbassoc-0{n}").parse().unwrap(),
+                    subnet: Some(subnet(n)),
+                    main: false,
+                    failed: None,
+                };
                 (subnet(n), (table("primary"), association))
             })
             .collect();
@@ -119,7 +124,12 @@ impl Ec2 {
 }
 
 impl Changer for Ec2 {
-    async fn associate(&self, association: &AssociationId, to: &RouteTableId, dry_run: bool) -> Result<AssociationId, ChangeError> {
+    async fn associate(
+        &self,
+        association: &AssociationId,
+        to: &RouteTableId,
+        dry_run: bool,
+    ) -> Result<AssociationId, ChangeError> {
         self.calls.set(self.calls.get() + 1);
         self.under_way.set(self.under_way.get() + 1);
         self.most_under_way.set(self.most_under_way.get().max(self.under_way.get()));
@@ -135,7 +145,9 @@ impl Changer for Ec2 {
         match scripted.or_else(|| self.always.borrow().clone()) {
             Some(Fault::Throttle) => Err(ChangeError::Throttled("RequestLimitExceeded".to_owned())),
             Some(Fault::Broken) => Err(ChangeError::Unknown("503".to_owned())),
-            Some(Fault::Refuse) => Err(ChangeError::Refused("not allowed: ec2:ReplaceRouteTableAssociation".to_owned())),
+            Some(Fault::Refuse) => {
+                Err(ChangeError::Refused("not allowed: ec2:ReplaceRouteTableAssociation".to_owned()))
+            }
             Some(Fault::Hang) => {
                 sleep(Duration::from_secs(2)).await;
                 Err(ChangeError::Unknown("no answer within 2s".to_owned()))
@@ -191,7 +203,11 @@ async fn run(ec2: &Ec2, plan: &Plan, secs: u64) -> Vec<MoveResult> {
     let deadline = in_secs(secs);
     let moves = take_over(ec2, plan, deadline, false, |_| ()).await;
     assert!(Instant::now() <= deadline, "went past the deadline");
-    assert_eq!(moves.iter().map(|m| &m.plan).collect::<Vec<_>>(), plan.moves.iter().collect::<Vec<_>>(), "the plan's order");
+    assert_eq!(
+        moves.iter().map(|m| &m.plan).collect::<Vec<_>>(),
+        plan.moves.iter().collect::<Vec<_>>(),
+        "the plan's order"
+    );
     moves.into_iter().map(|m| m.result).collect()
 }
 
@@ -205,9 +221,17 @@ async fn all_subnets_move_at_once_up_to_sixteen_and_each_outcome_is_told() {
     let ec2 = Ec2::with(40);
     let mut told = Vec::new();
     let moves = take_over(&ec2, &plan(40, "standby"), in_secs(30), false, |step| told.push(step.clone())).await;
-    assert!(moves.iter().all(|m| m.result == MoveResult::Moved && m.took > Duration::ZERO && m.took < Duration::from_secs(1)));
+    assert!(
+        moves
+            .iter()
+            .all(|m| m.result == MoveResult::Moved && m.took > Duration::ZERO && m.took < Duration::from_secs(1))
+    );
     assert_eq!(ec2.most_under_way.get(), 16);
-    assert_eq!((ec2.calls.get(), ec2.describes.get()), (40, 0), "a smooth takeover is one call a subnet and nothing else");
+    assert_eq!(
+        (ec2.calls.get(), ec2.describes.get()),
+        (40, 0),
+        "a smooth takeover is one call a subnet and nothing else"
+    );
     told.sort_by(|a, b| a.plan.subnet.cmp(&b.plan.subnet));
     let mut sorted = moves.clone();
     sorted.sort_by(|a, b| a.plan.subnet.cmp(&b.plan.subnet));
@@ -311,7 +335,10 @@ async fn f053_a_subnet_whose_association_somebody_removed_is_not_touched() {
     let ec2 = Ec2::with(1);
     ec2.at.borrow_mut().clear();
     let result = run(&ec2, &plan(1, "standby"), 30).await;
-    assert!(reason(&result[0]).contains("aws ec2 associate-route-table --subnet-id subnet-0 --route-table-id rtb-standby"), "{result:?}");
+    assert!(
+        reason(&result[0]).contains("aws ec2 associate-route-table --subnet-id subnet-0 --route-table-id rtb-standby"),
+        "{result:?}"
+    );
     assert!(ec2.moved.borrow().is_empty());
 }
 
@@ -353,7 +380,8 @@ async fn f061_a_dead_control_plane_is_tried_until_the_deadline_and_the_commands_
 
 #[tokio::test(start_paused = true)]
 async fn f062_a_failed_association_is_retried_once() {
-    let ec2 = Ec2::with(2).script(0, &[Fault::ComesBackFailed]).script(1, &[Fault::ComesBackFailed, Fault::ComesBackFailed]);
+    let ec2 =
+        Ec2::with(2).script(0, &[Fault::ComesBackFailed]).script(1, &[Fault::ComesBackFailed, Fault::ComesBackFailed]);
     let results = run(&ec2, &plan(2, "standby"), 30).await;
     assert_eq!(results[0], MoveResult::Moved);
     assert_eq!(reason(&results[1]), "EC2 made the association and it failed, twice: internal");
@@ -364,9 +392,14 @@ async fn f008_nothing_moves_while_the_check_stays_on() {
     let mut plan = plan(2, "standby");
     plan.disable_check = Some("eni-0b".parse().unwrap());
     let ec2 = Ec2::with(2);
-    *ec2.check.borrow_mut() = [Err(ChangeError::Refused("not allowed: ec2:ModifyNetworkInterfaceAttribute".to_owned()))].into();
+    *ec2.check.borrow_mut() =
+        [Err(ChangeError::Refused("not allowed: ec2:ModifyNetworkInterfaceAttribute".to_owned()))].into();
     let results = run(&ec2, &plan, 30).await;
-    assert!(results.iter().all(|r| reason(r).contains("source/destination check of eni-0b could not be switched off: not allowed")));
+    assert!(
+        results
+            .iter()
+            .all(|r| reason(r).contains("source/destination check of eni-0b could not be switched off: not allowed"))
+    );
     assert_eq!(ec2.calls.get(), 0);
 
     let ec2 = Ec2::with(2);
@@ -406,7 +439,8 @@ async fn f065_two_standbys_race_a_thousand_times_and_each_subnet_moves_once() {
         }
         for n in 0..count {
             let all = [Fault::Throttle, Fault::Broken, Fault::Lost, Fault::Hang];
-            let faults: VecDeque<Fault> = (0..random.random_range(0..3)).map(|_| all[random.random_range(0..all.len())].clone()).collect();
+            let faults: VecDeque<Fault> =
+                (0..random.random_range(0..3)).map(|_| all[random.random_range(0..all.len())].clone()).collect();
             ec2.script.borrow_mut().insert(subnet(n), faults);
         }
         let (a, b) = (plan(count, "standby"), plan(count, other));
@@ -417,9 +451,16 @@ async fn f065_two_standbys_race_a_thousand_times_and_each_subnet_moves_once() {
             let winner = ec2.on(n);
             for (results, to) in [(&ours, "standby"), (&theirs, other)] {
                 if winner == table(to) {
-                    assert!(matches!(results[n], MoveResult::Moved | MoveResult::AlreadyThere), "seed {seed}: {results:?}");
+                    assert!(
+                        matches!(results[n], MoveResult::Moved | MoveResult::AlreadyThere),
+                        "seed {seed}: {results:?}"
+                    );
                 } else {
-                    assert_eq!(results[n], MoveResult::Elsewhere(winner.clone()), "seed {seed}: the loser says who carries it");
+                    assert_eq!(
+                        results[n],
+                        MoveResult::Elsewhere(winner.clone()),
+                        "seed {seed}: the loser says who carries it"
+                    );
                 }
             }
         }
@@ -433,9 +474,11 @@ fn the_commands_to_undo_look_the_present_id_up() {
     let commands = undo_commands(std::slice::from_ref(&moved));
     assert_eq!(
         commands,
-        ["aws ec2 replace-route-table-association --route-table-id rtb-primary --association-id \"$(aws ec2 describe-route-tables \
+        [
+            "aws ec2 replace-route-table-association --route-table-id rtb-primary --association-id \"$(aws ec2 describe-route-tables \
           --filters Name=association.subnet-id,Values=subnet-0 \
-          --query \"RouteTables[0].Associations[?SubnetId=='subnet-0'] | [0].RouteTableAssociationId\" --output text)\""]
+          --query \"RouteTables[0].Associations[?SubnetId=='subnet-0'] | [0].RouteTableAssociationId\" --output text)\""
+        ]
     );
     assert!(finish_commands(&[moved]).is_empty());
 }

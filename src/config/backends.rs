@@ -24,7 +24,12 @@ impl Pattern {
         }
         Regex::new(text).map(Self).map_err(|error| {
             // regex-lite gives no position: what can't be read begins where the longest good beginning ends.
-            let good = text.char_indices().map(|(at, _)| at).rev().find(|at| Regex::new(&text[..*at]).is_ok()).unwrap_or_default();
+            let good = text
+                .char_indices()
+                .map(|(at, _)| at)
+                .rev()
+                .find(|at| Regex::new(&text[..*at]).is_ok())
+                .unwrap_or_default();
             format!("not a regular expression, at character {}: {error}", text[..good].chars().count() + 1)
         })
     }
@@ -82,10 +87,14 @@ pub(super) fn union(typed: &[Entry<Host>], listed: &[(&str, &HostsEntry)]) -> Ve
         // Any name of the entry may be the one that was typed. The first line with a name is the one that counts, so
         // a name that has its address already is another host's alias.
         let alias = entry.names.iter().filter_map(|name| by_name.get(&key(name)).copied());
-        let alias = alias.filter(|at| *at < typed).find(|at| backends[*at].as_ref().is_some_and(|backend| backend.addr.is_none()));
+        let alias = alias
+            .filter(|at| *at < typed)
+            .find(|at| backends[*at].as_ref().is_some_and(|backend| backend.addr.is_none()));
         let addressed = by_addr.get(&entry.addr).copied();
         match (named.or(alias), addressed) {
-            (Some(known), Some(same)) if known != same && known < typed && backends[known].as_ref().is_some_and(|it| it.addr.is_none()) => {
+            (Some(known), Some(same))
+                if known != same && known < typed && backends[known].as_ref().is_some_and(|it| it.addr.is_none()) =>
+            {
                 // Typed by name and by address: one host.
                 backends[same] = None;
                 set_address(&mut backends, known, entry.addr);
@@ -101,7 +110,11 @@ pub(super) fn union(typed: &[Entry<Host>], listed: &[(&str, &HostsEntry)]) -> Ve
             (None, None) => {
                 by_name.insert(key(name), backends.len());
                 by_addr.insert(entry.addr, backends.len());
-                backends.push(Some(Backend { host: (*name).to_owned(), destination: entry.addr.to_string(), addr: Some(entry.addr) }));
+                backends.push(Some(Backend {
+                    host: (*name).to_owned(),
+                    destination: entry.addr.to_string(),
+                    addr: Some(entry.addr),
+                }));
             }
         }
     }

@@ -24,7 +24,16 @@ const JUNK: usize = 20;
 /// All settings; `None`: the reader has noted why not.
 pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) -> Option<Settings> {
     let mut advice = Vec::new();
-    for key in [&keys::STANDBY_WITNESSES, &keys::EC2_SUBNETS, &keys::WATCH_SPAN, &keys::INTERVAL, &keys::METHOD, &keys::DESTINATIONS, &keys::ELASTIC_IP, &keys::REBOOT_PRIMARY] {
+    for key in [
+        &keys::STANDBY_WITNESSES,
+        &keys::EC2_SUBNETS,
+        &keys::WATCH_SPAN,
+        &keys::INTERVAL,
+        &keys::METHOD,
+        &keys::DESTINATIONS,
+        &keys::ELASTIC_IP,
+        &keys::REBOOT_PRIMARY,
+    ] {
         reader.later(key);
     }
     let name = name(reader, path);
@@ -90,7 +99,11 @@ fn name(reader: &mut Reader<'_>, path: &Path) -> Option<String> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let name = values::name(&stem).ok();
     if name.is_none() {
-        reader.clash(&keys::NAME, "missing, and this file's name without its extension is not a usable one", &keys::NAME.accepted());
+        reader.clash(
+            &keys::NAME,
+            "missing, and this file's name without its extension is not a usable one",
+            &keys::NAME.accepted(),
+        );
     }
     name
 }
@@ -112,7 +125,13 @@ fn preflight(reader: &mut Reader<'_>) -> Option<PreflightSettings> {
         reader.clash(&keys::STANDBY_INSTANCE, "the same as primary.instance", "another instance than the primary");
     }
     let subnets = subnets?.into_iter().map(|entry| entry.value).collect();
-    Some(PreflightSettings { primary_table: primary_table?, primary_instance, standby_table: standby_table?, standby_instance, subnets })
+    Some(PreflightSettings {
+        primary_table: primary_table?,
+        primary_instance,
+        standby_table: standby_table?,
+        standby_instance,
+        subnets,
+    })
 }
 
 fn max_subnets(reader: &mut Reader<'_>, preflight: Option<&PreflightSettings>) -> Option<usize> {
@@ -143,13 +162,28 @@ fn ssh(reader: &mut Reader<'_>, files: &dyn Files) -> Option<SshSettings> {
     {
         let blamed = if reader.has(&keys::LOGIN_TIMEOUT) { &keys::LOGIN_TIMEOUT } else { &keys::CONNECT_TIMEOUT };
         let (what, accepted) = if reader.has(&keys::LOGIN_TIMEOUT) {
-            (format!("shorter than backends.connect_timeout ({})", written(connect)), format!("\"{}\" to \"5m\"", written(connect)))
+            (
+                format!("shorter than backends.connect_timeout ({})", written(connect)),
+                format!("\"{}\" to \"5m\"", written(connect)),
+            )
         } else {
-            (format!("longer than backends.login_timeout ({})", written(login)), format!("\"1s\" to \"{}\"", written(login)))
+            (
+                format!("longer than backends.login_timeout ({})", written(login)),
+                format!("\"1s\" to \"{}\"", written(login)),
+            )
         };
         reader.clash(blamed, &what, &accepted);
     }
-    Some(SshSettings { user, port, identity, known_hosts, host_keys: host_keys?, ssh_config, connect_timeout: connect_timeout?, login_timeout: login_timeout? })
+    Some(SshSettings {
+        user,
+        port,
+        identity,
+        known_hosts,
+        host_keys: host_keys?,
+        ssh_config,
+        connect_timeout: connect_timeout?,
+        login_timeout: login_timeout?,
+    })
 }
 
 /// A path for `ssh`, whose owner and permissions are as they must be.
@@ -162,7 +196,11 @@ fn owned(reader: &mut Reader<'_>, files: &dyn Files, key: &Key, role: Role) -> O
 }
 
 /// The backends, and `within`.
-fn backends(reader: &mut Reader<'_>, files: &dyn Files, advice: &mut Vec<String>) -> (Option<Vec<Backend>>, Option<Vec<Cidr>>) {
+fn backends(
+    reader: &mut Reader<'_>,
+    files: &dyn Files,
+    advice: &mut Vec<String>,
+) -> (Option<Vec<Backend>>, Option<Vec<Cidr>>) {
     let typed = reader.list(&keys::HOSTS, values::host, Host::identity);
     let within = reader.list(&keys::WITHIN, values::cidr, Cidr::clone);
     let within: Option<Vec<Cidr>> = within.map(|entries| entries.into_iter().map(|entry| entry.value).collect());
@@ -171,7 +209,11 @@ fn backends(reader: &mut Reader<'_>, files: &dyn Files, advice: &mut Vec<String>
     let path = reader.text(&keys::HOSTS_FILE, values::path);
     if !reader.has(&keys::HOSTS_FILE) {
         if typed.as_ref().is_some_and(Vec::is_empty) {
-            reader.clash(&keys::HOSTS, "no backends", "at least decision.threshold backends in backends.hosts, backends.hosts_file or both");
+            reader.clash(
+                &keys::HOSTS,
+                "no backends",
+                "at least decision.threshold backends in backends.hosts, backends.hosts_file or both",
+            );
         }
         if reader.has(&keys::MATCH) {
             advice.push("backends.match filters the entries of backends.hosts_file, and there is none".to_owned());
@@ -196,7 +238,11 @@ fn backends(reader: &mut Reader<'_>, files: &dyn Files, advice: &mut Vec<String>
         reader.violations.push(Violation { file: shown(&path), line: Some(line), text });
     }
     if more > 0 {
-        reader.violations.push(Violation { file: shown(&path), line: None, text: format!("and {more} more lines that are no entries") });
+        reader.violations.push(Violation {
+            file: shown(&path),
+            line: None,
+            text: format!("and {more} more lines that are no entries"),
+        });
     }
     let filter = Filter { pattern, within: within.clone().unwrap_or_default() };
     let listed = filter.apply(&entries);
@@ -204,7 +250,10 @@ fn backends(reader: &mut Reader<'_>, files: &dyn Files, advice: &mut Vec<String>
         let what = if entries.is_empty() {
             "has no entries".to_owned()
         } else {
-            format!("none of its {} entries is another host's that passes backends.match and backends.within", entries.len())
+            format!(
+                "none of its {} entries is another host's that passes backends.match and backends.within",
+                entries.len()
+            )
         };
         reader.clash(&keys::HOSTS_FILE, &what, "a file with an entry for every backend");
         return (None, within);
@@ -216,7 +265,11 @@ fn backends(reader: &mut Reader<'_>, files: &dyn Files, advice: &mut Vec<String>
 fn targets(reader: &mut Reader<'_>, advice: &mut Vec<String>) -> Option<Vec<Host>> {
     let targets: Vec<Entry<Host>> = reader.list(&keys::TARGETS, values::host, Host::identity)?;
     if targets.len() < 2 {
-        let what = if targets.is_empty() { "no targets" } else { "a single target: its own failure would look like an outage" };
+        let what = if targets.is_empty() {
+            "no targets"
+        } else {
+            "a single target: its own failure would look like an outage"
+        };
         reader.clash(&keys::TARGETS, what, "two or more, better three");
         return None;
     }
@@ -226,7 +279,8 @@ fn targets(reader: &mut Reader<'_>, advice: &mut Vec<String>) -> Option<Vec<Host
     for Entry { line, shown, value } in &targets {
         if value.addr.is_some_and(values::private) {
             let line = line.map_or_else(String::new, |line| format!(" (line {line})"));
-            advice.push(format!("targets.hosts: {shown}{line} is a private address; a ping of it does not test the NAT"));
+            advice
+                .push(format!("targets.hosts: {shown}{line} is a private address; a ping of it does not test the NAT"));
         }
     }
     Some(targets.into_iter().map(|entry| entry.value).collect())
@@ -260,7 +314,11 @@ fn counts(reader: &mut Reader<'_>, backends: Option<&[Backend]>, targets: Option
     if let (Some(backends), Some(threshold)) = (backends.map(<[Backend]>::len).filter(|n| *n > 0), threshold)
         && backends < threshold
     {
-        let are = if backends == 1 { "the one backend there is".to_owned() } else { format!("the {backends} backends there are") };
+        let are = if backends == 1 {
+            "the one backend there is".to_owned()
+        } else {
+            format!("the {backends} backends there are")
+        };
         reader.clash(&keys::THRESHOLD, &format!("more than {are}"), &format!("1 to {backends}, or more backends"));
     }
     if let (Some(tries), Some(targets)) = (tries, targets) {
@@ -280,11 +338,18 @@ fn per_family(reader: &mut Reader<'_>, tries: usize, targets: &[Host]) {
             continue;
         }
         if count >= tries {
-            reader.clash(&keys::TARGETS, &format!("a single {wanted} target, which can't accuse anybody"), "none, or two or more of a family");
+            reader.clash(
+                &keys::TARGETS,
+                &format!("a single {wanted} target, which can't accuse anybody"),
+                "none, or two or more of a family",
+            );
         } else {
             let of = if mixed { format!("{wanted} targets") } else { "targets".to_owned() };
             let key = if reader.has(&keys::TRIES) { &keys::TRIES } else { &keys::TARGETS };
-            let what = format!("a backend is to miss {tries} different targets, and there {} {count} {of}", if count == 1 { "is" } else { "are" });
+            let what = format!(
+                "a backend is to miss {tries} different targets, and there {} {count} {of}",
+                if count == 1 { "is" } else { "are" }
+            );
             reader.clash(key, &what, &format!("targets.tries up to the number of {of}"));
         }
     }

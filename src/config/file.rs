@@ -123,7 +123,9 @@ impl<'t> Source<'t> {
             DeValue::Integer(integer) => Value::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).ok()),
             DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Boolean(flag) => Value::Flag(*flag),
-            DeValue::Array(items) => Value::List(items.iter().map(|item| self.item(item.span(), item.get_ref())).collect()),
+            DeValue::Array(items) => {
+                Value::List(items.iter().map(|item| self.item(item.span(), item.get_ref())).collect())
+            }
             DeValue::Datetime(_) | DeValue::Table(_) => Value::Other,
         };
         Item { line, shown: self.shown(span), value }
@@ -145,10 +147,17 @@ impl<'t> Source<'t> {
     ) {
         let at = key_span.start;
         if LATER_TABLES.contains(&name) {
-            violations.push(self.violation(at, format!("[{name}]: not supported yet by this version; accepted: no such table")));
+            violations.push(
+                self.violation(at, format!("[{name}]: not supported yet by this version; accepted: no such table")),
+            );
         } else if let Some(table) = TABLES.iter().find(|table| **table == name) {
             let DeValue::Table(entries) = value else {
-                violations.push(self.violation(at, format!("{name} = {}: not a table; accepted: a table [{name}]", self.shown(span))));
+                violations.push(
+                    self.violation(
+                        at,
+                        format!("{name} = {}: not a table; accepted: a table [{name}]", self.shown(span)),
+                    ),
+                );
                 return;
             };
             document.tables.insert(table, self.line(at));
@@ -187,12 +196,23 @@ impl<'t> Source<'t> {
         let hint = near.map_or_else(
             || {
                 let table = path.split_once('.').map_or("", |(table, _)| table);
-                let keys: Vec<&str> = KEYS.iter().map(super::keys::Key::split).filter(|(of, _)| *of == table).map(|(_, own)| own).collect();
-                if table.is_empty() { format!("accepted: {} and tables", keys.join(", ")) } else { format!("accepted in [{table}]: {}", keys.join(", ")) }
+                let keys: Vec<&str> = KEYS
+                    .iter()
+                    .map(super::keys::Key::split)
+                    .filter(|(of, _)| *of == table)
+                    .map(|(_, own)| own)
+                    .collect();
+                if table.is_empty() {
+                    format!("accepted: {} and tables", keys.join(", "))
+                } else {
+                    format!("accepted in [{table}]: {}", keys.join(", "))
+                }
             },
             |near| format!("did you mean {near}?"),
         );
-        violations.push(self.violation(at, format!("{} = {}: unknown key; {hint}", printable(path, SHOWN), self.shown(span))));
+        violations.push(
+            self.violation(at, format!("{} = {}: unknown key; {hint}", printable(path, SHOWN), self.shown(span))),
+        );
     }
 }
 

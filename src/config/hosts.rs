@@ -37,7 +37,8 @@ fn entry(line: &str) -> Result<Option<HostsEntry>, String> {
     let mut fields = line.split_ascii_whitespace();
     let Some(first) = fields.next() else { return Ok(None) };
     let show = |text| printable(text, super::file::SHOWN);
-    let addr = zoned(first).ok_or_else(|| format!("{}: not an IP address; accepted: an IP address, then names", show(first)))?;
+    let addr = zoned(first)
+        .ok_or_else(|| format!("{}: not an IP address; accepted: an IP address, then names", show(first)))?;
     let mut names = Vec::new();
     for name in fields {
         if zoned(name).is_some() {

@@ -92,7 +92,8 @@ pub(super) const LATER_TABLES: [&str; 3] = ["failback", "notify", "metrics"];
 /// The tables, in the order of the contract.
 pub(super) const TABLES: [&str; 7] = ["primary", "standby", "backends", "targets", "decision", "takeover", "state"];
 
-const HOST: &str = "names (letters, digits, '-', '_', '.'; 253 at most, not starting with '-') or IP addresses of other hosts";
+const HOST: &str =
+    "names (letters, digits, '-', '_', '.'; 253 at most, not starting with '-') or IP addresses of other hosts";
 const ROUTE_TABLE: &str = "\"rtb-\" and 1 to 32 of 0-9, a-z";
 const INSTANCE: &str = "\"i-\" and 1 to 32 of 0-9, a-z";
 const SUBNET: &str = "ids: \"subnet-\" and 1 to 32 of 0-9, a-z";

@@ -12,7 +12,6 @@ use rustix::fs::OFlags;
 
 use super::{Files, shown};
 
-
 /// No configuration or hosts file is larger: 10 000 hosts take about half a MiB.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
@@ -55,7 +54,11 @@ impl Files for Disk {
         }
         let mut content = Vec::new();
         file.take(LARGEST + 1).read_to_end(&mut content).map_err(|error| unreadable(&error))?;
-        if content.len() as u64 > LARGEST { Err(format!("larger than {} MiB", LARGEST / (1024 * 1024))) } else { Ok(content) }
+        if content.len() as u64 > LARGEST {
+            Err(format!("larger than {} MiB", LARGEST / (1024 * 1024)))
+        } else {
+            Ok(content)
+        }
     }
 
     fn faults(&self, path: &Path, role: Role) -> Vec<String> {
@@ -108,13 +111,22 @@ fn judge_file(path: &Path, role: Role, facts: Facts, euid: u32) -> Vec<String> {
     let mut faults = Vec::new();
     let path = shown(path);
     if !trusted(facts, role, euid) {
-        faults.push(format!("owned by user {}, who could change it; accepted: root or user {euid} as owner; chown root {path}", facts.uid));
+        faults.push(format!(
+            "owned by user {}, who could change it; accepted: root or user {euid} as owner; chown root {path}",
+            facts.uid
+        ));
     }
     if role == Role::Identity && facts.mode & 0o077 != 0 {
         let own = if euid == 0 || facts.uid == euid { String::new() } else { format!("; chown {euid} {path}") };
-        faults.push(format!("mode {:04o} opens the private key to others; accepted: 0600 or less; chmod 600 {path}{own}", facts.mode));
+        faults.push(format!(
+            "mode {:04o} opens the private key to others; accepted: 0600 or less; chmod 600 {path}{own}",
+            facts.mode
+        ));
     } else if facts.mode & 0o022 != 0 {
-        faults.push(format!("mode {:04o} lets others write it; accepted: writable by its owner only; chmod go-w {path}", facts.mode));
+        faults.push(format!(
+            "mode {:04o} lets others write it; accepted: writable by its owner only; chmod go-w {path}",
+            facts.mode
+        ));
     }
     faults
 }
@@ -122,7 +134,10 @@ fn judge_file(path: &Path, role: Role, facts: Facts, euid: u32) -> Vec<String> {
 fn judge_folder(folder: &Path, role: Role, facts: Facts, euid: u32) -> Option<String> {
     let folder = shown(folder);
     if !trusted(facts, role, euid) {
-        return Some(format!("its folder {folder} is owned by user {}, who could replace it; accepted: root or user {euid} as owner; chown root {folder}", facts.uid));
+        return Some(format!(
+            "its folder {folder} is owned by user {}, who could replace it; accepted: root or user {euid} as owner; chown root {folder}",
+            facts.uid
+        ));
     }
     // In a sticky folder such as /tmp nobody can replace another's file.
     (facts.mode & 0o022 != 0 && facts.mode & 0o1000 == 0).then(|| {

@@ -30,7 +30,13 @@ pub(super) struct Reader<'f> {
 
 impl<'f> Reader<'f> {
     pub(super) fn new(file: &'f str, document: Document, violations: Vec<Violation>) -> Self {
-        Self { file, document, violations, #[cfg(test)] asked: Vec::new() }
+        Self {
+            file,
+            document,
+            violations,
+            #[cfg(test)]
+            asked: Vec::new(),
+        }
     }
 
     /// Whether the file has `key`.
@@ -48,7 +54,9 @@ impl<'f> Reader<'f> {
         let accepted = if accepted.is_empty() { String::new() } else { format!("; accepted: {accepted}") };
         match (self.document.items.get(key.path), key.presence) {
             (Some(item), _) => self.note(item.line, format!("{} = {}: {what}{accepted}", key.path, item.shown)),
-            (None, Presence::Default(default)) => self.note(None, format!("{} = {default} (the default): {what}{accepted}", key.path)),
+            (None, Presence::Default(default)) => {
+                self.note(None, format!("{} = {default} (the default): {what}{accepted}", key.path))
+            }
             (None, _) => self.note(None, format!("{}: {what}{accepted}", key.path)),
         }
     }
@@ -87,7 +95,10 @@ impl<'f> Reader<'f> {
         };
         if !written {
             let accepted = off.map_or_else(|| "no such key".to_owned(), |off| format!("{off}, or no such key"));
-            self.note(item.line, format!("{} = {}: not supported yet by this version; accepted: {accepted}", key.path, item.shown));
+            self.note(
+                item.line,
+                format!("{} = {}: not supported yet by this version; accepted: {accepted}", key.path, item.shown),
+            );
         }
     }
 
@@ -130,8 +141,12 @@ impl<'f> Reader<'f> {
             Err(what) => return self.wrong(key, &item, &format!("{what} (a number and ms, s, m or h)")),
         };
         match key.kind {
-            Kind::Duration { min, max, .. } if !(min..=max).contains(&duration) => self.wrong(key, &item, "out of range"),
-            Kind::Duration { whole_seconds: true, .. } if duration.subsec_nanos() != 0 => self.wrong(key, &item, "not in whole seconds"),
+            Kind::Duration { min, max, .. } if !(min..=max).contains(&duration) => {
+                self.wrong(key, &item, "out of range")
+            }
+            Kind::Duration { whole_seconds: true, .. } if duration.subsec_nanos() != 0 => {
+                self.wrong(key, &item, "not in whole seconds")
+            }
             _ => Some(duration),
         }
     }
@@ -172,7 +187,10 @@ impl<'f> Reader<'f> {
                 }
             };
             if let Some(first) = seen.get(&identity(&value)) {
-                self.note(item.line, format!("{} = {}: a duplicate of {first}; accepted: each one once", key.path, item.shown));
+                self.note(
+                    item.line,
+                    format!("{} = {}: a duplicate of {first}; accepted: each one once", key.path, item.shown),
+                );
                 continue;
             }
             let place = item.line.map_or_else(String::new, |line| format!(" in line {line}"));

@@ -18,7 +18,9 @@ pub fn sample() -> String {
         let (prefix, value, note) = match key.presence {
             Presence::Required(example) => ("", example, format!("Required: {}.", key.accepted())),
             Presence::Default(default) => ("#", default, format!("Accepted: {}.", key.accepted())),
-            Presence::Optional(example, unset) => ("#", example, format!("Accepted: {}. Without it: {unset}.", key.accepted())),
+            Presence::Optional(example, unset) => {
+                ("#", example, format!("Accepted: {}. Without it: {unset}.", key.accepted()))
+            }
             Presence::Later(_) => continue,
         };
         if of != table {

@@ -14,7 +14,9 @@ struct Fake(Option<&'static [u8]>);
 
 impl Files for Fake {
     fn read(&self, _: &Path) -> Result<Vec<u8>, String> {
-        self.0.map(<[u8]>::to_vec).ok_or_else(|| "user 0 cannot read it: No such file or directory (os error 2)".to_owned())
+        self.0
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| "user 0 cannot read it: No such file or directory (os error 2)".to_owned())
     }
 
     fn faults(&self, _: &Path, _: Role) -> Vec<String> {
@@ -39,7 +41,11 @@ fn with(table: &str, extra: &str, own: bool) -> String {
     let mut text = String::new();
     for (name, content) in MINIMAL {
         let here = name == table;
-        let lines = [format!("[{name}]"), if here && own { String::new() } else { content.to_owned() }, if here { extra.to_owned() } else { String::new() }];
+        let lines = [
+            format!("[{name}]"),
+            if here && own { String::new() } else { content.to_owned() },
+            if here { extra.to_owned() } else { String::new() },
+        ];
         for line in lines.iter().filter(|line| !line.is_empty()) {
             text += line;
             text.push('\n');
@@ -62,11 +68,17 @@ fn minimal() -> Settings {
 }
 
 fn hosts(settings: &Settings) -> Vec<(&str, &str, Option<String>)> {
-    settings.observe.backends.iter().map(|b| (b.host.as_str(), b.destination.as_str(), b.addr.map(|a| a.to_string()))).collect()
+    settings
+        .observe
+        .backends
+        .iter()
+        .map(|b| (b.host.as_str(), b.destination.as_str(), b.addr.map(|a| a.to_string())))
+        .collect()
 }
 
 fn from_file(filters: &str, content: &'static [u8]) -> Result<Settings, String> {
-    let text = with("backends", &format!("hosts_file = \"/etc/hosts\"\n{filters}"), true).replace("[decision]", "[decision]\nthreshold = 1");
+    let text = with("backends", &format!("hosts_file = \"/etc/hosts\"\n{filters}"), true)
+        .replace("[decision]", "[decision]\nthreshold = 1");
     parse(&text, Some(content)).map_err(|error| error.replace(&format!("{PATH}:"), ""))
 }
 
@@ -77,7 +89,10 @@ fn the_smallest_configuration_has_the_contract_s_defaults() {
     assert_eq!((settings.name.as_str(), settings.state.to_str()), ("n", Some("/var/lib/natwatch/n")));
     assert_eq!((settings.region, settings.primary_address, settings.deadline), (None, None, seconds(60)));
     let observe = settings.observe;
-    assert_eq!((observe.panel, observe.timeout, observe.tries, observe.within.len()), (8, Duration::from_millis(300), 2, 0));
+    assert_eq!(
+        (observe.panel, observe.timeout, observe.tries, observe.within.len()),
+        (8, Duration::from_millis(300), 2, 0)
+    );
     assert_eq!(observe.targets, ["1.1.1.1", "8.8.8.8", "9.9.9.9"]);
     let ssh = observe.ssh;
     assert_eq!((ssh.user, ssh.port, ssh.identity, ssh.known_hosts, ssh.ssh_config), (None, None, None, None, None));
@@ -94,11 +109,21 @@ fn the_smallest_configuration_has_the_contract_s_defaults() {
 #[test]
 fn values_that_are_written_are_the_ones_that_hold() {
     let extra = "user = \"nat\"\nport = 2222\nidentity = \"/etc/k\"\nhost_keys = \"accept-new\"\nwithin = [\"10.0.10.0/24\", \"fd00::/64\"]\nec2_subnets = false\npanel = 0";
-    let settings = parse(&format!("name = \"edge-1\"\nstate.dir = \"/s\"\n{}", with("backends", extra, false)), None).unwrap();
+    let settings =
+        parse(&format!("name = \"edge-1\"\nstate.dir = \"/s\"\n{}", with("backends", extra, false)), None).unwrap();
     let ssh = &settings.observe.ssh;
-    assert_eq!((ssh.user.as_deref(), ssh.port, ssh.identity.as_deref(), ssh.host_keys), (Some("nat"), Some(2222), Some(Path::new("/etc/k")), HostKeys::AcceptNew));
-    assert_eq!((settings.state.to_str(), settings.observe.panel, settings.observe.within.len()), (Some("/s/edge-1"), 0, 2));
-    assert_eq!(hosts(&settings), [("10.0.10.5", "10.0.10.5", Some("10.0.10.5".to_owned())), ("web1", "web1", None), ("web2", "web2", None)]);
+    assert_eq!(
+        (ssh.user.as_deref(), ssh.port, ssh.identity.as_deref(), ssh.host_keys),
+        (Some("nat"), Some(2222), Some(Path::new("/etc/k")), HostKeys::AcceptNew)
+    );
+    assert_eq!(
+        (settings.state.to_str(), settings.observe.panel, settings.observe.within.len()),
+        (Some("/s/edge-1"), 0, 2)
+    );
+    assert_eq!(
+        hosts(&settings),
+        [("10.0.10.5", "10.0.10.5", Some("10.0.10.5".to_owned())), ("web1", "web1", None), ("web2", "web2", None)]
+    );
 }
 
 #[test]
@@ -107,53 +132,248 @@ fn each_violated_rule_has_its_exact_line() {
         // Types, ranges, spelling.
         ("decision", "rounds = \"2\"", false, "10: decision.rounds = \"2\": not an integer; accepted: 1 to 20"),
         ("decision", "rounds = 0", false, "10: decision.rounds = 0: out of range; accepted: 1 to 20"),
-        ("decision", "rounds = 99999999999999999999", false, "10: decision.rounds = 99999999999999999999: out of range; accepted: 1 to 20"),
-        ("decision", "fraction = 1.0", false, "10: decision.fraction = 1.0: out of range; accepted: 0 up to but not including 1"),
-        ("decision", "fraction = nan", false, "10: decision.fraction = nan: out of range; accepted: 0 up to but not including 1"),
+        (
+            "decision",
+            "rounds = 99999999999999999999",
+            false,
+            "10: decision.rounds = 99999999999999999999: out of range; accepted: 1 to 20",
+        ),
+        (
+            "decision",
+            "fraction = 1.0",
+            false,
+            "10: decision.fraction = 1.0: out of range; accepted: 0 up to but not including 1",
+        ),
+        (
+            "decision",
+            "fraction = nan",
+            false,
+            "10: decision.fraction = nan: out of range; accepted: 0 up to but not including 1",
+        ),
         ("decision", "treshold = 3", false, "10: decision.treshold = 3: unknown key; did you mean decision.threshold?"),
         ("decision", "panel = 3", false, "10: decision.panel = 3: unknown key; did you mean backends.panel?"),
-        ("decision", "rounds = 2\nrounds = 3", false, "11: decision.rounds = 3: is there twice; accepted: each key once"),
-        ("decision", "run_span = 3", false, "10: decision.run_span = 3: not a duration in quotes; accepted: \"0s\" to \"5m\""),
-        ("decision", "run_span = \"3 s\"", false, "10: decision.run_span = \"3 s\": not a duration (a number and ms, s, m or h); accepted: \"0s\" to \"5m\""),
-        ("targets", "timeout = \"10ms\"", false, "9: targets.timeout = \"10ms\": out of range; accepted: \"50ms\" to \"5s\""),
-        ("backends", "connect_timeout = \"1.5s\"", false, "7: backends.connect_timeout = \"1.5s\": not in whole seconds; accepted: \"1s\" to \"1m\" in whole seconds"),
+        (
+            "decision",
+            "rounds = 2\nrounds = 3",
+            false,
+            "11: decision.rounds = 3: is there twice; accepted: each key once",
+        ),
+        (
+            "decision",
+            "run_span = 3",
+            false,
+            "10: decision.run_span = 3: not a duration in quotes; accepted: \"0s\" to \"5m\"",
+        ),
+        (
+            "decision",
+            "run_span = \"3 s\"",
+            false,
+            "10: decision.run_span = \"3 s\": not a duration (a number and ms, s, m or h); accepted: \"0s\" to \"5m\"",
+        ),
+        (
+            "targets",
+            "timeout = \"10ms\"",
+            false,
+            "9: targets.timeout = \"10ms\": out of range; accepted: \"50ms\" to \"5s\"",
+        ),
+        (
+            "backends",
+            "connect_timeout = \"1.5s\"",
+            false,
+            "7: backends.connect_timeout = \"1.5s\": not in whole seconds; accepted: \"1s\" to \"1m\" in whole seconds",
+        ),
         ("backends", "port = 65536", false, "7: backends.port = 65536: out of range; accepted: 1 to 65535"),
-        ("backends", "user = \"-oX\"", false, "7: backends.user = \"-oX\": not a user name; accepted: 1 to 32 of A-Z, a-z, 0-9, '.', '_', '-', not starting with '-'"),
-        ("backends", "match = \"^(web|app\"", false, "7: backends.match = \"^(web|app\": not a regular expression, at character 2: found open group without closing ')'; accepted: a regular expression (regex-lite), 500 characters at most"),
-        ("backends", "within = [\"10.0.10.5/24\"]", false, "7: backends.within = \"10.0.10.5/24\": has host bits set; did you mean \"10.0.10.0/24\"?; accepted: a list of CIDRs such as \"10.0.10.0/24\""),
-        ("backends", "identity = \"id\"", false, "7: backends.identity = \"id\": a relative path, which would mean another file in cron than in a shell; accepted: an absolute path without spaces, quotes, '%', '$' and '\\'"),
-        ("backends", "identity = \"/a b\"", false, "7: backends.identity = \"/a b\": ' ' in a path, which ssh would interpret; accepted: an absolute path without spaces, quotes, '%', '$' and '\\'"),
-        ("backends", "host_keys = \"no\"", false, "7: backends.host_keys = \"no\": no such way; accepted: \"strict\" or \"accept-new\""),
-        ("standby", "region = \"Tokyo\"", false, "5: standby.region = \"Tokyo\": does not look like a region; accepted: a region such as \"eu-west-1\""),
-        ("takeover", "disable_source_dest_check = 1", false, "11: takeover.disable_source_dest_check = 1: not true or false; accepted: true or false"),
-        ("primary", "", true, "1: primary.route_table: missing; accepted: \"rtb-\" and 1 to 32 of 0-9, a-z, such as \"rtb-0aaa\""),
-        ("primary", "route_table = \"subnet-0a\"", true, "2: primary.route_table = \"subnet-0a\": not such an id; accepted: \"rtb-\" and 1 to 32 of 0-9, a-z"),
+        (
+            "backends",
+            "user = \"-oX\"",
+            false,
+            "7: backends.user = \"-oX\": not a user name; accepted: 1 to 32 of A-Z, a-z, 0-9, '.', '_', '-', not starting with '-'",
+        ),
+        (
+            "backends",
+            "match = \"^(web|app\"",
+            false,
+            "7: backends.match = \"^(web|app\": not a regular expression, at character 2: found open group without closing ')'; accepted: a regular expression (regex-lite), 500 characters at most",
+        ),
+        (
+            "backends",
+            "within = [\"10.0.10.5/24\"]",
+            false,
+            "7: backends.within = \"10.0.10.5/24\": has host bits set; did you mean \"10.0.10.0/24\"?; accepted: a list of CIDRs such as \"10.0.10.0/24\"",
+        ),
+        (
+            "backends",
+            "identity = \"id\"",
+            false,
+            "7: backends.identity = \"id\": a relative path, which would mean another file in cron than in a shell; accepted: an absolute path without spaces, quotes, '%', '$' and '\\'",
+        ),
+        (
+            "backends",
+            "identity = \"/a b\"",
+            false,
+            "7: backends.identity = \"/a b\": ' ' in a path, which ssh would interpret; accepted: an absolute path without spaces, quotes, '%', '$' and '\\'",
+        ),
+        (
+            "backends",
+            "host_keys = \"no\"",
+            false,
+            "7: backends.host_keys = \"no\": no such way; accepted: \"strict\" or \"accept-new\"",
+        ),
+        (
+            "standby",
+            "region = \"Tokyo\"",
+            false,
+            "5: standby.region = \"Tokyo\": does not look like a region; accepted: a region such as \"eu-west-1\"",
+        ),
+        (
+            "takeover",
+            "disable_source_dest_check = 1",
+            false,
+            "11: takeover.disable_source_dest_check = 1: not true or false; accepted: true or false",
+        ),
+        (
+            "primary",
+            "",
+            true,
+            "1: primary.route_table: missing; accepted: \"rtb-\" and 1 to 32 of 0-9, a-z, such as \"rtb-0aaa\"",
+        ),
+        (
+            "primary",
+            "route_table = \"subnet-0a\"",
+            true,
+            "2: primary.route_table = \"subnet-0a\": not such an id; accepted: \"rtb-\" and 1 to 32 of 0-9, a-z",
+        ),
         ("takeover", "[metric]", false, "11: [metric]: unknown table; did you mean [metrics]?"),
         // Not yet.
-        ("standby", "witnesses = []", false, "5: standby.witnesses = []: not supported yet by this version; accepted: no such key"),
-        ("backends", "ec2_subnets = true", false, "7: backends.ec2_subnets = true: not supported yet by this version; accepted: false, or no such key"),
-        ("decision", "watch_span = \"1s\"", false, "10: decision.watch_span = \"1s\": not supported yet by this version; accepted: no such key"),
-        ("decision", "interval = \"1s\"", false, "10: decision.interval = \"1s\": not supported yet by this version; accepted: no such key"),
-        ("takeover", "method = \"route\"", false, "11: takeover.method = \"route\": not supported yet by this version; accepted: \"association\", or no such key"),
-        ("takeover", "destinations = [\"0.0.0.0/0\"]", false, "11: takeover.destinations = [\"0.0.0.0/0\"]: not supported yet by this version; accepted: no such key"),
-        ("takeover", "elastic_ip = \"eipalloc-0c\"", false, "11: takeover.elastic_ip = \"eipalloc-0c\": not supported yet by this version; accepted: no such key"),
-        ("takeover", "reboot_primary = true", false, "11: takeover.reboot_primary = true: not supported yet by this version; accepted: false, or no such key"),
-        ("takeover", "[notify]\ncommand = [\"/x\"]", false, "11: [notify]: not supported yet by this version; accepted: no such table"),
+        (
+            "standby",
+            "witnesses = []",
+            false,
+            "5: standby.witnesses = []: not supported yet by this version; accepted: no such key",
+        ),
+        (
+            "backends",
+            "ec2_subnets = true",
+            false,
+            "7: backends.ec2_subnets = true: not supported yet by this version; accepted: false, or no such key",
+        ),
+        (
+            "decision",
+            "watch_span = \"1s\"",
+            false,
+            "10: decision.watch_span = \"1s\": not supported yet by this version; accepted: no such key",
+        ),
+        (
+            "decision",
+            "interval = \"1s\"",
+            false,
+            "10: decision.interval = \"1s\": not supported yet by this version; accepted: no such key",
+        ),
+        (
+            "takeover",
+            "method = \"route\"",
+            false,
+            "11: takeover.method = \"route\": not supported yet by this version; accepted: \"association\", or no such key",
+        ),
+        (
+            "takeover",
+            "destinations = [\"0.0.0.0/0\"]",
+            false,
+            "11: takeover.destinations = [\"0.0.0.0/0\"]: not supported yet by this version; accepted: no such key",
+        ),
+        (
+            "takeover",
+            "elastic_ip = \"eipalloc-0c\"",
+            false,
+            "11: takeover.elastic_ip = \"eipalloc-0c\": not supported yet by this version; accepted: no such key",
+        ),
+        (
+            "takeover",
+            "reboot_primary = true",
+            false,
+            "11: takeover.reboot_primary = true: not supported yet by this version; accepted: false, or no such key",
+        ),
+        (
+            "takeover",
+            "[notify]\ncommand = [\"/x\"]",
+            false,
+            "11: [notify]: not supported yet by this version; accepted: no such table",
+        ),
         ("takeover", "[failback]", false, "11: [failback]: not supported yet by this version; accepted: no such table"),
         ("takeover", "[metrics]", false, "11: [metrics]: not supported yet by this version; accepted: no such table"),
         // Between keys.
-        ("standby", "route_table = \"rtb-0aaa\"", true, "4: standby.route_table = \"rtb-0aaa\": the same as primary.route_table; accepted: another route table than the primary's"),
-        ("backends", "login_timeout = \"2s\"", false, "7: backends.login_timeout = \"2s\": shorter than backends.connect_timeout (3s); accepted: \"3s\" to \"5m\""),
-        ("backends", "connect_timeout = \"11s\"", false, "7: backends.connect_timeout = \"11s\": longer than backends.login_timeout (10s); accepted: \"1s\" to \"10s\""),
-        ("backends", "panel = 2", false, "7: backends.panel = 2: less than decision.threshold (3); accepted: 0 (all), or 3 to 1000"),
-        ("decision", "threshold = 4", false, "10: decision.threshold = 4: more than the 3 backends there are; accepted: 1 to 3, or more backends"),
-        ("targets", "tries = 4", false, "9: targets.tries = 4: a backend is to miss 4 different targets, and there are 3 targets; accepted: targets.tries up to the number of targets"),
-        ("targets", "hosts = [\"1.1.1.1\", \"8.8.8.8\", \"2606:4700::1111\"]\ntries = 1", true, "8: targets.hosts = [\"1.1.1.1\", \"8.8.8.8\", \"2606:4700::1111\"]: a single IPv6 target, which can't accuse anybody; accepted: none, or two or more of a family"),
-        ("targets", "hosts = [\"1.1.1.1\"]", true, "8: targets.hosts = [\"1.1.1.1\"]: a single target: its own failure would look like an outage; accepted: two or more, better three"),
-        ("decision", "rounds = 1\nrun_span = \"0s\"", false, "10: decision.rounds = 1: one round and no span: a hiccup would move every subnet; accepted: decision.rounds of 2 or more, or a decision.run_span longer than \"0s\""),
-        ("decision", "deadline = \"20s\"", false, "10: decision.deadline = \"20s\": shorter than a takeover may take: 33300ms = backends.login_timeout 10s + rounds 3300ms + EC2 5s + takeover.verify_for 15s; accepted: \"33300ms\" to \"1h\""),
-        ("takeover", "max_subnets = 1\nsubnets = [\"subnet-0a\", \"subnet-0b\"]", false, "11: takeover.max_subnets = 1: less than the 2 of takeover.subnets: nothing would ever be moved; accepted: 2 to 500"),
-        ("backends", "", true, " backends.hosts = [] (the default): no backends; accepted: at least decision.threshold backends in backends.hosts, backends.hosts_file or both"),
+        (
+            "standby",
+            "route_table = \"rtb-0aaa\"",
+            true,
+            "4: standby.route_table = \"rtb-0aaa\": the same as primary.route_table; accepted: another route table than the primary's",
+        ),
+        (
+            "backends",
+            "login_timeout = \"2s\"",
+            false,
+            "7: backends.login_timeout = \"2s\": shorter than backends.connect_timeout (3s); accepted: \"3s\" to \"5m\"",
+        ),
+        (
+            "backends",
+            "connect_timeout = \"11s\"",
+            false,
+            "7: backends.connect_timeout = \"11s\": longer than backends.login_timeout (10s); accepted: \"1s\" to \"10s\"",
+        ),
+        (
+            "backends",
+            "panel = 2",
+            false,
+            "7: backends.panel = 2: less than decision.threshold (3); accepted: 0 (all), or 3 to 1000",
+        ),
+        (
+            "decision",
+            "threshold = 4",
+            false,
+            "10: decision.threshold = 4: more than the 3 backends there are; accepted: 1 to 3, or more backends",
+        ),
+        (
+            "targets",
+            "tries = 4",
+            false,
+            "9: targets.tries = 4: a backend is to miss 4 different targets, and there are 3 targets; accepted: targets.tries up to the number of targets",
+        ),
+        (
+            "targets",
+            "hosts = [\"1.1.1.1\", \"8.8.8.8\", \"2606:4700::1111\"]\ntries = 1",
+            true,
+            "8: targets.hosts = [\"1.1.1.1\", \"8.8.8.8\", \"2606:4700::1111\"]: a single IPv6 target, which can't accuse anybody; accepted: none, or two or more of a family",
+        ),
+        (
+            "targets",
+            "hosts = [\"1.1.1.1\"]",
+            true,
+            "8: targets.hosts = [\"1.1.1.1\"]: a single target: its own failure would look like an outage; accepted: two or more, better three",
+        ),
+        (
+            "decision",
+            "rounds = 1\nrun_span = \"0s\"",
+            false,
+            "10: decision.rounds = 1: one round and no span: a hiccup would move every subnet; accepted: decision.rounds of 2 or more, or a decision.run_span longer than \"0s\"",
+        ),
+        (
+            "decision",
+            "deadline = \"20s\"",
+            false,
+            "10: decision.deadline = \"20s\": shorter than a takeover may take: 33300ms = backends.login_timeout 10s + rounds 3300ms + EC2 5s + takeover.verify_for 15s; accepted: \"33300ms\" to \"1h\"",
+        ),
+        (
+            "takeover",
+            "max_subnets = 1\nsubnets = [\"subnet-0a\", \"subnet-0b\"]",
+            false,
+            "11: takeover.max_subnets = 1: less than the 2 of takeover.subnets: nothing would ever be moved; accepted: 2 to 500",
+        ),
+        (
+            "backends",
+            "",
+            true,
+            " backends.hosts = [] (the default): no backends; accepted: at least decision.threshold backends in backends.hosts, backends.hosts_file or both",
+        ),
     ] {
         assert_eq!(said(&with(table, extra, own)), expected, "[{table}] {extra}");
     }
@@ -190,9 +410,44 @@ fn broken_syntax_is_said_with_its_line_and_nothing_is_guessed_from_the_rest() {
 fn f038_hosts_and_targets_that_a_shell_or_an_option_parser_could_misread_are_refused() {
     let long = "a".repeat(10_000);
     for bad in [
-        "-oProxyCommand=touch /tmp/x", "-f", "8.8.8.8; reboot", "$(reboot)", "`id`", "a b", "a\\nb", "a\\u0000b", "a\\u001b[31m", "", ".", "a..b",
-        "user@host", "ssh://host", "host:22", "[::1]", "a|b", "a'b", "a\\\"b", "é", "%h", "~", &long, "10.0.0.300", "0x7f000001", "10.1", "fe80::1%eth0",
-        "127.0.0.1", "::1", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "169.254.169.254", "fe80::1", "localhost", "::ffff:1.1.1.1",
+        "-oProxyCommand=touch /tmp/x",
+        "-f",
+        "8.8.8.8; reboot",
+        "$(reboot)",
+        "`id`",
+        "a b",
+        "a\\nb",
+        "a\\u0000b",
+        "a\\u001b[31m",
+        "",
+        ".",
+        "a..b",
+        "user@host",
+        "ssh://host",
+        "host:22",
+        "[::1]",
+        "a|b",
+        "a'b",
+        "a\\\"b",
+        "é",
+        "%h",
+        "~",
+        &long,
+        "10.0.0.300",
+        "0x7f000001",
+        "10.1",
+        "fe80::1%eth0",
+        "127.0.0.1",
+        "::1",
+        "0.0.0.0",
+        "::",
+        "224.0.0.1",
+        "ff02::1",
+        "255.255.255.255",
+        "169.254.169.254",
+        "fe80::1",
+        "localhost",
+        "::ffff:1.1.1.1",
     ] {
         for (table, line) in [("backends", 6), ("targets", 8)] {
             let said = said(&with(table, &format!("hosts = [\"9.9.9.9\", \"8.8.4.4\", \"1.0.0.1\", \"{bad}\"]"), true));
@@ -211,9 +466,18 @@ fn f038_hosts_and_targets_that_a_shell_or_an_option_parser_could_misread_are_ref
 #[test]
 fn a_host_or_target_that_is_listed_twice_is_refused_however_it_is_spelled() {
     for (list, expected) in [
-        ("\"web1\", \"web2\", \"web1\"", "6: backends.hosts = \"web1\": a duplicate of \"web1\" in line 6; accepted: each one once"),
-        ("\"web1\", \"WEB1.\"", "6: backends.hosts = \"WEB1.\": a duplicate of \"web1\" in line 6; accepted: each one once"),
-        ("\"fd00::1\", \"fd00:0::1\"", "6: backends.hosts = \"fd00:0::1\": a duplicate of \"fd00::1\" in line 6; accepted: each one once"),
+        (
+            "\"web1\", \"web2\", \"web1\"",
+            "6: backends.hosts = \"web1\": a duplicate of \"web1\" in line 6; accepted: each one once",
+        ),
+        (
+            "\"web1\", \"WEB1.\"",
+            "6: backends.hosts = \"WEB1.\": a duplicate of \"web1\" in line 6; accepted: each one once",
+        ),
+        (
+            "\"fd00::1\", \"fd00:0::1\"",
+            "6: backends.hosts = \"fd00:0::1\": a duplicate of \"fd00::1\" in line 6; accepted: each one once",
+        ),
     ] {
         assert_eq!(said(&with("backends", &format!("hosts = [{list}]"), true)), expected);
     }
@@ -221,7 +485,8 @@ fn a_host_or_target_that_is_listed_twice_is_refused_however_it_is_spelled() {
 
 #[test]
 fn what_is_allowed_but_not_wise_is_advice() {
-    let text = with("targets", "hosts = [\"1.1.1.1\", \"10.0.0.2\"]", true).replace("[decision]", "[decision]\nrun_span = \"0s\"\ndeadline = \"5m\"");
+    let text = with("targets", "hosts = [\"1.1.1.1\", \"10.0.0.2\"]", true)
+        .replace("[decision]", "[decision]\nrun_span = \"0s\"\ndeadline = \"5m\"");
     assert_eq!(
         parse(&text, None).unwrap().advice,
         [
@@ -235,7 +500,9 @@ fn what_is_allowed_but_not_wise_is_advice() {
 
 #[test]
 fn f042_a_hosts_file_of_10_000_entries_is_read_right() {
-    let content: String = (0..10_000).fold(String::from("127.0.0.1 localhost\n"), |text, n| format!("{text}10.{}.{}.{} web{n} alias{n}\n", n / 62_500, n / 250 % 250, n % 250 + 1));
+    let content: String = (0..10_000).fold(String::from("127.0.0.1 localhost\n"), |text, n| {
+        format!("{text}10.{}.{}.{} web{n} alias{n}\n", n / 62_500, n / 250 % 250, n % 250 + 1)
+    });
     let settings = from_file("match = \"^web\"", content.leak().as_bytes()).unwrap();
     assert_eq!(settings.observe.backends.len(), 10_000);
     let last = settings.observe.backends.iter().find(|backend| backend.host == "web9999").unwrap();
@@ -245,15 +512,32 @@ fn f042_a_hosts_file_of_10_000_entries_is_read_right() {
 #[test]
 fn f043_a_hosts_file_that_gives_no_backend_is_refused_with_the_reason() {
     let missing = with("backends", "hosts_file = \"/etc/hosts\"", true);
-    assert_eq!(said(&missing), "6: backends.hosts_file = \"/etc/hosts\": user 0 cannot read it: No such file or directory (os error 2); accepted: a readable hosts file");
+    assert_eq!(
+        said(&missing),
+        "6: backends.hosts_file = \"/etc/hosts\": user 0 cannot read it: No such file or directory (os error 2); accepted: a readable hosts file"
+    );
     for (filters, content, reason) in [
         ("", "", "has no entries"),
         ("", "# nothing\n\n", "has no entries"),
-        ("", "127.0.0.1 localhost\n", "none of its 1 entries is another host's that passes backends.match and backends.within"),
-        ("match = \"^web\"", "10.0.0.1 db\n", "none of its 1 entries is another host's that passes backends.match and backends.within"),
-        ("within = [\"10.1.0.0/16\"]", "10.0.0.1 web\n", "none of its 1 entries is another host's that passes backends.match and backends.within"),
+        (
+            "",
+            "127.0.0.1 localhost\n",
+            "none of its 1 entries is another host's that passes backends.match and backends.within",
+        ),
+        (
+            "match = \"^web\"",
+            "10.0.0.1 db\n",
+            "none of its 1 entries is another host's that passes backends.match and backends.within",
+        ),
+        (
+            "within = [\"10.1.0.0/16\"]",
+            "10.0.0.1 web\n",
+            "none of its 1 entries is another host's that passes backends.match and backends.within",
+        ),
     ] {
-        let expected = format!("6: backends.hosts_file = \"/etc/hosts\": {reason}; accepted: a file with an entry for every backend");
+        let expected = format!(
+            "6: backends.hosts_file = \"/etc/hosts\": {reason}; accepted: a file with an entry for every backend"
+        );
         assert_eq!(from_file(filters, content.as_bytes()).unwrap_err(), expected, "{content:?}");
     }
 }
@@ -268,10 +552,18 @@ fn f044_hosts_files_are_read_as_others_read_them() {
     let addr = |text: &str| Some(text.to_owned());
     assert_eq!(
         hosts(&settings),
-        [("web1", "10.0.0.1", addr("10.0.0.1")), ("web2", "10.0.0.2", addr("10.0.0.2")), ("web3", "10.0.0.3", addr("10.0.0.3")), ("web_4.", "fd00::4", addr("fd00::4"))]
+        [
+            ("web1", "10.0.0.1", addr("10.0.0.1")),
+            ("web2", "10.0.0.2", addr("10.0.0.2")),
+            ("web3", "10.0.0.3", addr("10.0.0.3")),
+            ("web_4.", "fd00::4", addr("fd00::4"))
+        ]
     );
     let all = from_file("", content).unwrap();
-    assert_eq!(all.observe.backends.iter().map(|b| b.host.as_str()).collect::<Vec<_>>(), ["app", "db1.example.com", "web1", "web3", "web_4."]);
+    assert_eq!(
+        all.observe.backends.iter().map(|b| b.host.as_str()).collect::<Vec<_>>(),
+        ["app", "db1.example.com", "web1", "web3", "web_4."]
+    );
 }
 
 #[test]
@@ -290,14 +582,21 @@ fn f044_junk_in_a_hosts_file_is_an_error_with_its_line() {
     }
     let junk = "x\n".repeat(30).leak();
     let said = from_file("", junk.as_bytes()).unwrap_err();
-    assert_eq!((said.lines().count(), said.lines().last()), (21, Some("/etc/hosts: and 10 more lines that are no entries")));
+    assert_eq!(
+        (said.lines().count(), said.lines().last()),
+        (21, Some("/etc/hosts: and 10 more lines that are no entries"))
+    );
 }
 
 #[test]
 fn f044_the_union_has_each_host_once() {
     for (typed, content, expected) in [
         // Typed names keep their spelling and gain the address.
-        ("\"web1\"", "10.0.0.1 web1\n10.0.0.2 web2\n", vec![("web1", "web1", "10.0.0.1"), ("web2", "10.0.0.2", "10.0.0.2")]),
+        (
+            "\"web1\"",
+            "10.0.0.1 web1\n10.0.0.2 web2\n",
+            vec![("web1", "web1", "10.0.0.1"), ("web2", "10.0.0.2", "10.0.0.2")],
+        ),
         ("\"www\"", "10.0.0.1 web1 www\n", vec![("www", "www", "10.0.0.1")]),
         ("\"10.0.0.1\"", "10.0.0.1 web1\n", vec![("10.0.0.1", "10.0.0.1", "10.0.0.1")]),
         ("\"web1\", \"10.0.0.1\"", "10.0.0.1 web1\n", vec![("web1", "web1", "10.0.0.1")]),
@@ -305,11 +604,20 @@ fn f044_the_union_has_each_host_once() {
         ("", "10.0.0.1 web1\n10.0.0.1 app1\n", vec![("web1", "10.0.0.1", "10.0.0.1")]),
         ("", "10.0.0.1 web1\nfd00::1 WEB1\n", vec![("web1", "10.0.0.1", "10.0.0.1")]),
         // A shared alias is not a shared host.
-        ("", "10.0.0.1 web1 web\n10.0.0.2 web2 web\n", vec![("web1", "10.0.0.1", "10.0.0.1"), ("web2", "10.0.0.2", "10.0.0.2")]),
-        ("\"web\"", "10.0.0.1 web1 web\n10.0.0.2 web2 web\n", vec![("web", "web", "10.0.0.1"), ("web2", "10.0.0.2", "10.0.0.2")]),
+        (
+            "",
+            "10.0.0.1 web1 web\n10.0.0.2 web2 web\n",
+            vec![("web1", "10.0.0.1", "10.0.0.1"), ("web2", "10.0.0.2", "10.0.0.2")],
+        ),
+        (
+            "\"web\"",
+            "10.0.0.1 web1 web\n10.0.0.2 web2 web\n",
+            vec![("web", "web", "10.0.0.1"), ("web2", "10.0.0.2", "10.0.0.2")],
+        ),
     ] {
         let settings = from_file(&format!("hosts = [{typed}]"), content.as_bytes()).unwrap();
-        let expected: Vec<_> = expected.into_iter().map(|(host, dest, addr)| (host, dest, Some(addr.to_owned()))).collect();
+        let expected: Vec<_> =
+            expected.into_iter().map(|(host, dest, addr)| (host, dest, Some(addr.to_owned()))).collect();
         assert_eq!(hosts(&settings), expected, "{typed} and {content:?}");
     }
 }
@@ -331,7 +639,8 @@ fn uncommented(wanted: impl Fn(&Presence) -> bool) -> String {
         }
         let key = line.strip_prefix('#').filter(|rest| !rest.starts_with(' '));
         let path = key.and_then(|rest| rest.split_once(" = ")).map(|(own, _)| format!("{table}{own}"));
-        let key_wanted = path.and_then(|path| KEYS.iter().find(|key| key.path == path)).is_some_and(|key| wanted(&key.presence));
+        let key_wanted =
+            path.and_then(|path| KEYS.iter().find(|key| key.path == path)).is_some_and(|key| wanted(&key.presence));
         match key {
             _ if line == "#hosts = []" => lines.push("hosts = [\"web1\", \"web2\", \"10.0.10.5\"]".to_owned()),
             Some(rest) if key_wanted => lines.push(rest.to_owned()),
@@ -369,7 +678,9 @@ fn the_reader_asks_for_every_key_of_the_table_once() {
 fn each_end_of_each_range_is_accepted_and_what_is_beyond_is_not() {
     for key in KEYS.iter().filter(|key| !matches!(key.presence, Presence::Later(_))) {
         let (inside, outside) = match key.kind {
-            Kind::Integer { min, max } => ([min.to_string(), max.to_string()], [(min - 1).to_string(), (max + 1).to_string()]),
+            Kind::Integer { min, max } => {
+                ([min.to_string(), max.to_string()], [(min - 1).to_string(), (max + 1).to_string()])
+            }
             Kind::Duration { min, max, .. } => {
                 let text = |duration| format!("{:?}", super::values::written(duration));
                 let below = min.checked_sub(Duration::from_millis(1)).map_or_else(|| "\"-1s\"".to_owned(), text);
@@ -379,7 +690,9 @@ fn each_end_of_each_range_is_accepted_and_what_is_beyond_is_not() {
         };
         let (table, own) = key.split();
         let complaint = |value: &str| {
-            let said = parse(&with(table, &format!("{own} = {value}"), false).replace("[state]", ""), None).err().unwrap_or_default();
+            let said = parse(&with(table, &format!("{own} = {value}"), false).replace("[state]", ""), None)
+                .err()
+                .unwrap_or_default();
             said.contains(&format!("accepted: {}", key.accepted()))
         };
         for value in inside {
@@ -403,13 +716,17 @@ fn f074_a_configuration_that_others_can_write_is_refused() {
     let shown = path.display().to_string();
     for mode in [0o660, 0o646] {
         chmod(&path, mode);
-        let expected = format!("{shown}: mode {mode:04o} lets others write it; accepted: writable by its owner only; chmod go-w {shown}");
+        let expected = format!(
+            "{shown}: mode {mode:04o} lets others write it; accepted: writable by its owner only; chmod go-w {shown}"
+        );
         assert_eq!(Settings::load(&path).unwrap_err().to_string(), expected);
     }
     chmod(&path, 0o640);
     chmod(dir.path(), 0o777);
     let folder = dir.path().display();
-    let expected = format!("{shown}: mode 0777 of its folder {folder} lets others replace it; accepted: writable by its owner only, or sticky; chmod go-w {folder}");
+    let expected = format!(
+        "{shown}: mode 0777 of its folder {folder} lets others replace it; accepted: writable by its owner only, or sticky; chmod go-w {folder}"
+    );
     assert_eq!(Settings::load(&path).unwrap_err().to_string(), expected);
     chmod(dir.path(), 0o700);
     assert!(Settings::load(&dir.path().join("none.toml")).unwrap_err().to_string().contains("none.toml: user "));
@@ -427,7 +744,13 @@ fn f040_a_private_key_that_others_can_read_is_refused_with_the_remedy() {
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
     let said = load().unwrap_err();
     assert!(said.starts_with(&format!("{PATH}:7: backends.identity = ")), "{said}");
-    assert!(said.ends_with(&format!(": mode 0640 opens the private key to others; accepted: 0600 or less; chmod 600 {}", key.display())), "{said}");
+    assert!(
+        said.ends_with(&format!(
+            ": mode 0640 opens the private key to others; accepted: 0600 or less; chmod 600 {}",
+            key.display()
+        )),
+        "{said}"
+    );
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(load().unwrap().observe.ssh.identity, Some(key.clone()));
     std::fs::remove_file(&key).unwrap();

@@ -24,7 +24,12 @@ pub(super) struct Times {
 }
 
 /// The times, if they go together; `None`: the reader has noted why not.
-pub(super) fn times(reader: &mut Reader<'_>, counts: &Counts, ssh: Option<&SshSettings>, advice: &mut Vec<String>) -> Option<Times> {
+pub(super) fn times(
+    reader: &mut Reader<'_>,
+    counts: &Counts,
+    ssh: Option<&SshSettings>,
+    advice: &mut Vec<String>,
+) -> Option<Times> {
     let timeout = reader.duration(&keys::TIMEOUT);
     let span = reader.duration(&keys::RUN_SPAN);
     let deadline = reader.duration(&keys::DEADLINE);
@@ -34,12 +39,22 @@ pub(super) fn times(reader: &mut Reader<'_>, counts: &Counts, ssh: Option<&SshSe
         // With a span, further rounds follow until it is reached, so one round is a matter of taste. Without one, the
         // misses of a single moment would do, and every hiccup is one.
         let key = if reader.has(&keys::ROUNDS) { &keys::ROUNDS } else { &keys::RUN_SPAN };
-        reader.clash(key, "one round and no span: a hiccup would move every subnet", "decision.rounds of 2 or more, or a decision.run_span longer than \"0s\"");
+        reader.clash(
+            key,
+            "one round and no span: a hiccup would move every subnet",
+            "decision.rounds of 2 or more, or a decision.run_span longer than \"0s\"",
+        );
     } else if span < Duration::from_secs(1) {
-        advice.push(format!("decision.run_span: evidence that spans only {} takes a hiccup for an outage; \"3s\" is advised", written(span)));
+        advice.push(format!(
+            "decision.run_span: evidence that spans only {} takes a hiccup for an outage; \"3s\" is advised",
+            written(span)
+        ));
     }
     if deadline > CRON {
-        advice.push(format!("decision.deadline: {}; under the shipped cron entry a run is ended after 150s", written(deadline)));
+        advice.push(format!(
+            "decision.deadline: {}; under the shipped cron entry a run is ended after 150s",
+            written(deadline)
+        ));
     }
     if let (Some(rounds), Some(tries), Some(ssh)) = (counts.rounds, counts.tries, ssh) {
         let misses = timeout.saturating_mul(u32::try_from(tries).unwrap_or(u32::MAX));
@@ -52,7 +67,11 @@ pub(super) fn times(reader: &mut Reader<'_>, counts: &Counts, ssh: Option<&SshSe
         if deadline < needed {
             let what = format!(
                 "shorter than a takeover may take: {} = backends.login_timeout {} + rounds {} + EC2 {} + takeover.verify_for {}",
-                written(needed), written(ssh.login_timeout), written(evidence), written(EC2), written(verify_for)
+                written(needed),
+                written(ssh.login_timeout),
+                written(evidence),
+                written(EC2),
+                written(verify_for)
             );
             reader.clash(&keys::DEADLINE, &what, &format!("\"{}\" to \"1h\"", written(needed)));
         }

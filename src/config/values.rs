@@ -8,12 +8,14 @@ use std::time::Duration;
 use crate::model::Cidr;
 
 /// Units of a duration, longest suffix first where one ends in another, with their length in nanoseconds.
-const UNITS: [(&str, u128); 4] = [("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000)];
+const UNITS: [(&str, u128); 4] =
+    [("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000)];
 
 /// `"500ms"`, `"1.5s"`, `"5m"`, `"1h"`: an integer or decimal and a unit, nothing between them.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "not a duration".to_owned();
-    let (number, unit) = UNITS.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit))).ok_or_else(wrong)?;
+    let (number, unit) =
+        UNITS.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit))).ok_or_else(wrong)?;
     let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |part: &str, most| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
     // Twelve digits of hours and nine decimals stay far inside a u128.
@@ -75,7 +77,11 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
         return Err("a control character in a path".to_owned());
     }
     let path = PathBuf::from(text);
-    if path.is_absolute() { Ok(path) } else { Err("a relative path, which would mean another file in cron than in a shell".to_owned()) }
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err("a relative path, which would mean another file in cron than in a shell".to_owned())
+    }
 }
 
 /// A path that `ssh` is given: `ssh_config(5)` splits at spaces and expands `%`, `$`, quotes and backslashes in it.
@@ -148,7 +154,10 @@ pub(super) fn host(text: &str) -> Result<Host, String> {
     host_name(text)?;
     let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     // getaddrinfo(3) takes `10.1` and `0x7f000001` for addresses; a top-level domain is never a number.
-    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X")).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
+    let hex = last
+        .strip_prefix("0x")
+        .or_else(|| last.strip_prefix("0X"))
+        .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
     if hex || last.bytes().all(|b| b.is_ascii_digit()) {
         return Err("neither an IP address nor a name (a name does not end in a number)".to_owned());
     }
@@ -183,7 +192,11 @@ pub(super) fn host_name(text: &str) -> Result<(), String> {
 }
 
 fn quoted(c: char) -> String {
-    if c == '\'' { "\"'\"".to_owned() } else { format!("'{}'", crate::model::printable(&c.to_string(), 1).replace("\\u{20}", " ")) }
+    if c == '\'' {
+        "\"'\"".to_owned()
+    } else {
+        format!("'{}'", crate::model::printable(&c.to_string(), 1).replace("\\u{20}", " "))
+    }
 }
 
 /// An address of a hosts file: with an IPv6 zone (`fe80::1%eth0`), which only link-local addresses need, and with

@@ -31,7 +31,8 @@ pub(super) fn table(table: &types::RouteTable) -> Result<RouteTable, String> {
 }
 
 fn route(route: &types::Route) -> Option<Route> {
-    let destination = route.destination_cidr_block().or(route.destination_ipv6_cidr_block()).or(route.destination_prefix_list_id())?;
+    let destination =
+        route.destination_cidr_block().or(route.destination_ipv6_cidr_block()).or(route.destination_prefix_list_id())?;
     let others = [
         route.gateway_id(),
         route.nat_gateway_id(),
@@ -71,7 +72,8 @@ fn association(association: &types::RouteTableAssociation) -> Result<Association
 
 pub(super) fn instance(instance: &types::Instance, now: Timestamp) -> Result<Instance, String> {
     // A launch time in the future is a clock that is off by a little: launched just now.
-    let launched = instance.launch_time().map(|at| u64::try_from(now.as_second().saturating_sub(at.secs())).unwrap_or(0));
+    let launched =
+        instance.launch_time().map(|at| u64::try_from(now.as_second().saturating_sub(at.secs())).unwrap_or(0));
     Ok(Instance {
         id: id(instance.instance_id())?,
         name: name(instance.tags()),

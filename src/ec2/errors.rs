@@ -55,7 +55,9 @@ where
             let answer = context.err();
             answered(action, answer.code(), answer.message(), context.raw().status().as_u16())
         }
-        SdkError::TimeoutError(_) => (Kind::Unknown, format!("no answer within {:.1} s", began.elapsed().as_secs_f64())),
+        SdkError::TimeoutError(_) => {
+            (Kind::Unknown, format!("no answer within {:.1} s", began.elapsed().as_secs_f64()))
+        }
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
             (Kind::Unknown, format!("no connection within {:.1} s", began.elapsed().as_secs_f64()))
         }
@@ -181,10 +183,21 @@ mod tests {
 
     #[test]
     fn f057_a_missing_permission_and_expired_credentials_are_said_with_the_remedy() {
-        let (_, text) = answered("ReplaceRouteTableAssociation", Some("UnauthorizedOperation"), Some("You are not… Encoded: AbC"), 403);
-        assert_eq!(text, "not allowed: ec2:ReplaceRouteTableAssociation; attach the policy of `natwatch print iam-policy`");
+        let (_, text) = answered(
+            "ReplaceRouteTableAssociation",
+            Some("UnauthorizedOperation"),
+            Some("You are not… Encoded: AbC"),
+            403,
+        );
+        assert_eq!(
+            text,
+            "not allowed: ec2:ReplaceRouteTableAssociation; attach the policy of `natwatch print iam-policy`"
+        );
         assert!(answered("X", Some("RequestExpired"), None, 400).1.starts_with("the AWS credentials have expired"));
         assert_eq!(answered("X", None, None, 502).1, "an answer that is not EC2's (HTTP 502)");
-        assert_eq!(answered("X", Some("InvalidRouteTableID.NotFound"), Some("gone"), 400).1, "InvalidRouteTableID.NotFound: gone");
+        assert_eq!(
+            answered("X", Some("InvalidRouteTableID.NotFound"), Some("gone"), 400).1,
+            "InvalidRouteTableID.NotFound: gone"
+        );
     }
 }

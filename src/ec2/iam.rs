@@ -1,8 +1,13 @@
 //! The rights that natwatch needs, and no more.
 
 /// Every EC2 action that is ever called, by its IAM name without `ec2:`.
-pub const IAM_ACTIONS: [&str; 5] =
-    ["DescribeInstances", "DescribeRouteTables", "DescribeSubnets", "ModifyNetworkInterfaceAttribute", "ReplaceRouteTableAssociation"];
+pub const IAM_ACTIONS: [&str; 5] = [
+    "DescribeInstances",
+    "DescribeRouteTables",
+    "DescribeSubnets",
+    "ModifyNetworkInterfaceAttribute",
+    "ReplaceRouteTableAssociation",
+];
 
 /// The policy of `natwatch print iam-policy`.
 ///
@@ -11,7 +16,8 @@ pub const IAM_ACTIONS: [&str; 5] =
 /// an asterisk by an id.
 #[must_use]
 pub fn iam_policy() -> String {
-    let (reads, changes): (Vec<&str>, Vec<&str>) = IAM_ACTIONS.iter().partition(|action| action.starts_with("Describe"));
+    let (reads, changes): (Vec<&str>, Vec<&str>) =
+        IAM_ACTIONS.iter().partition(|action| action.starts_with("Describe"));
     let mut statements = vec![statement("NatwatchReads", &reads, &["*".to_owned()])];
     for action in changes {
         let kinds: &[&str] = match action {
@@ -45,10 +51,14 @@ mod tests {
     fn called() -> BTreeSet<String> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ec2");
         let mut sources = vec![std::fs::read_to_string(format!("{folder}.rs")).unwrap()];
-        sources.extend(std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()));
+        sources.extend(
+            std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()),
+        );
         // An operation's builder is what takes `.dry_run`, `.filters` or an id next: all of them begin with one of these verbs.
         let calls = regex_lite::Regex::new(r"\.((?:describe|replace|modify|associate|disassociate|reboot|create|delete|allocate|release)_[a-z_0-9]+)\(\)").unwrap();
-        let pascal = |name: &str| name.split('_').map(|word| format!("{}{}", word[..1].to_uppercase(), &word[1..])).collect::<String>();
+        let pascal = |name: &str| {
+            name.split('_').map(|word| format!("{}{}", word[..1].to_uppercase(), &word[1..])).collect::<String>()
+        };
         let code = sources.iter().flat_map(|source| source.lines()).filter(|line| !line.trim_start().starts_with("//"));
         code.flat_map(|line| calls.captures_iter(line).map(|found| pascal(&found[1])).collect::<Vec<_>>()).collect()
     }
@@ -58,7 +68,8 @@ mod tests {
         let policy: serde_json::Value = serde_json::from_str(&iam_policy()).unwrap();
         let statements = policy["Statement"].as_array().unwrap();
         let granted = statements.iter().flat_map(|s| s["Action"].as_array().unwrap());
-        let granted: BTreeSet<String> = granted.map(|a| a.as_str().unwrap().strip_prefix("ec2:").unwrap().to_owned()).collect();
+        let granted: BTreeSet<String> =
+            granted.map(|a| a.as_str().unwrap().strip_prefix("ec2:").unwrap().to_owned()).collect();
         assert_eq!(granted, called());
         assert_eq!(granted, IAM_ACTIONS.map(str::to_owned).into());
     }
@@ -67,7 +78,8 @@ mod tests {
     fn only_reads_are_allowed_on_everything() {
         let policy: serde_json::Value = serde_json::from_str(&iam_policy()).unwrap();
         for statement in policy["Statement"].as_array().unwrap() {
-            let reads = statement["Action"].as_array().unwrap().iter().all(|a| a.as_str().unwrap().starts_with("ec2:Describe"));
+            let reads =
+                statement["Action"].as_array().unwrap().iter().all(|a| a.as_str().unwrap().starts_with("ec2:Describe"));
             let everything = statement["Resource"].as_array().unwrap().iter().any(|r| r == "*");
             assert_eq!(reads, everything, "{statement}");
         }

@@ -27,7 +27,9 @@ pub(super) struct Imds(Client);
 
 impl Imds {
     pub(super) fn new() -> Self {
-        let config = ProviderConfig::without_region().with_http_client(http::direct()).with_behavior_version(Some(super::behavior()));
+        let config = ProviderConfig::without_region()
+            .with_http_client(http::direct())
+            .with_behavior_version(Some(super::behavior()));
         let client = Client::builder().configure(&config).max_attempts(2).connect_timeout(CONNECT).read_timeout(READ);
         Self(client.operation_attempt_timeout(CONNECT + READ).operation_timeout(ALL).build())
     }

@@ -38,7 +38,10 @@ impl Server {
                 log.lock().unwrap().push(request);
                 match replies.pop_front() {
                     Some(Reply::Says(status, body)) => {
-                        let answer = format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                        let answer = format!(
+                            "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                            body.len()
+                        );
                         stream.write_all(answer.as_bytes()).await.unwrap();
                     }
                     Some(Reply::Closes) => {}
@@ -54,11 +57,19 @@ impl Server {
             .behavior_version(behavior())
             .region(Region::new("eu-central-1"))
             .endpoint_url(&self.url)
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDTEST", "s3cr3t", None, None, "test")))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "AKIDTEST", "s3cr3t", None, None, "test",
+            )))
             .http_client(http::direct())
             .timeout_config(timeouts.sdk())
             .build();
-        Ec2 { region: None, timeouts, http: http::direct(), imds: imds::Imds::new(), clients: OnceCell::new_with(Some(Clients::new(&shared))) }
+        Ec2 {
+            region: None,
+            timeouts,
+            http: http::direct(),
+            imds: imds::Imds::new(),
+            clients: OnceCell::new_with(Some(Clients::new(&shared))),
+        }
     }
 
     fn asked(&self) -> Vec<String> {
@@ -71,7 +82,8 @@ async fn request(stream: &mut TcpStream) -> String {
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+            let length =
+                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned));
             if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
                 return body.to_owned();
             }
@@ -85,11 +97,20 @@ async fn request(stream: &mut TcpStream) -> String {
 }
 
 fn fails(status: u16, code: &str, message: &str) -> Reply {
-    Reply::Says(status, format!("<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>r</RequestID></Response>"))
+    Reply::Says(
+        status,
+        format!(
+            "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>r</RequestID></Response>"
+        ),
+    )
 }
 
 fn quick() -> Timeouts {
-    Timeouts { connect: Duration::from_millis(100), attempt: Duration::from_millis(100), read: Duration::from_millis(400) }
+    Timeouts {
+        connect: Duration::from_millis(100),
+        attempt: Duration::from_millis(100),
+        read: Duration::from_millis(400),
+    }
 }
 
 fn ids() -> (AssociationId, RouteTableId) {
@@ -109,7 +130,10 @@ async fn a_move_names_both_ids_and_returns_the_new_one() {
                 <state>associated</state></associationState></ReplaceRouteTableAssociationResponse>";
     let server = Server::with([Reply::Says(200, body.to_owned())]).await;
     let (association, table) = ids();
-    assert_eq!(server.ec2(Timeouts::default()).associate(&association, &table, false).await, Ok("rtbassoc-0c".parse().unwrap()));
+    assert_eq!(
+        server.ec2(Timeouts::default()).associate(&association, &table, false).await,
+        Ok("rtbassoc-0c".parse().unwrap())
+    );
     let asked = server.asked().remove(0);
     for part in ["Action=ReplaceRouteTableAssociation", "AssociationId=rtbassoc-0a", "RouteTableId=rtb-0b"] {
         assert!(asked.contains(part), "{asked}");
@@ -122,14 +146,31 @@ async fn a_failed_move_is_sorted_and_never_tried_again_by_itself() {
     use ChangeError::{Refused, Stale, Throttled, Unknown};
     let text = |why: &str| format!("ReplaceRouteTableAssociation: {why}");
     let cases = [
-        (fails(503, "RequestLimitExceeded", "Request limit exceeded."), Throttled(text("RequestLimitExceeded: Request limit exceeded."))),
-        (fails(500, "InternalError", "An internal error has occurred"), Unknown(text("InternalError: An internal error has occurred"))),
-        (Reply::Says(502, "<html>bad gateway</html>".to_owned()), Unknown(text("an answer that is not EC2's (HTTP 502)"))),
-        (fails(400, "InvalidAssociationID.NotFound", "It does not exist"), Stale(text("InvalidAssociationID.NotFound: It does not exist"))),
-        (fails(400, "InvalidRouteTableID.NotFound", "gone \u{202e}x"), Refused(text("InvalidRouteTableID.NotFound: gone \\u{202e}x"))),
+        (
+            fails(503, "RequestLimitExceeded", "Request limit exceeded."),
+            Throttled(text("RequestLimitExceeded: Request limit exceeded.")),
+        ),
+        (
+            fails(500, "InternalError", "An internal error has occurred"),
+            Unknown(text("InternalError: An internal error has occurred")),
+        ),
+        (
+            Reply::Says(502, "<html>bad gateway</html>".to_owned()),
+            Unknown(text("an answer that is not EC2's (HTTP 502)")),
+        ),
+        (
+            fails(400, "InvalidAssociationID.NotFound", "It does not exist"),
+            Stale(text("InvalidAssociationID.NotFound: It does not exist")),
+        ),
+        (
+            fails(400, "InvalidRouteTableID.NotFound", "gone \u{202e}x"),
+            Refused(text("InvalidRouteTableID.NotFound: gone \\u{202e}x")),
+        ),
         (
             fails(403, "UnauthorizedOperation", "You are not authorized. Encoded authorization failure message: abc"),
-            Refused(text("not allowed: ec2:ReplaceRouteTableAssociation; attach the policy of `natwatch print iam-policy`")),
+            Refused(text(
+                "not allowed: ec2:ReplaceRouteTableAssociation; attach the policy of `natwatch print iam-policy`",
+            )),
         ),
     ];
     for (reply, wanted) in cases {
@@ -145,7 +186,9 @@ async fn a_failed_move_is_sorted_and_never_tried_again_by_itself() {
 
 #[tokio::test]
 async fn a_dry_run_that_would_succeed_is_a_success() {
-    let (answer, _) = move_answered(fails(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."), true).await;
+    let (answer, _) =
+        move_answered(fails(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."), true)
+            .await;
     assert_eq!(answer, Ok(ids().0));
     let server = Server::with([fails(412, "DryRunOperation", "")]).await;
     assert_eq!(server.ec2(quick()).disable_check(&"eni-0b".parse().unwrap(), true).await, Ok(()));
@@ -158,7 +201,10 @@ async fn f062_an_association_that_came_about_failed_is_not_a_success() {
     let body = "<ReplaceRouteTableAssociationResponse><newAssociationId>rtbassoc-0c</newAssociationId><associationState>\
                 <state>failed</state><statusMessage>no room</statusMessage></associationState></ReplaceRouteTableAssociationResponse>";
     let (answer, _) = move_answered(Reply::Says(200, body.to_owned()), false).await;
-    assert_eq!(answer, Err(ChangeError::Unknown("ReplaceRouteTableAssociation: the association failed: no room".to_owned())));
+    assert_eq!(
+        answer,
+        Err(ChangeError::Unknown("ReplaceRouteTableAssociation: the association failed: no room".to_owned()))
+    );
 }
 
 #[tokio::test]
@@ -193,15 +239,24 @@ async fn f063_all_pages_are_read() {
             .replace("rtbassoc-rtb-", "rtbassoc-")
     };
     let page = |body: &str, next: &str| {
-        Reply::Says(200, format!("<DescribeRouteTablesResponse><routeTableSet>{body}</routeTableSet>{next}</DescribeRouteTablesResponse>"))
+        Reply::Says(
+            200,
+            format!(
+                "<DescribeRouteTablesResponse><routeTableSet>{body}</routeTableSet>{next}</DescribeRouteTablesResponse>"
+            ),
+        )
     };
     let server = Server::with([page(&table("rtb-1"), "<nextToken>more</nextToken>"), page(&table("rtb-2"), "")]).await;
-    let found = server.ec2(Timeouts::default()).tables(&["rtb-1".parse().unwrap(), "rtb-2".parse().unwrap()]).await.unwrap();
+    let found =
+        server.ec2(Timeouts::default()).tables(&["rtb-1".parse().unwrap(), "rtb-2".parse().unwrap()]).await.unwrap();
     assert_eq!(found.iter().map(|t| t.id.as_str()).collect::<Vec<_>>(), ["rtb-1", "rtb-2"]);
     assert!(found[0].routes[0].blackhole);
     assert_eq!(found[0].associations.len(), 1, "one that has been removed counts no more");
     let asked = server.asked();
-    assert!(asked[0].contains("Filter.1.Name=route-table-id") && asked[0].contains("Filter.1.Value.2=rtb-2"), "{asked:?}");
+    assert!(
+        asked[0].contains("Filter.1.Name=route-table-id") && asked[0].contains("Filter.1.Value.2=rtb-2"),
+        "{asked:?}"
+    );
     assert!(asked[1].contains("NextToken=more"), "{asked:?}");
 }
 

@@ -27,7 +27,9 @@ pub async fn guarded_set(
     let tables = super::tables(cloud, settings).await?;
     let primary = &settings.primary_table;
     if tables.iter().all(|table| &table.id != primary) {
-        return Err(format!("primary.route_table: {primary} does not exist in this region; aws ec2 describe-route-tables lists them"));
+        return Err(format!(
+            "primary.route_table: {primary} does not exist in this region; aws ec2 describe-route-tables lists them"
+        ));
     }
     let ids: Vec<SubnetId> = members(settings, &tables, previous).into_keys().collect();
     let subnets = if ids.is_empty() { Vec::new() } else { cloud.subnets(&ids).await? };
@@ -67,23 +69,34 @@ pub fn make_guarded(
 
 /// The guarded subnets and the table each is on. One that the configuration names and that has no explicit association is
 /// on no table, and so is left out.
-fn members(settings: &PreflightSettings, tables: &[RouteTable], previous: Option<&GuardedSet>) -> BTreeMap<SubnetId, RouteTableId> {
+fn members(
+    settings: &PreflightSettings,
+    tables: &[RouteTable],
+    previous: Option<&GuardedSet>,
+) -> BTreeMap<SubnetId, RouteTableId> {
     let on = |subnet: &SubnetId| now_on(tables, subnet).map(|table| (subnet.clone(), table.clone()));
     if !settings.subnets.is_empty() {
         return settings.subnets.iter().filter_map(on).collect();
     }
     let primary = tables.iter().filter(|table| table.id == settings.primary_table);
-    let at_home = primary.flat_map(|table| &table.associations).filter_map(|association| on(association.subnet.as_ref()?));
+    let at_home =
+        primary.flat_map(|table| &table.associations).filter_map(|association| on(association.subnet.as_ref()?));
     // Memory of another primary's subnets says nothing about this one's.
     let remembered = previous.filter(|set| set.primary == settings.primary_table).map_or(&[][..], |set| &set.subnets);
-    let away = remembered.iter().filter_map(|guarded| on(&guarded.subnet)).filter(|(_, table)| *table == settings.standby_table);
+    let away = remembered
+        .iter()
+        .filter_map(|guarded| on(&guarded.subnet))
+        .filter(|(_, table)| *table == settings.standby_table);
     at_home.chain(away).collect()
 }
 
 /// The table that `subnet` is explicitly associated with, by these tables.
 #[must_use]
 pub fn now_on<'a>(tables: &'a [RouteTable], subnet: &SubnetId) -> Option<&'a RouteTableId> {
-    tables.iter().find(|table| table.associations.iter().any(|association| association.subnet.as_ref() == Some(subnet))).map(|table| &table.id)
+    tables
+        .iter()
+        .find(|table| table.associations.iter().any(|association| association.subnet.as_ref() == Some(subnet)))
+        .map(|table| &table.id)
 }
 
 /// The families whose default route the primary's table sends to an instance: what a dead NAT instance takes down.

@@ -54,8 +54,11 @@ impl<I: Identity> Host for LocalHost<'_, I> {
         flag(&text).ok_or_else(|| format!("{path} holds {:?}, not a number", crate::model::printable(&text, 40)))
     }
 
-    fn masquerade(&self) -> Masquerade {
-        masquerade::read()
+    async fn masquerade(&self) -> Masquerade {
+        // It waits for a child process, and rounds are running beside it.
+        tokio::task::spawn_blocking(masquerade::read)
+            .await
+            .unwrap_or_else(|_| Masquerade::Unknown("the reading was ended".to_owned()))
     }
 }
 
@@ -82,11 +85,11 @@ mod tests {
         assert_eq!((flag("1\n"), flag("0\n"), flag("2"), flag("")), (Some(true), Some(false), Some(true), None));
     }
 
-    #[test]
-    fn this_machine_can_be_read() {
+    #[tokio::test]
+    async fn this_machine_can_be_read() {
         let host = LocalHost::new(&Known);
         assert!(host.uptime().unwrap() > std::time::Duration::ZERO);
         assert!(host.forwards(Family::V4).is_ok());
-        host.masquerade();
+        let _ = host.masquerade().await;
     }
 }

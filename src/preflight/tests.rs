@@ -6,8 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
-use crate::model::cloud::Masquerade;
 use crate::model::{Association, Guarded, GuardedSet, Route};
+
+/// Longer than any fake takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 struct Ec2 {
@@ -22,7 +24,12 @@ fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
 
 /// A table with a default route of `v4` and these subnets.
 fn table(name: &str, route: Option<Route>, subnets: &[&str]) -> RouteTable {
-    let association = |subnet: &&str| Association { id: id(&format!("rtbassoc-{subnet}")), subnet: Some(id(&format!("subnet-{subnet}"))), main: false, failed: None };
+    let association = |subnet: &&str| Association {
+        id: id(&format!("rtbassoc-{subnet}")),
+        subnet: Some(id(&format!("subnet-{subnet}"))),
+        main: false,
+        failed: None,
+    };
     let main = Association { id: id("rtbassoc-main"), subnet: None, main: true, failed: None };
     RouteTable {
         id: id(name),
@@ -34,7 +41,13 @@ fn table(name: &str, route: Option<Route>, subnets: &[&str]) -> RouteTable {
 }
 
 fn default_route(family: Family, instance: Option<&str>, blackhole: bool) -> Option<Route> {
-    Some(Route { destination: family.default_route().to_owned(), instance: instance.map(id), interface: None, other: None, blackhole })
+    Some(Route {
+        destination: family.default_route().to_owned(),
+        instance: instance.map(id),
+        interface: None,
+        other: None,
+        blackhole,
+    })
 }
 
 fn to_primary() -> Option<Route> {
@@ -62,7 +75,9 @@ impl Cloud for Ec2 {
 
     async fn tables_of(&self, subnets: &[SubnetId]) -> Result<Vec<RouteTable>, String> {
         self.log(format!("tables of {}", subnets[0]))?;
-        let has = |table: &&RouteTable| table.associations.iter().any(|a| a.subnet.as_ref().is_some_and(|s| subnets.contains(s)));
+        let has = |table: &&RouteTable| {
+            table.associations.iter().any(|a| a.subnet.as_ref().is_some_and(|s| subnets.contains(s)))
+        };
         Ok(self.tables.iter().filter(has).cloned().collect())
     }
 
@@ -70,12 +85,27 @@ impl Cloud for Ec2 {
         self.log(format!("instances {}", ids.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(" ")))?;
         tokio::time::sleep(Duration::from_millis(100)).await;
         let known = ids.iter().filter(|id| id.as_str() != "i-0gone");
-        Ok(known.map(|id| Instance { id: id.clone(), name: None, state: "running".to_owned(), launched_ago: None, interfaces: Vec::new() }).collect())
+        Ok(known
+            .map(|id| Instance {
+                id: id.clone(),
+                name: None,
+                state: "running".to_owned(),
+                launched_ago: None,
+                interfaces: Vec::new(),
+            })
+            .collect())
     }
 
     async fn subnets(&self, ids: &[SubnetId]) -> Result<Vec<Subnet>, String> {
         self.log(format!("subnets {}", ids.len()))?;
-        Ok(ids.iter().map(|id| Subnet { id: id.clone(), name: Some(format!("name of {id}")), cidrs: vec!["10.0.1.0/24".parse().unwrap()] }).collect())
+        Ok(ids
+            .iter()
+            .map(|id| Subnet {
+                id: id.clone(),
+                name: Some(format!("name of {id}")),
+                cidrs: vec!["10.0.1.0/24".parse().unwrap()],
+            })
+            .collect())
     }
 }
 
@@ -99,7 +129,7 @@ impl Host for Machine {
     fn forwards(&self, family: Family) -> Result<bool, String> {
         Ok(family == Family::V4 || self.forwards_v6)
     }
-    fn masquerade(&self) -> Masquerade {
+    async fn masquerade(&self) -> Masquerade {
         Masquerade::Present
     }
 }
@@ -115,7 +145,10 @@ fn settings() -> PreflightSettings {
 }
 
 fn both() -> Vec<RouteTable> {
-    vec![table("rtb-0a", to_primary(), &["1", "2"]), table("rtb-0b", default_route(Family::V4, Some("i-0b"), false), &["9"])]
+    vec![
+        table("rtb-0a", to_primary(), &["1", "2"]),
+        table("rtb-0b", default_route(Family::V4, Some("i-0b"), false), &["9"]),
+    ]
 }
 
 fn on(set: &GuardedSet) -> Vec<(String, String)> {
@@ -130,7 +163,7 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 async fn a_survey_is_two_describes_at_once() {
     let ec2 = Ec2::with(both());
     let began = tokio::time::Instant::now();
-    let survey = survey(&ec2, &machine(), &settings()).await;
+    let survey = survey(&ec2, &machine(), &settings(), PATIENCE).await;
     assert!(began.elapsed() <= Duration::from_millis(120), "{:?}", began.elapsed());
     let mut calls = ec2.calls.take();
     calls.sort();
@@ -138,18 +171,21 @@ async fn a_survey_is_two_describes_at_once() {
     assert_eq!(survey.identity, Ok(id("i-0b")));
     assert_eq!(survey.standby.unwrap().unwrap().id, id("i-0b"));
     assert_eq!(survey.primary.unwrap().unwrap().unwrap().id, id("i-0a"));
-    assert_eq!((survey.ip_forward, survey.masquerade, survey.tables.unwrap().len()), (Ok(true), Masquerade::Present, 2));
+    assert_eq!(
+        (survey.ip_forward, survey.masquerade, survey.tables.unwrap().len()),
+        (Ok(true), Masquerade::Present, 2)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn f058_a_configured_id_works_without_imds() {
     let down = Machine { imds: Err("IMDS is down; set standby.instance".to_owned()), ..machine() };
     let pinned = PreflightSettings { standby_instance: Some(id("i-0b")), ..settings() };
-    let seen = survey(&Ec2::with(both()), &down, &pinned).await;
+    let seen = survey(&Ec2::with(both()), &down, &pinned, PATIENCE).await;
     assert_eq!(seen.identity, Ok(id("i-0b")));
     assert!(seen.standby.unwrap().is_some());
     // Not configured: unknown, and the primary is still looked at.
-    let seen = survey(&Ec2::with(both()), &down, &settings()).await;
+    let seen = survey(&Ec2::with(both()), &down, &settings(), PATIENCE).await;
     assert_eq!(seen.identity, Err("IMDS is down; set standby.instance".to_owned()));
     assert_eq!(seen.standby, Err("IMDS is down; set standby.instance".to_owned()));
     assert!(seen.primary.unwrap().unwrap().is_some());
@@ -160,20 +196,20 @@ async fn f059_a_clone_with_a_copied_configuration_is_found_out() {
     let pinned = PreflightSettings { standby_instance: Some(id("i-0c")), ..settings() };
     let error = identity(&machine(), &pinned).await.unwrap_err();
     assert_eq!(error, IdentityError::Another { configured: id("i-0c"), actual: id("i-0b") });
-    let seen = survey(&Ec2::with(both()), &machine(), &pinned).await;
+    let seen = survey(&Ec2::with(both()), &machine(), &pinned, PATIENCE).await;
     assert!(seen.identity.unwrap_err().starts_with("standby.instance is i-0c, but this is i-0b by IMDS"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_asked_is_told_apart_from_what_is_not_there() {
     let ec2 = Ec2 { broken: Some("instances"), ..Ec2::with(both()) };
-    let seen = survey(&ec2, &machine(), &settings()).await;
+    let seen = survey(&ec2, &machine(), &settings(), PATIENCE).await;
     assert_eq!(seen.standby, Err("no answer within 2 s".to_owned()));
     assert_eq!(seen.primary, Some(Err("no answer within 2 s".to_owned())));
     assert!(seen.tables.is_ok(), "one failed reading spoils no other");
 
     let gone = PreflightSettings { primary_instance: Some(id("i-0gone")), ..settings() };
-    let seen = survey(&Ec2::with(Vec::new()), &machine(), &gone).await;
+    let seen = survey(&Ec2::with(Vec::new()), &machine(), &gone, PATIENCE).await;
     assert_eq!((seen.primary, seen.tables), (Some(Ok(None)), Ok(Vec::new())));
 }
 
@@ -181,12 +217,19 @@ async fn what_could_not_be_asked_is_told_apart_from_what_is_not_there() {
 async fn a_listed_subnet_on_neither_table_is_looked_for() {
     let ec2 = Ec2::with([both(), vec![table("rtb-0c", None, &["7"])]].concat());
     let listed = PreflightSettings { subnets: vec![id("subnet-1"), id("subnet-7"), id("subnet-8")], ..settings() };
-    let seen = survey(&ec2, &machine(), &listed).await;
+    let seen = survey(&ec2, &machine(), &listed, PATIENCE).await;
     assert!(ec2.calls.borrow().contains(&"tables of subnet-7".to_owned()));
-    assert_eq!(seen.tables.unwrap().iter().map(|t| t.id.to_string()).collect::<Vec<_>>(), ["rtb-0a", "rtb-0b", "rtb-0c"]);
+    assert_eq!(
+        seen.tables.unwrap().iter().map(|t| t.id.to_string()).collect::<Vec<_>>(),
+        ["rtb-0a", "rtb-0b", "rtb-0c"]
+    );
 
     let set = guarded_set(&ec2, &listed, None, Timestamp::UNIX_EPOCH).await.unwrap();
-    assert_eq!(on(&set), pairs(&[("subnet-1", "rtb-0a"), ("subnet-7", "rtb-0c")]), "exactly those; one on no table is on none");
+    assert_eq!(
+        on(&set),
+        pairs(&[("subnet-1", "rtb-0a"), ("subnet-7", "rtb-0c")]),
+        "exactly those; one on no table is on none"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,7 +237,10 @@ async fn guarded_are_the_primarys_subnets_and_what_was_taken_over() {
     let ec2 = Ec2::with(both());
     let first = guarded_set(&ec2, &settings(), None, Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!(on(&first), pairs(&[("subnet-1", "rtb-0a"), ("subnet-2", "rtb-0a")]));
-    assert_eq!((first.subnets[0].name.as_deref(), first.families.as_slice()), (Some("name of subnet-1"), &[Family::V4][..]));
+    assert_eq!(
+        (first.subnets[0].name.as_deref(), first.families.as_slice()),
+        (Some("name of subnet-1"), &[Family::V4][..])
+    );
 
     // subnet-1 was taken over, subnet-2 was given to somebody else; subnet-9 is the standby's own, subnet-3 is new.
     let ec2 = Ec2::with(vec![
@@ -232,13 +278,15 @@ async fn f085_ipv6_counts_where_the_primary_carries_it() {
     let mut tables = both();
     assert_eq!(families(&settings(), &tables), [Family::V4]);
     // An egress-only gateway is not the primary.
-    tables[0].routes.push(Route { other: Some("eigw-1".to_owned()), ..default_route(Family::V6, None, false).unwrap() });
+    tables[0]
+        .routes
+        .push(Route { other: Some("eigw-1".to_owned()), ..default_route(Family::V6, None, false).unwrap() });
     assert_eq!(families(&settings(), &tables), [Family::V4]);
     tables[0].routes.pop();
     tables[0].routes.extend(default_route(Family::V6, Some("i-0a"), false));
     assert_eq!(families(&settings(), &tables), [Family::V4, Family::V6]);
-    let seen = survey(&Ec2::with(tables.clone()), &machine(), &settings()).await;
+    let seen = survey(&Ec2::with(tables.clone()), &machine(), &settings(), PATIENCE).await;
     assert_eq!(seen.ip_forward, Ok(false), "IPv6 is guarded and not forwarded");
-    let seen = survey(&Ec2::with(tables), &Machine { forwards_v6: true, ..machine() }, &settings()).await;
+    let seen = survey(&Ec2::with(tables), &Machine { forwards_v6: true, ..machine() }, &settings(), PATIENCE).await;
     assert_eq!(seen.ip_forward, Ok(true));
 }

@@ -60,7 +60,8 @@ impl Folder {
         if created {
             // The umask may have taken bits; and what root makes for the service must be the service's.
             let owner = (us == 0).then_some(above.uid());
-            settle(&handle, FOLDER_MODE, owner.map(|uid| (uid, above.gid()))).map_err(StateError::io("set the owner of", &dir))?;
+            settle(&handle, FOLDER_MODE, owner.map(|uid| (uid, above.gid())))
+                .map_err(StateError::io("set the owner of", &dir))?;
         }
         let meta = handle.metadata().map_err(StateError::io("look at", &dir))?;
         vet_folder(&dir, &meta, &above, us)?;
@@ -93,7 +94,11 @@ impl Folder {
         }
         if ![0, self.us, self.owner].contains(&meta.uid()) {
             let why = format!("belongs to user {}, not to the folder's owner", meta.uid());
-            return Err(refused(path, &why, &format!("look at it, then: chown {}:{} {}", self.owner, self.group, path.display())));
+            return Err(refused(
+                path,
+                &why,
+                &format!("look at it, then: chown {}:{} {}", self.owner, self.group, path.display()),
+            ));
         }
         if meta.mode() & WRITABLE_BY_OTHERS != 0 {
             let why = format!("can be written by others (mode {:04o})", meta.mode() & 0o7777);
@@ -174,7 +179,11 @@ fn vet_folder(dir: &Path, meta: &Metadata, above: &Metadata, us: u32) -> Result<
     }
     if meta.mode() & WRITABLE_BY_OTHERS != 0 {
         let why = format!("can be written by others (mode {:04o})", meta.mode() & 0o7777);
-        return Err(refused(dir, &why, &format!("look at what is in it, then: chmod {FOLDER_MODE:04o} {}", dir.display())));
+        return Err(refused(
+            dir,
+            &why,
+            &format!("look at what is in it, then: chmod {FOLDER_MODE:04o} {}", dir.display()),
+        ));
     }
     Ok(())
 }

@@ -56,7 +56,9 @@ pub enum LockError {
 
 fn busy(holder: Option<&Holder>) -> String {
     match holder {
-        Some(Holder { pid, began, .. }) => format!("another natwatch (process {pid}, since {began:.0}) is moving subnets now"),
+        Some(Holder { pid, began, .. }) => {
+            format!("another natwatch (process {pid}, since {began:.0}) is moving subnets now")
+        }
         None => "another natwatch is moving subnets now".to_owned(),
     }
 }

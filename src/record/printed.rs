@@ -37,7 +37,12 @@ impl Printed {
 ///
 /// Whoever prints elsewhere than on a terminal then writes [`Printed`]; who doesn't print doesn't write, or the hour would never pass.
 #[must_use]
-pub fn should_print(previous: Option<&Printed>, current: (Outcome, Option<Gate>), now: Timestamp, is_terminal: bool) -> bool {
+pub fn should_print(
+    previous: Option<&Printed>,
+    current: (Outcome, Option<Gate>),
+    now: Timestamp,
+    is_terminal: bool,
+) -> bool {
     if is_terminal {
         return true;
     }

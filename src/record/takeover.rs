@@ -65,7 +65,8 @@ impl State {
     /// [`StateError`] where it can't be read or written.
     pub fn keep_corrupt(&self) -> Result<PathBuf, StateError> {
         let path = self.path(TAKEOVER);
-        let modified = fs::symlink_metadata(&path).and_then(|meta| meta.modified()).map_err(StateError::io("look at", &path))?;
+        let modified =
+            fs::symlink_metadata(&path).and_then(|meta| meta.modified()).map_err(StateError::io("look at", &path))?;
         let at = Timestamp::try_from(modified).unwrap_or(Timestamp::UNIX_EPOCH);
         let copy = self.path(&format!("{TAKEOVER}.corrupt-{}", stamp(at)));
         if !copy.exists()

@@ -298,7 +298,18 @@ fn f070_half_a_write_leaves_the_old_file_and_no_temporary_one() {
 #[test]
 fn f071_a_corrupt_record_holds_now_and_at_the_next_pass_and_is_kept() {
     let good = serde_json::to_string(&record()).unwrap();
-    let broken: &[&[u8]] = &[b"", b"{", b"null", b"[]", b"{}", b"\xff\xfe", b"{\"version\": 1}", b"{\"version\": 0}", b"{\"version\": \"1\"}", &good.as_bytes()[..good.len() / 2]];
+    let broken: &[&[u8]] = &[
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"{}",
+        b"\xff\xfe",
+        b"{\"version\": 1}",
+        b"{\"version\": 0}",
+        b"{\"version\": \"1\"}",
+        &good.as_bytes()[..good.len() / 2],
+    ];
     for bytes in broken {
         let (_dir, state) = scratch();
         put(&state.path(TAKEOVER), bytes).unwrap();
@@ -463,7 +474,10 @@ async fn f067_a_second_taker_is_told_at_once_who_holds_the_lock() {
     let began = std::time::Instant::now();
     let error = RunLock::acquire(&state, Duration::ZERO, TERM).await.unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(1));
-    assert!(error.to_string().starts_with(&format!("another natwatch (process {}, since ", std::process::id())), "{error}");
+    assert!(
+        error.to_string().starts_with(&format!("another natwatch (process {}, since ", std::process::id())),
+        "{error}"
+    );
     let LockError::Busy(Some(holder)) = error else { panic!("{error}") };
     assert!(!holder.overdue(holder.began) && holder.overdue(holder.began + SignedDuration::from_secs(61)));
     assert_eq!(peek(&state), Some(holder));
@@ -500,7 +514,8 @@ async fn f067_the_lock_of_a_killed_process_is_nobodys_and_its_name_says_nothing(
         .expect("flock(1): apt install util-linux");
     let mut word = [0; 5];
     io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut word).unwrap();
-    fs::write(&path, format!("{{\"pid\": {}, \"began\": \"{}\", \"deadline\": \"{}\"}}", child.id(), now(), now())).unwrap();
+    fs::write(&path, format!("{{\"pid\": {}, \"began\": \"{}\", \"deadline\": \"{}\"}}", child.id(), now(), now()))
+        .unwrap();
     assert_eq!(peek(&state).unwrap().pid, child.id());
     assert!(matches!(RunLock::acquire(&state, Duration::ZERO, TERM).await, Err(LockError::Busy(Some(_)))));
     child.kill().unwrap();
@@ -566,7 +581,11 @@ fn f089_told_on_change_and_each_hour_where_nobody_watches() {
         (Some(taken), (Outcome::Locked, None), 2, true),
     ];
     for (previous, current, after, told) in cases {
-        assert_eq!(should_print(previous.as_ref(), current, minutes(after), false), told, "{previous:?} {current:?} {after}");
+        assert_eq!(
+            should_print(previous.as_ref(), current, minutes(after), false),
+            told,
+            "{previous:?} {current:?} {after}"
+        );
         assert!(should_print(previous.as_ref(), current, minutes(after), true), "a terminal is always told");
     }
     let (_dir, state) = scratch();
@@ -651,7 +670,9 @@ fn the_store_is_bounded_and_forgets_the_longest_unseen() {
     let (store, warning) = Witnesses::load(&state, later);
     assert_eq!(warning, None, "what we write, we can read");
     assert!(!store.is_witness("host0", None, Family::V4, later));
-    assert!(store.is_witness("host1", None, Family::V4, later) && store.is_witness("host20000", None, Family::V4, later));
+    assert!(
+        store.is_witness("host1", None, Family::V4, later) && store.is_witness("host20000", None, Family::V4, later)
+    );
 }
 
 proptest! {

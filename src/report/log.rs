@@ -228,7 +228,10 @@ mod tests {
             tracing::debug!("no name");
         });
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines[0], serde_json::json!({"event": "taken-over", "subnets": 3, "level": "info", "message": "moved all"}));
+        assert_eq!(
+            lines[0],
+            serde_json::json!({"event": "taken-over", "subnets": 3, "level": "info", "message": "moved all"})
+        );
         assert_eq!(lines[1]["event"], "no name");
     }
 

@@ -15,7 +15,8 @@ use crate::model::{
 const TERMINAL: Style = Style { terminal: true, colour: false, ascii: false };
 
 fn judged(host: &str, subnet: &str, verdict: BackendVerdict) -> Judged {
-    let target = (verdict != BackendVerdict::Silent).then(|| Target { name: "8.8.8.8".to_owned(), addr: [8, 8, 8, 8].into() });
+    let target =
+        (verdict != BackendVerdict::Silent).then(|| Target { name: "8.8.8.8".to_owned(), addr: [8, 8, 8, 8].into() });
     let rtt = (verdict == BackendVerdict::Reaches).then_some(Duration::from_micros(1_250));
     Judged { host: host.to_owned(), subnet: subnet.to_owned(), verdict, silence: None, target, rtt }
 }
@@ -83,13 +84,23 @@ fn partial() -> Pass {
         step("subnet-0c", MoveResult::Failed("UnauthorizedOperation: not allowed".to_owned()), Verification::Pending),
         step("subnet-0d", MoveResult::AlreadyThere, Verification::Unwitnessed),
     ];
-    let commands = vec!["aws ec2 replace-route-table-association --association-id rtbassoc-0a --route-table-id rtb-0b".to_owned()];
-    Pass { moves, commands, notes: vec!["can't write /x/takeover.json: disk full".to_owned()], ..pass(Outcome::Partial, 2) }
+    let commands =
+        vec!["aws ec2 replace-route-table-association --association-id rtbassoc-0a --route-table-id rtb-0b".to_owned()];
+    Pass {
+        moves,
+        commands,
+        notes: vec!["can't write /x/takeover.json: disk full".to_owned()],
+        ..pass(Outcome::Partial, 2)
+    }
 }
 
 fn held() -> Pass {
     let holds = vec![
-        Hold { gate: Gate::Unfit, why: "ip_forward is 0".to_owned(), remedy: "sysctl -w net.ipv4.ip_forward=1".to_owned() },
+        Hold {
+            gate: Gate::Unfit,
+            why: "ip_forward is 0".to_owned(),
+            remedy: "sysctl -w net.ipv4.ip_forward=1".to_owned(),
+        },
         Hold { gate: Gate::Booting, why: "this instance started 2 min ago".to_owned(), remedy: String::new() },
     ];
     Pass { holds, ..pass(Outcome::Down, 2) }
@@ -166,7 +177,10 @@ fn a_mail_tells_of_the_last_round_only_and_of_each_family() {
     let text = text::run(&twice, "natwatch", Style::PLAIN);
     assert_eq!(text.matches("cut off (IPv4) in subnet-0a: web1, web2").count(), 1, "{text}");
     let full = text::run(&twice, "natwatch", TERMINAL);
-    assert!(full.contains("Round 1 (IPv4)") && full.contains("Round 1 (IPv6)") && full.contains("Round 2 (IPv4)"), "{full}");
+    assert!(
+        full.contains("Round 1 (IPv4)") && full.contains("Round 1 (IPv6)") && full.contains("Round 2 (IPv4)"),
+        "{full}"
+    );
 }
 
 #[test]
@@ -208,7 +222,10 @@ fn json_has_the_contracts_keys_in_the_contracts_form() {
     );
     let held: serde_json::Value = serde_json::from_str(&json::run(&held())).unwrap();
     assert_eq!(held["gate"], "unfit");
-    assert_eq!(held["holds"][1], serde_json::json!({"gate": "booting", "why": "this instance started 2 min ago", "remedy": ""}));
+    assert_eq!(
+        held["holds"][1],
+        serde_json::json!({"gate": "booting", "why": "this instance started 2 min ago", "remedy": ""})
+    );
     assert_eq!(held["moves"], serde_json::json!([]));
 }
 
@@ -223,7 +240,11 @@ fn status() -> Status {
         because: "3 of 4 heard backends are cut off".to_owned(),
         moves: vec![step("subnet-0a", MoveResult::Moved, Verification::Verified)],
     };
-    let active = |subnet: &str, name: Option<&str>, by| Active { subnet: subnet.parse().unwrap(), name: name.map(str::to_owned), by };
+    let active = |subnet: &str, name: Option<&str>, by| Active {
+        subnet: subnet.parse().unwrap(),
+        name: name.map(str::to_owned),
+        by,
+    };
     Status {
         name: "natwatch".to_owned(),
         now,
@@ -242,8 +263,15 @@ fn status() -> Status {
             active("subnet-0c", None, Carrier::Table("rtb-0c".parse().unwrap())),
             active("subnet-0d", None, Carrier::Main),
         ]),
-        holds: vec![Hold { gate: Gate::Locked, why: "taken over 3 h ago".to_owned(), remedy: "natwatch failback".to_owned() }],
-        last_round: Some((now - SignedDuration::from_secs(130), Pass { because: "all reach".to_owned(), ..pass(Outcome::Locked, 5) })),
+        holds: vec![Hold {
+            gate: Gate::Locked,
+            why: "taken over 3 h ago".to_owned(),
+            remedy: "natwatch failback".to_owned(),
+        }],
+        last_round: Some((
+            now - SignedDuration::from_secs(130),
+            Pass { because: "all reach".to_owned(), ..pass(Outcome::Locked, 5) },
+        )),
         notes: vec!["guarded.json can't be used".to_owned()],
     }
 }
@@ -354,7 +382,10 @@ fn f071_a_record_that_cannot_be_read_is_told_as_a_lock() {
         assert_eq!(value["locked"], locked);
         assert_eq!(value["phase"], serde_json::Value::Null);
         let text = status::text(&status, TERMINAL);
-        assert!(text.starts_with(if locked { "natwatch: held as locked: /s/" } else { "natwatch: not locked: /s/" }), "{text}");
+        assert!(
+            text.starts_with(if locked { "natwatch: held as locked: /s/" } else { "natwatch: not locked: /s/" }),
+            "{text}"
+        );
         assert!(value["record_error"].as_str().unwrap().starts_with("/s/takeover.json"));
     }
 }

@@ -62,7 +62,12 @@ fn full(pass: &Pass, name: &str, style: Style) -> String {
         *n += 1;
         let family = if families { format!(" ({})", judgement.family) } else { String::new() };
         let verdict = style.paint(verdict_paint(judgement.verdict), judgement.verdict.as_str());
-        let _ = writeln!(out, "{}{family}: {verdict}: {}", style.paint(Paint::Bold, &format!("Round {n}")), safe(&judgement.because));
+        let _ = writeln!(
+            out,
+            "{}{family}: {verdict}: {}",
+            style.paint(Paint::Bold, &format!("Round {n}")),
+            safe(&judgement.because)
+        );
         let verb = if judgement.good_targets == 1 { "answers" } else { "answer" };
         let _ = writeln!(
             out,
@@ -162,7 +167,11 @@ fn row(judged: &Judged) -> Vec<(String, Paint)> {
 }
 
 fn silence_line(silence: &Silence) -> String {
-    if silence.detail.is_empty() { silence.reason.to_string() } else { format!("{}: {}", silence.reason, safe(&silence.detail)) }
+    if silence.detail.is_empty() {
+        silence.reason.to_string()
+    } else {
+        format!("{}: {}", silence.reason, safe(&silence.detail))
+    }
 }
 
 fn compact(pass: &Pass, name: &str, style: Style) -> String {
@@ -172,7 +181,8 @@ fn compact(pass: &Pass, name: &str, style: Style) -> String {
         out.push_str(&hold_lines(hold, style, "held by "));
     }
     // The last round of each family is the one that counted.
-    let last: BTreeMap<Family, &Judgement> = pass.judgements.iter().map(|judgement| (judgement.family, judgement)).collect();
+    let last: BTreeMap<Family, &Judgement> =
+        pass.judgements.iter().map(|judgement| (judgement.family, judgement)).collect();
     for judgement in last.values() {
         let family = if last.len() > 1 { format!(" ({})", judgement.family) } else { String::new() };
         let mut cut_off: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

@@ -15,8 +15,8 @@ use crate::config::Settings;
 use crate::decide::{self, Ending, Evidence, Lock, Redundancy, Situation};
 use crate::model::failure::exit;
 use crate::model::{
-    Backend, BackendVerdict, Family, Found, GuardedSet, Hold, InstanceId, Judgement, Moment, Move, Outcome, Pass, Phase,
-    Record, Round, Survey, Target,
+    Backend, BackendVerdict, Family, Found, GuardedSet, Hold, InstanceId, Judgement, Moment, Move, Outcome, Pass,
+    Phase, Record, Round, Survey, Target,
 };
 use crate::observe::panel::{Drawn, SubnetMap, draw};
 use crate::observe::{Ask, Observer, TargetName, Uplink, Vantages, resolve};
@@ -103,16 +103,16 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
     let began = Instant::now();
     if let Some(holder) = lock::peek(world.state) {
         let overdue = holder.overdue((world.wall)());
-        let note = overdue.then(|| format!("process {} has held the lock past its deadline ({:.0})", holder.pid, holder.deadline));
+        let note = overdue
+            .then(|| format!("process {} has held the lock past its deadline ({:.0})", holder.pid, holder.deadline));
         let pass = busy(LockError::Busy(Some(holder)).to_string(), note, began);
         return Done { pass, rounds: Vec::new(), witnesses, families: vec![Family::V4] };
     }
     let (guarded, trouble) = world.state.read_guarded();
-    let guarded = guarded.filter(|set| set.primary == settings.decide.primary_table && set.standby == settings.decide.standby_table);
-    let (targets, backends) = tokio::join!(
-        resolve::targets(&settings.observe.targets),
-        resolve::backends(&settings.observe.backends),
-    );
+    let guarded = guarded
+        .filter(|set| set.primary == settings.decide.primary_table && set.standby == settings.decide.standby_table);
+    let (targets, backends) =
+        tokio::join!(resolve::targets(&settings.observe.targets), resolve::backends(&settings.observe.backends),);
     let going = Going {
         world,
         settings,
@@ -156,7 +156,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         if let Some(address) = self.settings.primary_address.filter(|_| report.outcome != Outcome::Healthy) {
             let fate = self.world.uplink.ping(address, self.settings.observe.timeout).await;
             let answers = matches!(fate, crate::model::ControlFate::Good { .. });
-            self.notes.push(format!("the primary itself, {address}, {} pings (no evidence either way)", if answers { "answers" } else { "does not answer" }));
+            self.notes.push(format!(
+                "the primary itself, {address}, {} pings (no evidence either way)",
+                if answers { "answers" } else { "does not answer" }
+            ));
         }
         report.elapsed = began.elapsed();
         report.notes.splice(0..0, self.notes);
@@ -177,7 +180,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 // What a takeover needs to know is read in the shadow of the confirming rounds. A survey that EC2 did not
                 // answer is made again.
                 let complete = survey.as_ref().is_some_and(answered);
-                let (round, fresh) = tokio::join!(self.round(ask), async { if complete { None } else { Some(self.survey().await) } });
+                let (round, fresh) =
+                    tokio::join!(self.round(ask), async { if complete { None } else { Some(self.survey().await) } });
                 if fresh.is_some() {
                     *survey = fresh;
                 }
@@ -194,7 +198,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             for judgements in self.judgements.values() {
                 match decide::evidence(judgements, &self.settings.decide, now) {
                     Evidence::Conclusive => return true,
-                    Evidence::More { not_before: at } => not_before = Some(not_before.map_or(at, |other: Moment| other.min(at))),
+                    Evidence::More { not_before: at } => {
+                        not_before = Some(not_before.map_or(at, |other: Moment| other.min(at)))
+                    }
                     Evidence::Clear => {}
                 }
             }
@@ -218,7 +224,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let map = SubnetMap::new(self.guarded.as_ref(), &self.settings.observe.within);
         let candidates = self.backends.iter().filter_map(|backend| {
             let subnet = map.of(backend)?;
-            let witness = [Family::V4, Family::V6].into_iter().filter(|family| self.witnesses.is_witness(&backend.host, backend.addr, *family, now)).collect();
+            let witness = [Family::V4, Family::V6]
+                .into_iter()
+                .filter(|family| self.witnesses.is_witness(&backend.host, backend.addr, *family, now))
+                .collect();
             Some(Drawn { backend: backend.clone(), subnet, witness })
         });
         let draw = draw(candidates.collect(), &mut rand::rng());
@@ -239,7 +248,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let Some(guarded) = &self.guarded else { return };
         let now = (self.world.wall)();
         for judged in judgement.backends.iter().filter(|one| one.verdict == BackendVerdict::Reaches) {
-            let on_primary = guarded.subnets.iter().any(|one| one.subnet.as_str() == judged.subnet && one.on == guarded.primary);
+            let on_primary =
+                guarded.subnets.iter().any(|one| one.subnet.as_str() == judged.subnet && one.on == guarded.primary);
             if let Some(backend) = self.backends.iter().find(|backend| on_primary && backend.host == judged.host) {
                 self.witnesses.saw(&backend.host, backend.addr, judgement.family, now);
             }
@@ -247,15 +257,19 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     }
 
     pub(super) fn latest(&self) -> Option<&Judgement> {
-        self.judgements.values().filter_map(|all| all.last()).rev().max_by_key(|one| one.verdict == crate::model::Verdict::Down)
+        self.judgements
+            .values()
+            .filter_map(|all| all.last())
+            .rev()
+            .max_by_key(|one| one.verdict == crate::model::Verdict::Down)
     }
 
     /// The verdict is final and not `down`.
     async fn rested(&mut self) -> Pass {
-        let own = self.world.host.instance();
         let mut remembered = Remembered { record: None, unreadable: None };
         if !matches!(self.world.state.read_record(None), Found::Absent) {
-            remembered = self.remember(own.await.ok());
+            let own = preflight::identity(self.world.host, &self.settings.preflight).await;
+            remembered = self.remember(own.ok());
         }
         let mut holds = Vec::new();
         if self.refresh_due(&remembered) {
@@ -267,12 +281,19 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let on_primary = self.guarded.as_ref().map(|set| set.subnets.iter().any(|one| one.on == set.primary));
         let redundancy = Redundancy::of(remembered.record.as_ref().map(|record| record.phase), on_primary);
         let last: Vec<Judgement> = self.judgements.values().filter_map(|all| all.last()).cloned().collect();
-        let Some(judgement) = decide::lead(&last) else { return self.report(Outcome::Unheard, 3, "nothing was observed".to_owned()) };
+        let Some(judgement) = decide::lead(&last) else {
+            return self.report(Outcome::Unheard, 3, "nothing was observed".to_owned());
+        };
         let (outcome, exit) = decide::outcome(Ending::Rested { judgement, redundancy });
         let because = match outcome {
-            Outcome::Partial => format!("a takeover is not complete, and there is no evidence to go on with it: {}", judgement.because),
+            Outcome::Partial => {
+                format!("a takeover is not complete, and there is no evidence to go on with it: {}", judgement.because)
+            }
             Outcome::Locked => format!("an earlier takeover carries the subnets; {}", judgement.because),
-            Outcome::NoRedundancy => format!("traffic flows ({}), but nothing stands by: no guarded subnet is where this standby would take it from", judgement.because),
+            Outcome::NoRedundancy => format!(
+                "traffic flows ({}), but nothing stands by: no guarded subnet is where this standby would take it from",
+                judgement.because
+            ),
             _ => judgement.because.clone(),
         };
         let mut report = self.report(outcome, exit, because);
@@ -325,13 +346,18 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             Ok(plan) => plan,
             Err(holds) => {
                 let (outcome, exit) = decide::outcome(Ending::Held(&holds));
-                let mut report = self.report(outcome, exit, format!("{because}, and nothing is moved: {}", holds.first().map_or("", |hold| hold.why.as_str())));
+                let mut report = self.report(
+                    outcome,
+                    exit,
+                    format!("{because}, and nothing is moved: {}", holds.first().map_or("", |hold| hold.why.as_str())),
+                );
                 report.commands = takeover::commands(&survey, self.guarded.as_ref(), &self.settings.decide);
                 report.holds = holds;
                 return report;
             }
         };
-        let moves = Takeover { going: self, plan: &plan, because: &because, earlier: remembered.record }.carry_out().await;
+        let moves =
+            Takeover { going: self, plan: &plan, because: &because, earlier: remembered.record }.carry_out().await;
         let (outcome, exit) = decide::outcome(Ending::Moved(&moves));
         let mut report = self.report(outcome, exit, takeover::sentence(&moves, &because));
         report.commands = match outcome {
@@ -381,7 +407,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 if let Some(Ok(path)) = (!self.dry_run).then(|| self.world.state.keep_corrupt()) {
                     self.notes.push(format!("a copy is kept as {}", path.display()));
                 }
-                let why = format!("{}; look where the subnets are (natwatch status), then: natwatch reset --force", trouble.unwrap_or_default());
+                let why = format!(
+                    "{}; look where the subnets are (natwatch status), then: natwatch reset --force",
+                    trouble.unwrap_or_default()
+                );
                 Remembered { record: None, unreadable: Some(why) }
             }
             Found::Newer { .. } => {
@@ -401,12 +430,20 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     /// Asks EC2 what is guarded. What that shows to be wrong is returned as holds.
     async fn refresh(&mut self) -> Vec<Hold> {
         let first = self.guarded.is_none();
-        let asked = preflight::guarded_set(self.world.cloud, &self.settings.preflight, self.guarded.as_ref(), (self.world.wall)());
+        let asked = preflight::guarded_set(
+            self.world.cloud,
+            &self.settings.preflight,
+            self.guarded.as_ref(),
+            (self.world.wall)(),
+        );
         let left = REFRESH.min(self.deadline.saturating_duration_since(Instant::now()));
-        let found = tokio::time::timeout(left, asked).await.unwrap_or_else(|_| Err(format!("EC2 gave no answer within {} s", left.as_secs())));
+        let found = tokio::time::timeout(left, asked)
+            .await
+            .unwrap_or_else(|_| Err(format!("EC2 gave no answer within {} s", left.as_secs())));
         match found {
             Ok(set) => {
-                let v6 = self.targets.iter().filter_map(|(_, one)| one.as_ref().ok()).any(|one| one.family() == Family::V6);
+                let v6 =
+                    self.targets.iter().filter_map(|(_, one)| one.as_ref().ok()).any(|one| one.family() == Family::V6);
                 let holds = guarded_holds(&set, v6, self.settings);
                 if !self.dry_run
                     && let Err(error) = self.world.state.write_guarded(&set)
@@ -451,20 +488,26 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         if record.phase == Phase::Taken || self.dry_run {
             return Some(record);
         }
-        let Ok(_lock) = RunLock::acquire(self.world.state, Duration::ZERO, self.settings.deadline).await else { return Some(record) };
+        let Ok(_lock) = RunLock::acquire(self.world.state, Duration::ZERO, self.settings.deadline).await else {
+            return Some(record);
+        };
         takeover::reconcile(&mut record, &guarded, (self.world.wall)());
         let nothing_moved = record.moves.iter().all(|one| !one.result.settled());
-        let written = if nothing_moved { self.world.state.clear_record() } else { self.world.state.write_record(&record) };
+        let written =
+            if nothing_moved { self.world.state.clear_record() } else { self.world.state.write_record(&record) };
         if let Err(error) = written {
             self.notes.push(error.to_string());
             return Some(record);
         }
         if nothing_moved {
-            self.notes.push("an earlier takeover was cut short before anything was moved; its record is cleared".to_owned());
+            self.notes
+                .push("an earlier takeover was cut short before anything was moved; its record is cleared".to_owned());
             return None;
         }
         if record.phase == Phase::Taken {
-            self.notes.push("an earlier takeover was cut short, but all its subnets are moved; its record says so now".to_owned());
+            self.notes.push(
+                "an earlier takeover was cut short, but all its subnets are moved; its record says so now".to_owned(),
+            );
         }
         Some(record)
     }
@@ -481,16 +524,31 @@ fn guarded_holds(set: &GuardedSet, v6_targets: bool, settings: &Settings) -> Vec
     let hold = |why: String, remedy: String| Hold { gate: crate::model::Gate::Foreign, why, remedy };
     let mut holds = Vec::new();
     if set.subnets.is_empty() {
-        let why = format!("no subnet is explicitly associated with primary.route_table = {}: nothing is guarded", set.primary);
-        let remedy = format!("aws ec2 associate-route-table --subnet-id <private subnet> --route-table-id {}", set.primary);
+        let why = format!(
+            "no subnet is explicitly associated with primary.route_table = {}: nothing is guarded",
+            set.primary
+        );
+        let remedy =
+            format!("aws ec2 associate-route-table --subnet-id <private subnet> --route-table-id {}", set.primary);
         holds.push(hold(why, remedy));
     }
     if set.subnets.len() > settings.decide.max_subnets {
-        let why = format!("{} subnets are guarded, takeover.max_subnets is {}", set.subnets.len(), settings.decide.max_subnets);
-        holds.push(Hold { gate: crate::model::Gate::TooMany, why, remedy: "raise takeover.max_subnets or name the subnets in takeover.subnets".to_owned() });
+        let why = format!(
+            "{} subnets are guarded, takeover.max_subnets is {}",
+            set.subnets.len(),
+            settings.decide.max_subnets
+        );
+        holds.push(Hold {
+            gate: crate::model::Gate::TooMany,
+            why,
+            remedy: "raise takeover.max_subnets or name the subnets in takeover.subnets".to_owned(),
+        });
     }
     if v6_targets && !set.families.contains(&Family::V6) {
-        let why = format!("targets.hosts has an IPv6 address, but {} does not send ::/0 to an instance: it says nothing of the primary", set.primary);
+        let why = format!(
+            "targets.hosts has an IPv6 address, but {} does not send ::/0 to an instance: it says nothing of the primary",
+            set.primary
+        );
         holds.push(hold(why, "remove the IPv6 targets".to_owned()));
     }
     holds

@@ -15,8 +15,8 @@ use super::pass::Going;
 use crate::act::{self, Changer};
 use crate::decide::DecideSettings;
 use crate::model::{
-    Backend, BackendVerdict, GuardedSet, Move, MoveResult, Outcome, Phase, Plan, PlannedMove, Record, SubnetId, Survey, Target,
-    Verification,
+    Backend, BackendVerdict, GuardedSet, Move, MoveResult, Outcome, Phase, Plan, PlannedMove, Record, SubnetId, Survey,
+    Target, Verification,
 };
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -128,7 +128,10 @@ fn step(one: &Move) -> String {
 /// The moves of an earlier, incomplete takeover that are done, and those of this plan, pending.
 fn remembered(earlier: Option<&Record>, plan: &Plan) -> Vec<Move> {
     let again: BTreeSet<&SubnetId> = plan.moves.iter().map(|one| &one.subnet).collect();
-    let done = earlier.into_iter().flat_map(|record| &record.moves).filter(|one| one.result.settled() && !again.contains(&one.plan.subnet));
+    let done = earlier
+        .into_iter()
+        .flat_map(|record| &record.moves)
+        .filter(|one| one.result.settled() && !again.contains(&one.plan.subnet));
     done.cloned().chain(plan.moves.iter().map(pending)).collect()
 }
 
@@ -149,11 +152,22 @@ struct Watchers {
 }
 
 /// Looks, until `takeover.verify_for` is over, whether backends of the moved subnets reach targets again.
-async fn verify<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(going: &Going<'_, V, U, C, H>, moves: &mut [Move]) {
+async fn verify<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
+    going: &Going<'_, V, U, C, H>,
+    moves: &mut [Move],
+) {
     let until = (Instant::now() + going.settings.act.verify_for).min(going.deadline);
-    let targets: Vec<Target> = going.rounds.last().map(|round| {
-        [crate::model::Family::V4, crate::model::Family::V6].into_iter().flat_map(|family| round.good_targets(family)).cloned().collect()
-    }).unwrap_or_default();
+    let targets: Vec<Target> = going
+        .rounds
+        .last()
+        .map(|round| {
+            [crate::model::Family::V4, crate::model::Family::V6]
+                .into_iter()
+                .flat_map(|family| round.good_targets(family))
+                .cloned()
+                .collect()
+        })
+        .unwrap_or_default();
     let watchers = watchers(going);
     let verdicts = join_all(moves.iter().map(|one| {
         let watchers = watchers.get(one.plan.subnet.as_str());
@@ -176,11 +190,19 @@ async fn verify<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(going: &Goi
     }
 }
 
-async fn reached<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>, watchers: &Watchers, targets: &[Target], until: Instant) -> bool {
+async fn reached<V: Vantages, U: Uplink, C, H>(
+    going: &Going<'_, V, U, C, H>,
+    watchers: &Watchers,
+    targets: &[Target],
+    until: Instant,
+) -> bool {
     let mut reached: BTreeSet<&str> = BTreeSet::new();
     while reached.len() < watchers.needed && Instant::now() < until {
         let left = watchers.backends.iter().filter(|one| !reached.contains(one.host.as_str()));
-        let answers = join_all(left.map(|backend| async move { (backend, going.observer.reaches(backend, targets, until).await) })).await;
+        let answers = join_all(
+            left.map(|backend| async move { (backend, going.observer.reaches(backend, targets, until).await) }),
+        )
+        .await;
         reached.extend(answers.into_iter().filter(|(_, reaches)| *reaches).map(|(backend, _)| backend.host.as_str()));
         if reached.len() < watchers.needed {
             sleep(LOOK_EVERY).await;
@@ -207,10 +229,14 @@ fn watchers<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>) -> BTre
     // Those found cut off first: they are known to answer, and to have something to recover from.
     for wanted in [true, false] {
         for backend in going.backends.iter().filter(|backend| cut_off.contains(backend.host.as_str()) == wanted) {
-            let witness = families.iter().any(|family| going.witnesses.is_witness(&backend.host, backend.addr, *family, now));
+            let witness =
+                families.iter().any(|family| going.witnesses.is_witness(&backend.host, backend.addr, *family, now));
             let Some(subnet) = map.of(backend).filter(|_| wanted || witness) else { continue };
             let known = heard.get(&subnet).map_or(0, BTreeSet::len);
-            let entry = watchers.entry(subnet).or_insert_with(|| Watchers { backends: Vec::new(), needed: if known >= HEARD_FOR_TWO { 2 } else { 1 } });
+            let entry = watchers.entry(subnet).or_insert_with(|| Watchers {
+                backends: Vec::new(),
+                needed: if known >= HEARD_FOR_TWO { 2 } else { 1 },
+            });
             if entry.backends.len() < ASKED_PER_SUBNET {
                 entry.backends.push(backend.clone());
             }
@@ -271,11 +297,17 @@ pub(super) fn sentence(moves: &[Move], because: &str) -> String {
 
 /// What an operator would type to move by hand what a gate held back.
 pub(super) fn commands(survey: &Survey, guarded: Option<&GuardedSet>, settings: &DecideSettings) -> Vec<String> {
-    let associations = survey.table(&settings.primary_table).map(|table| table.associations.as_slice()).unwrap_or_default();
+    let associations =
+        survey.table(&settings.primary_table).map(|table| table.associations.as_slice()).unwrap_or_default();
     let known: Vec<String> = associations
         .iter()
         .filter(|one| one.subnet.is_some())
-        .map(|one| format!("aws ec2 replace-route-table-association --association-id {} --route-table-id {}", one.id, settings.standby_table))
+        .map(|one| {
+            format!(
+                "aws ec2 replace-route-table-association --association-id {} --route-table-id {}",
+                one.id, settings.standby_table
+            )
+        })
         .collect();
     if !known.is_empty() || survey.tables.is_ok() {
         return known;
@@ -283,7 +315,13 @@ pub(super) fn commands(survey: &Survey, guarded: Option<&GuardedSet>, settings: 
     // EC2 could not be asked, so the ids are not known: how to find them, and what to do with each.
     let count = guarded.map_or_else(String::new, |set| format!(" # {} subnets", set.subnets.len()));
     vec![
-        format!("aws ec2 describe-route-tables --route-table-ids {} --query 'RouteTables[].Associations[].[RouteTableAssociationId,SubnetId]' --output text{count}", settings.primary_table),
-        format!("aws ec2 replace-route-table-association --association-id <each of them> --route-table-id {}", settings.standby_table),
+        format!(
+            "aws ec2 describe-route-tables --route-table-ids {} --query 'RouteTables[].Associations[].[RouteTableAssociationId,SubnetId]' --output text{count}",
+            settings.primary_table
+        ),
+        format!(
+            "aws ec2 replace-route-table-association --association-id <each of them> --route-table-id {}",
+            settings.standby_table
+        ),
     ]
 }

@@ -26,9 +26,27 @@ fn f074_only_root_and_the_user_itself_may_be_able_to_write() {
         (Role::Config, 0, 0o664, 0, format!("mode 0664 {wide}")),
         (Role::Config, 0, 0o646, 998, format!("mode 0646 {wide}")),
         (Role::Data, 0, 0o666, 998, format!("mode 0666 {wide}")),
-        (Role::Config, 1000, 0o644, 998, "owned by user 1000, who could change it; accepted: root or user 998 as owner; chown root /f".to_owned()),
-        (Role::Config, 1000, 0o644, 0, "owned by user 1000, who could change it; accepted: root or user 0 as owner; chown root /f".to_owned()),
-        (Role::Data, 1000, 0o644, 998, "owned by user 1000, who could change it; accepted: root or user 998 as owner; chown root /f".to_owned()),
+        (
+            Role::Config,
+            1000,
+            0o644,
+            998,
+            "owned by user 1000, who could change it; accepted: root or user 998 as owner; chown root /f".to_owned(),
+        ),
+        (
+            Role::Config,
+            1000,
+            0o644,
+            0,
+            "owned by user 1000, who could change it; accepted: root or user 0 as owner; chown root /f".to_owned(),
+        ),
+        (
+            Role::Data,
+            1000,
+            0o644,
+            998,
+            "owned by user 1000, who could change it; accepted: root or user 998 as owner; chown root /f".to_owned(),
+        ),
     ] {
         assert_eq!(file(role, uid, mode, euid), [expected]);
     }

@@ -40,14 +40,19 @@ pub(super) fn read() -> Masquerade {
     let until = Instant::now() + WITHIN;
     let mut readings = vec![match run(&NFT, &["-j", "list", "ruleset"], until) {
         // The rules of iptables-nft can be read without nft.
-        Err(Failed::NotInstalled(_)) => run(&NFT_SAVE, &["-t", "nat"], until).map(|text| in_iptables(&text)).map_err(Failed::into_text),
+        Err(Failed::NotInstalled(_)) => {
+            run(&NFT_SAVE, &["-t", "nat"], until).map(|text| in_iptables(&text)).map_err(Failed::into_text)
+        }
         read => read.map_err(Failed::into_text).and_then(|text| in_nft(&text)),
     }];
     match std::fs::read_to_string(LEGACY_TABLES) {
         Ok(tables) if tables.lines().any(|table| table == "nat") => {
-            readings.push(run(&LEGACY, &["-t", "nat"], until).map(|text| in_iptables(&text)).map_err(Failed::into_text));
+            readings
+                .push(run(&LEGACY, &["-t", "nat"], until).map(|text| in_iptables(&text)).map_err(Failed::into_text));
         }
-        Err(why) if why.kind() != std::io::ErrorKind::NotFound => readings.push(Err(format!("cannot read {LEGACY_TABLES}: {why}"))),
+        Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+            readings.push(Err(format!("cannot read {LEGACY_TABLES}: {why}")))
+        }
         _ => {}
     }
     conclude(readings)
@@ -84,17 +89,20 @@ fn in_nft(json: &str) -> Result<bool, String> {
         return Ok(true);
     }
     // An nft without support for xt prints it as null: it may be anything.
-    let opaque = |item: &Value| item["rule"]["expr"].as_array().is_some_and(|all| all.iter().any(|e| e.get("xt").is_some_and(Value::is_null)));
-    let opaque = rules.iter().any(|item| item["rule"]["family"] == "ip" && item["rule"]["table"] == "nat" && opaque(item));
+    let opaque = |item: &Value| {
+        item["rule"]["expr"].as_array().is_some_and(|all| all.iter().any(|e| e.get("xt").is_some_and(Value::is_null)))
+    };
+    let opaque =
+        rules.iter().any(|item| item["rule"]["family"] == "ip" && item["rule"]["table"] == "nat" && opaque(item));
     if opaque { Err("nft cannot show the rules of iptables".to_owned()) } else { Ok(false) }
 }
 
 /// Whether `iptables-save -t nat` shows such a rule.
 fn in_iptables(text: &str) -> bool {
     let rules = text.lines().filter(|line| line.starts_with("-A "));
-    rules.map(|rule| rule.split_whitespace().collect::<Vec<_>>()).any(|words| {
-        words.windows(2).any(|pair| matches!(pair, ["-j", "MASQUERADE" | "SNAT"]))
-    })
+    rules
+        .map(|rule| rule.split_whitespace().collect::<Vec<_>>())
+        .any(|words| words.windows(2).any(|pair| matches!(pair, ["-j", "MASQUERADE" | "SNAT"])))
 }
 
 /// Why a command's output could not be had.
@@ -128,7 +136,8 @@ fn is_roots(path: &Path) -> bool {
 }
 
 fn capture(command: &mut Command, until: Instant) -> Result<String, String> {
-    let command = command.env_clear().current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let command =
+        command.env_clear().current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|e| format!("cannot run: {e}"))?;
     let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else { return Err("no output".to_owned()) };
     let (tell, told) = mpsc::channel();
@@ -184,7 +193,11 @@ mod tests {
 
     #[test]
     fn f010_nft_rules_that_translate_sources_are_found() {
-        let rule = |expr: &str| format!(r#"{{"nftables":[{{"metainfo":{{}}}},{{"table":{{"name":"nat"}}}},{{"rule":{{"family":"ip","table":"nat","expr":[{expr}]}}}}]}}"#);
+        let rule = |expr: &str| {
+            format!(
+                r#"{{"nftables":[{{"metainfo":{{}}}},{{"table":{{"name":"nat"}}}},{{"rule":{{"family":"ip","table":"nat","expr":[{expr}]}}}}]}}"#
+            )
+        };
         let cases = [
             (r#"{"counter":{"packets":0}},{"masquerade":null}"#, true),
             (r#"{"snat":{"addr":"10.0.0.20"}}"#, true),
@@ -232,7 +245,8 @@ mod tests {
         assert_eq!(hung.unwrap_err(), "no answer within 1 s");
         let flood = capture(Command::new("/bin/cat").arg("/dev/zero"), began + Duration::from_secs(20));
         assert_eq!(flood.unwrap_err(), "more than 1 MiB of rules");
-        let failed = capture(Command::new("/bin/sh").args(["-c", "echo no right >&2; exit 1"]), began + Duration::from_secs(20));
+        let failed =
+            capture(Command::new("/bin/sh").args(["-c", "echo no right >&2; exit 1"]), began + Duration::from_secs(20));
         assert_eq!(failed.unwrap_err(), "exit status: 1: no right");
         assert!(began.elapsed() < Duration::from_secs(20));
     }
