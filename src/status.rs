@@ -3,6 +3,7 @@
 //! It asks EC2 and changes nothing, nowhere.
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -17,6 +18,9 @@ use crate::record::State;
 use crate::record::history::Deed;
 use crate::report::status::{Active, Carrier, LastTakeover, Status};
 use crate::report;
+
+/// What EC2 may take to answer: somebody waits at a terminal.
+const ASKING: Duration = Duration::from_secs(8);
 
 /// Prints the status; exit status 0.
 ///
@@ -42,7 +46,7 @@ pub(crate) async fn gather(settings: &Settings, state: &State) -> Status {
     let (saved, trouble) = state.read_guarded();
     let saved = saved.filter(|set| set.primary == settings.decide.primary_table);
     let (survey, guarded) = tokio::join!(
-        preflight::survey(&ec2, &host, &settings.preflight),
+        preflight::survey(&ec2, &host, &settings.preflight, ASKING),
         preflight::guarded_set(&ec2, &settings.preflight, saved.as_ref(), now),
     );
     let record = state.read_record(survey.identity.as_ref().ok());

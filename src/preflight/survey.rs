@@ -1,7 +1,10 @@
 //! All readings at once: two describes in the ordinary case.
 
+use std::time::Duration;
+
 use futures_util::future::{join, join3};
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use super::{Cloud, Host, PreflightSettings};
 use crate::model::{Family, Guarded, GuardedSet, Instance, InstanceId, RouteTable, SubnetId, Survey};
@@ -9,10 +12,21 @@ use crate::model::{Family, Guarded, GuardedSet, Instance, InstanceId, RouteTable
 /// Layout of [`GuardedSet`] as it is saved.
 const VERSION: u32 = 1;
 
-/// Everything that the gates and the plan are made from.
-pub async fn survey(cloud: &impl Cloud, host: &impl Host, settings: &PreflightSettings) -> Survey {
-    let (tables, (identity, standby, primary), masquerade) =
-        join3(tables(cloud, settings), instances(cloud, host, settings), host.masquerade()).await;
+/// Everything that the gates and the plan are made from. EC2 has `patience` to answer; what it has not said by then is a
+/// failed reading.
+pub async fn survey(cloud: &impl Cloud, host: &impl Host, settings: &PreflightSettings, patience: Duration) -> Survey {
+    let late = || format!("EC2 gave no answer within {} s", patience.as_secs());
+    let tables = async { timeout(patience, tables(cloud, settings)).await.unwrap_or_else(|_| Err(late())) };
+    let instances = async {
+        let identity = match &settings.standby_instance {
+            Some(pinned) => Ok(pinned.clone()),
+            None => timeout(patience, host.instance()).await.unwrap_or_else(|_| Err(late())),
+        };
+        let found = timeout(patience, instances(cloud, &identity, settings)).await;
+        let (standby, primary) = found.unwrap_or_else(|_| (Err(late()), settings.primary_instance.as_ref().map(|_| Err(late()))));
+        (identity, standby, primary)
+    };
+    let (tables, (identity, standby, primary), masquerade) = join3(tables, instances, host.masquerade()).await;
     Survey {
         identity,
         tables,
@@ -41,19 +55,14 @@ fn has(table: &RouteTable, subnet: &SubnetId) -> bool {
 
 type Found = Result<Option<Instance>, String>;
 
-async fn instances(cloud: &impl Cloud, host: &impl Host, settings: &PreflightSettings) -> (Result<InstanceId, String>, Found, Option<Found>) {
-    let identity = match &settings.standby_instance {
-        Some(pinned) => Ok(pinned.clone()),
-        None => host.instance().await,
-    };
+async fn instances(cloud: &impl Cloud, identity: &Result<InstanceId, String>, settings: &PreflightSettings) -> (Found, Option<Found>) {
     let wanted: Vec<InstanceId> = identity.iter().chain(&settings.primary_instance).cloned().collect();
     if wanted.is_empty() {
-        return (identity.clone(), Err(identity.err().unwrap_or_default()), None);
+        return (identity.clone().map(|_| None), None);
     }
     let found = cloud.instances(&wanted).await;
     let pick = |id: &InstanceId| found.clone().map(|all| all.into_iter().find(|one| one.id == *id));
-    let standby = identity.clone().and_then(|id| pick(&id));
-    (identity, standby, settings.primary_instance.as_ref().map(pick))
+    (identity.clone().and_then(|id| pick(&id)), settings.primary_instance.as_ref().map(pick))
 }
 
 /// What is guarded now: the subnets explicitly associated with the primary's table, and those that were and are on the

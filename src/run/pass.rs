@@ -31,6 +31,9 @@ const GUARDED_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// What a refresh off the path may take at most, when EC2 is slow: it must not hold a cron job up.
 const REFRESH: Duration = Duration::from_secs(5);
 
+/// What a survey may take: EC2 answers a describe in a tenth of a second, and a control plane that takes this long is down.
+const SURVEY: Duration = Duration::from_secs(8);
+
 /// Kept free at the end of the deadline, so that the record is written and the report printed in time.
 const WRAP_UP: Duration = Duration::from_secs(1);
 
@@ -173,16 +176,20 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             } else {
                 // What a takeover needs to know is read in the shadow of the confirming rounds. A survey that EC2 did not
                 // answer is made again.
-                let complete = survey.as_ref().is_some_and(|survey| survey.tables.is_ok() && survey.standby.is_ok());
-                let (round, fresh) = tokio::join!(self.round(ask), async {
-                    if complete { None } else { Some(preflight::survey(self.world.cloud, self.world.host, &self.settings.preflight).await) }
-                });
+                let complete = survey.as_ref().is_some_and(answered);
+                let (round, fresh) = tokio::join!(self.round(ask), async { if complete { None } else { Some(self.survey().await) } });
                 if fresh.is_some() {
                     *survey = fresh;
                 }
                 self.judge(round);
             }
-            let now = (self.world.clock)();
+            // Evidence must be fresh for a move. Where EC2 could not be asked there will be none, so nothing is gained by
+            // looking again until the deadline: what is known now is said now.
+            let unasked = survey.as_ref().is_some_and(|survey| !answered(survey));
+            let now = match self.rounds.last() {
+                Some(round) if unasked => round.ended,
+                _ => (self.world.clock)(),
+            };
             let mut not_before = None;
             for judgements in self.judgements.values() {
                 match decide::evidence(judgements, &self.settings.decide, now) {
@@ -199,6 +206,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             (self.world.tell)(&format!("{}; looking again", self.latest().map_or("down", |one| one.because.as_str())));
             ask = Ask { not_before, burst: true, until: self.deadline };
         }
+    }
+
+    async fn survey(&self) -> Survey {
+        let left = self.deadline.saturating_duration_since(Instant::now()).saturating_sub(WRAP_UP);
+        preflight::survey(self.world.cloud, self.world.host, &self.settings.preflight, left.min(SURVEY)).await
     }
 
     async fn round(&self, ask: Ask) -> Round {
@@ -280,7 +292,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let because = self.latest().map_or_else(String::new, |one| one.because.clone());
         let survey = match survey {
             Some(survey) => survey,
-            None => preflight::survey(self.world.cloud, self.world.host, &self.settings.preflight).await,
+            None => self.survey().await,
         };
         // A dry run takes no lock; whoever moves holds it from here to the record.
         let lock = if self.dry_run {
@@ -456,6 +468,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         }
         Some(record)
     }
+}
+
+/// Whether EC2 answered all that a plan needs.
+fn answered(survey: &Survey) -> bool {
+    survey.tables.is_ok() && survey.standby.is_ok()
 }
 
 /// What is wrong with the guarded set itself, although the network is healthy: it would hold the takeover that is due one
