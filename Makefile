@@ -23,7 +23,7 @@ help:
 	@echo 'make bench      a release build, measured in the lab; writes the table in README.md'
 	@echo 'make lab-setup  install what the lab needs (Debian packages; moto in /var/cache/natwatch-lab)'
 	@echo
-	@echo 'The first build takes 4 to 6 minutes on 2 cores and 7.5 GB of memory. Not root: sudo is asked for where it is needed.'
+	@echo 'The first build takes about 5 minutes on 2 cores and 7.2 GB of memory. Not root: sudo is asked for where it is needed.'
 
 demo: build
 	$(SUDO) '$(TARGET)/debug/lab' setup
