@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use futures_util::future::{join, join3};
+use futures_util::future::join3;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use super::{Cloud, Host, PreflightSettings};
+use super::{Cloud, Host, Identity, PreflightSettings};
 use crate::model::{Family, Guarded, GuardedSet, Instance, InstanceId, RouteTable, SubnetId, Survey};
 
 /// Layout of [`GuardedSet`] as it is saved.
@@ -120,14 +120,17 @@ pub async fn guarded_set(
     })
 }
 
-/// Whether the pinned `standby.instance` is this instance, where IMDS can say.
+/// Whether the pinned `standby.instance` is this instance, where the metadata service can say.
 ///
 /// # Errors
 /// It is another: this is a clone with a copied configuration.
-pub async fn confirm_identity(host: &impl Host, settings: &PreflightSettings) -> Result<(), String> {
-    let (Some(pinned), Ok(here)) = join(async { settings.standby_instance.as_ref() }, host.instance()).await else { return Ok(()) };
-    if *pinned == here {
-        return Ok(());
+pub async fn confirm_identity(identity: &impl Identity, settings: &PreflightSettings) -> Result<(), String> {
+    let Some(pinned) = &settings.standby_instance else { return Ok(()) };
+    match identity.instance().await {
+        Ok(here) if here != *pinned => Err(format!(
+            "standby.instance = {pinned}, but this instance is {here}: a copied configuration must name the instance that it runs on"
+        )),
+        // Pinned ids are there for the day when the metadata service is down.
+        Ok(_) | Err(_) => Ok(()),
     }
-    Err(format!("standby.instance = {pinned}, but this instance is {here} by IMDS: a copied configuration must name its own instance"))
 }
