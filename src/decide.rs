@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `judge` | what one round amounts to; when a running round is settled |
 //! | `evidence` | whether a row of rounds is enough to act on, and when to look again |
-//! | `gates` | whether this standby may take over, and the plan |
+//! | `gates` | whether this standby may take over, and the plan; `gates/fit`: whether it could carry the traffic |
 //! | `outcome` | what a pass came to, and its exit status |
 
 mod evidence;

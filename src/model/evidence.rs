@@ -288,12 +288,14 @@ pub struct Judgement {
     pub silent: usize,
     /// Each member of the panel.
     pub backends: Vec<Judged>,
-    /// Subnets in which every heard backend is cut off, while others reach.
+    /// Subnets in which every heard backend is cut off, while some in others reach.
     pub cut_off_subnets: Vec<String>,
     /// The first counted miss was sent no later than this.
     pub first_miss: Option<Moment>,
     /// The last counted miss was sent no earlier than this.
     pub last_miss: Option<Moment>,
+    /// When the round began.
+    pub started: Moment,
     /// When the round ended.
     pub ended: Moment,
     /// The round took longer than its limit (a frozen process): its evidence must not be acted on.
