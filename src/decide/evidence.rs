@@ -48,7 +48,7 @@ pub fn evidence(judgements: &[Judgement], settings: &DecideSettings, now: Moment
         return Evidence::Conclusive;
     }
     let spanned_at = first_miss.map_or(now, |first| first + settings.span).max(now);
-    let wait = spanned_at - now;
+    let wait = spanned_at.saturating_sub(now);
     // A last step of up to one and a half is taken at once: two short ones would tell no more.
     let not_before = if wait > LOOK_AGAIN + LOOK_AGAIN / 2 { now + LOOK_AGAIN } else { spanned_at };
     Evidence::More { not_before }

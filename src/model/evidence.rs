@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Family;
 
 /// A point in time: how long after the pass began, on a clock that never jumps and goes on during suspend
-/// (`CLOCK_BOOTTIME`, clock_gettime(2)).
+/// (`CLOCK_BOOTTIME`, `clock_gettime(2)`).
 pub type Moment = Duration;
 
 /// A ping target with its address as resolved on the standby.
