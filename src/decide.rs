@@ -52,3 +52,6 @@ pub struct DecideSettings {
     /// Whether the plan may switch the source/destination check off.
     pub disable_source_dest_check: bool,
 }
+
+#[cfg(test)]
+mod tests;
