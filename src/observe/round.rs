@@ -252,3 +252,6 @@ fn controls(targets: &[(TargetName, Result<Target, String>)]) -> Vec<Control> {
 fn good_of(round: &Round) -> Vec<Target> {
     [Family::V4, Family::V6].into_iter().flat_map(|family| round.good_targets(family)).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests;

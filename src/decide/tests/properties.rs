@@ -68,16 +68,16 @@ fn complete(round: &Round, completions: &[Completion], replace: bool) -> Round {
     let mut done = round.clone();
     // Misses of every good target.
     let missed = Testimony::Probes(round.good_targets(Family::V4).cloned().map(miss).collect());
-    let reached = Testimony::Probes(vec![reply(target(1))]);
+    let answered = Testimony::Probes(vec![reply(target(1))]);
     let mut completions = completions.iter();
     let subnets: Vec<String> = round.members.iter().map(|member| member.subnet.clone()).collect();
     for member in done.members.iter_mut().filter(|member| member.testimony == Testimony::Awaited) {
         member.testimony = match completions.next() {
-            Some(Completion::Reaches) => reached.clone(),
+            Some(Completion::Reaches) => answered.clone(),
             Some(Completion::CutOff) => missed.clone(),
             Some(Completion::Replaced(subnet, reaches)) if replace => {
                 member.subnet.clone_from(&subnets[subnet % subnets.len()]);
-                if *reaches { reached.clone() } else { missed.clone() }
+                if *reaches { answered.clone() } else { missed.clone() }
             }
             _ => hung(),
         };

@@ -138,7 +138,7 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
 }
 
 /// A ping as evidence, where `answered` is `moment`.
-fn probe(target: &Target, asked: Asked, answered: Instant, moment: Moment, wait: Duration) -> Probe {
+pub(super) fn probe(target: &Target, asked: Asked, answered: Instant, moment: Moment, wait: Duration) -> Probe {
     let at = |instant: Instant| moment.saturating_sub(answered.saturating_duration_since(instant));
     // It had to be sent a whole timeout before it could be called a miss, unless a router refused it earlier.
     let waited = answered.checked_sub(wait).filter(|sent| asked.fate == Fate::NoReply && *sent >= asked.asked);
