@@ -1,12 +1,35 @@
 //! From what was typed and written to checked settings, one per stage.
+//!
+//! Three stages: the file as written (`file`, with a line for every value), its values by type and range (`reader`, by
+//! the table of keys in `keys`), and the rules between them (`check`). Every violated rule is reported, not just the
+//! first. Past this room nothing is unset that natwatch needs, and no string is really an address.
+//!
+//! It asks no one but the file system: names are not resolved here, and EC2 is not asked.
 
-use std::path::PathBuf;
+mod backends;
+mod check;
+mod error;
+mod file;
+mod hosts;
+mod keys;
+mod permissions;
+mod reader;
+mod sample;
+mod times;
+mod values;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::act::ActSettings;
 use crate::decide::DecideSettings;
 use crate::observe::ObserveSettings;
 use crate::preflight::PreflightSettings;
+
+pub use error::{ConfigError, Violation};
+pub use keys::{KEYS, Key, Kind, Presence};
+pub use permissions::{Disk, Role};
+pub use sample::sample;
 
 /// Everything natwatch was told, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +38,7 @@ pub struct Settings {
     pub name: String,
     /// `<state.dir>/<name>`.
     pub state: PathBuf,
-    /// `standby.region`; `None`: AWS_REGION, profile, IMDS.
+    /// `standby.region`; `None`: `AWS_REGION`, profile, IMDS.
     pub region: Option<String>,
     /// `primary.address`: pinged for the report only.
     pub primary_address: Option<std::net::IpAddr>,
@@ -32,3 +55,80 @@ pub struct Settings {
     /// What is allowed but not advised; printed by `-v` and `doctor`.
     pub advice: Vec<String>,
 }
+
+/// The file system, as far as a configuration needs it. Errors and faults are printable, without the path.
+pub trait Files {
+    /// The content of the regular file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Why it can't be read.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String>;
+
+    /// What is wrong with owner and permissions of `path` and its folder; empty: nothing.
+    fn faults(&self, path: &Path, role: Role) -> Vec<String>;
+}
+
+impl Settings {
+    /// Reads and checks the configuration at `path`, the hosts file it names, and who may change them.
+    ///
+    /// # Errors
+    ///
+    /// Every violated rule, with its place.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_from(path, &Disk)
+    }
+
+    /// The same, from these files.
+    ///
+    /// # Errors
+    ///
+    /// Every violated rule, with its place.
+    pub fn load_from(path: &Path, files: &dyn Files) -> Result<Self, ConfigError> {
+        let file = shown(path);
+        let of_file = |text| Violation { file: file.clone(), line: None, text };
+        let content = files.read(path).map_err(&of_file)?;
+        // A configuration that others can write is refused, and all that is wrong with it is said nevertheless.
+        let faults = files.faults(path, Role::Config).into_iter().map(&of_file).collect();
+        let text = String::from_utf8(content).map_err(|error| of_file(format!("not UTF-8, at byte {}", error.utf8_error().valid_up_to())))?;
+        Self::parse_with(&text, path, files, faults)
+    }
+
+    /// Checks `text`, the content of a configuration at `path`; `files` are asked about the files that it names.
+    ///
+    /// # Errors
+    ///
+    /// Every violated rule, with its place.
+    pub fn parse(text: &str, path: &Path, files: &dyn Files) -> Result<Self, ConfigError> {
+        Self::parse_with(text, path, files, Vec::new())
+    }
+
+    fn parse_with(text: &str, path: &Path, files: &dyn Files, mut violations: Vec<Violation>) -> Result<Self, ConfigError> {
+        let file = shown(path);
+        let (document, more) = file::read(text, &file);
+        violations.extend(more);
+        let settings = match document {
+            Some(document) => {
+                let mut reader = reader::Reader::new(&file, document, violations);
+                let settings = check::settings(&mut reader, path, files);
+                violations = reader.violations;
+                settings
+            }
+            None => None,
+        };
+        match (ConfigError::new(violations, &file), settings) {
+            (None, Some(settings)) => Ok(settings),
+            (Some(error), _) => Err(error),
+            // `check` gives no settings only where it noted why.
+            (None, None) => Err(Violation { file, line: None, text: "unusable".to_owned() }.into()),
+        }
+    }
+}
+
+/// A path as messages have it.
+fn shown(path: &Path) -> String {
+    crate::model::printable(&path.to_string_lossy(), 200)
+}
+
+#[cfg(test)]
+mod tests;

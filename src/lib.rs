@@ -1,8 +1,75 @@
 //! natwatch: the watchdog that keeps private subnets online when their AWS NAT instance dies.
+//!
+//! ```text
+//!  argv, env, file -> config -> observe -> decide -> act -> record -> exit status, one summary event
+//!                               (evidence) (pure)    (EC2)  (durable)
+//! ```
+//!
+//! One direction, no way back. `observe` cannot change anything, `decide` cannot touch anything, `act` has nothing left to
+//! choose, `record` says what happened and not what was meant.
+//!
+//! | room | job | may use from this crate |
+//! |---|---|---|
+//! | `cli` | what was typed | – |
+//! | `config` | what it means: file as written, then checked settings, one per stage | cli, model, the stages' settings |
+//! | `run` | one pass: builds the clients, holds the lock, owns clock and seed | all |
+//! | `status`, `reset` | one command each, made of the stages' parts | all but `run`'s insides |
+//! | `model` | the vocabulary: data and `Display` only | – |
+//! | `observe` | evidence: panel, SSH, pings, controls | model |
+//! | `decide` | judge a round, judge a row of rounds, gates, plan, outcome: pure | model |
+//! | `preflight` | facts for gates and plan, read just before they are needed | model |
+//! | `act` | carry out a plan step by step, reconcile | model |
+//! | `record` | run lock, takeover record, history, last round; durable writes | model |
+//! | `ec2` | the only room that names the AWS SDK | model, the traits of preflight and act |
+//! | `report` | text and JSON | model |
 
 pub mod act;
+pub mod cli;
 pub mod config;
 pub mod decide;
+pub mod ec2;
 pub mod model;
 pub mod observe;
 pub mod preflight;
+pub mod record;
+pub mod report;
+pub mod reset;
+pub mod run;
+pub mod status;
+
+use cli::{Cli, Command, Print};
+use config::Settings;
+use model::Failure;
+use model::failure::exit;
+
+/// Does what was typed, and returns the exit status.
+///
+/// # Errors
+/// What kept the command from being carried out, with its exit status: 78 for a configuration, 2 for the rest.
+pub fn execute(cli: &Cli) -> Result<u8, Failure> {
+    let env = |name: &str| std::env::var(name).ok();
+    let json = cli.global.format == cli::Format::Json;
+    report::log::Log::new(cli.global.verbose, cli.global.quiet, json, env).init();
+    if let Command::Print { what: Print::IamPolicy } = cli.command {
+        return report::stdout(&ec2::iam_policy()).map(|()| 0).map_err(|error| Failure::new(exit::FAILED, format!("stdout: {error}")));
+    }
+    let settings = Settings::load(&cli.global.config).map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
+    for advice in &settings.advice {
+        tracing::info!("{advice}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(exit::FAILED, format!("the async runtime could not be started: {error}")))?;
+    let status = runtime.block_on(async {
+        match cli.command {
+            Command::Run { dry_run } => run::command(&settings, &cli.global, dry_run).await,
+            Command::Status => status::command(&settings, &cli.global).await,
+            Command::Reset { yes, force } => reset::command(&settings, &cli.global, yes, force).await,
+            Command::Print { .. } => Ok(0),
+        }
+    });
+    // A blocking name look-up (getaddrinfo(3)) that hangs must not keep the process from ending.
+    runtime.shutdown_background();
+    status
+}

@@ -2,8 +2,15 @@
 //!
 //! It reads and never judges; a reading that failed is a value of the [`Survey`].
 
+mod host;
+mod survey;
+
+pub use host::LocalHost;
+pub use survey::{confirm_identity, guarded_set, survey};
+
 use std::future::Future;
 
+use crate::model::cloud::Masquerade;
 use crate::model::{Family, Instance, InstanceId, RouteTable, RouteTableId, Subnet, SubnetId};
 
 /// What to ask about.
@@ -42,5 +49,11 @@ pub trait Host {
     /// Whether packets of `family` are forwarded (`net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`).
     fn forwards(&self, family: Family) -> Result<bool, String>;
     /// Whether something masquerades.
-    fn masquerade(&self) -> crate::model::cloud::Masquerade;
+    fn masquerade(&self) -> impl Future<Output = Masquerade>;
+}
+
+/// Who this instance is, by its own metadata.
+pub trait Identity {
+    /// Its id.
+    fn instance(&self) -> impl Future<Output = Result<InstanceId, String>>;
 }

@@ -40,13 +40,28 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
         "observe" | "decide" | "preflight" | "act" | "record" | "report" => vec![model],
         "ec2" => vec![model, TRAITS[1], TRAITS[2]],
         "doctor" | "failback" | "drill" | "init" | "notify" => [vec![model], TRAITS.to_vec()].concat(),
+        // Commands that read and print: the stages meet in them, but nothing is changed in AWS.
+        "status" => vec![
+            ("cli", All),
+            ("config", All),
+            model,
+            ("decide", All),
+            ("preflight", All),
+            ("ec2", All),
+            ("record", All),
+            ("report", All),
+            ("run", Only(&["style"])),
+        ],
+        "reset" => {
+            vec![("cli", All), ("config", All), model, ("record", All), ("report", All), ("status", All)]
+        }
         "run" | "watch" => ROOMS.iter().map(|room| (*room, All)).collect(),
         _ => return None,
     })
 }
 
 /// Every room that may be used by another.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 18] = [
     "model",
     "cli",
     "config",
@@ -63,6 +78,8 @@ const ROOMS: [&str; 16] = [
     "init",
     "notify",
     "run",
+    "status",
+    "reset",
 ];
 
 /// A crate made for one job is named in one place: a file, or a folder where the path ends in `/`.
@@ -98,6 +115,26 @@ const SHARED: [&str; 13] = [
 
 /// Lines of production code that a file has at most.
 const LINES: usize = 300;
+
+/// Files that break one rule with a reason: path, rule, reason. An excuse that is not needed any more is a fault.
+const EXCUSED: [(&str, Rule, &str); 2] = [
+    ("run/pass.rs", Rule::Length, "all stages meet here; what follows a verdict is to become a file of its own"),
+    (
+        "config/reader.rs",
+        Rule::Hook,
+        "notes what it is asked for, so that a test can compare that with the table of keys",
+    ),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    Length,
+    Hook,
+}
+
+fn excused(source: &Source, rule: Rule) -> bool {
+    EXCUSED.iter().any(|(path, what, _)| *path == source.path && *what == rule)
+}
 
 /// A file of `src/`: its path from there, and its text.
 struct Source {
@@ -200,28 +237,31 @@ fn quoted(rest: &[char], quote: char) -> usize {
     at + 1
 }
 
-/// The code before the tests, which come last. What else stands under `#[cfg(test)]`, or below the tests, is found fault with.
-fn production(source: &Source, faults: &mut Vec<String>) -> String {
+/// The code before the tests, which come last, and how many lines that is. What else stands under `#[cfg(test)]`, or below
+/// the tests, is found fault with; the rest of a file with such a hook is looked at all the same.
+fn production(source: &Source, faults: &mut Vec<(Rule, String)>) -> (String, usize) {
+    const ATTRIBUTE: &str = "#[cfg(test)]";
     let code = code(&source.text);
-    let Some(at) = code.find("#[cfg(test)]") else { return code };
-    let line = code[..at].lines().count() + 1;
-    let tests = code[at..].trim_start_matches("#[cfg(test)]").trim_start();
-    let after = if let Some(rest) = tests.strip_prefix("mod tests;") {
-        rest
-    } else if let Some(rest) = tests.strip_prefix("mod tests {") {
-        rest.split_once("\n}").map_or("", |(_, after)| after)
-    } else {
-        faults.push(found(
-            source,
-            line,
-            "#[cfg(test)] on anything but `mod tests`: tests have no hook in production code",
-        ));
-        ""
-    };
-    if !after.trim().is_empty() {
-        faults.push(found(source, line, "code below the tests is not looked at: put the tests last"));
+    let line_of = |at: usize| code[..at].matches('\n').count() + 1;
+    for (at, _) in code.match_indices(ATTRIBUTE) {
+        let tests = code[at + ATTRIBUTE.len()..].trim_start();
+        let after = if let Some(rest) = tests.strip_prefix("mod tests;") {
+            rest
+        } else if let Some(rest) = tests.strip_prefix("mod tests {") {
+            rest.split_once("\n}").map_or("", |(_, after)| after)
+        } else {
+            let what = "#[cfg(test)] on anything but `mod tests`: tests have no hook in production code";
+            faults.push((Rule::Hook, found(source, line_of(at), what)));
+            continue;
+        };
+        if !after.trim().is_empty() {
+            let what = "code below the tests is not looked at: put the tests last";
+            faults.push((Rule::Hook, found(source, line_of(at), what)));
+        }
+        return (code[..at].to_owned(), line_of(at) - 1);
     }
-    code[..at].to_owned()
+    let lines = code.lines().count();
+    (code, lines)
 }
 
 /// A path's words from `at` on, and each branch of it where it is a group: `a::{b, c::d}` is `a::b` and `a::c::d`.
@@ -361,11 +401,18 @@ fn faults(sources: &[Source]) -> Vec<String> {
             }
             continue;
         }
-        let code = production(source, &mut faults);
-        let lines = source.text.lines().count().min(code.lines().count());
+        let mut shape = Vec::new();
+        let (code, lines) = production(source, &mut shape);
         if lines > LINES {
-            faults.push(found(source, LINES + 1, &format!("{lines} lines of production code, at most {LINES}")));
+            let what = format!("{lines} lines of production code, at most {LINES}");
+            shape.push((Rule::Length, found(source, LINES + 1, &what)));
         }
+        for (path, rule, reason) in EXCUSED.iter().filter(|(path, ..)| *path == source.path) {
+            if shape.iter().all(|(broken, _)| broken != rule) {
+                faults.push(found(source, 1, &format!("{path} needs its excuse no longer: {rule:?}, {reason}")));
+            }
+        }
+        faults.extend(shape.into_iter().filter(|(rule, _)| !excused(source, *rule)).map(|(_, fault)| fault));
         edge_faults(source, &code, &mut faults);
         crate_faults(source, &code, &mut faults);
         word_faults(source, &code, &mut faults);

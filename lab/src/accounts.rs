@@ -2,6 +2,7 @@
 //!
 //! So the lab's user exists inside the lab only, and the host's accounts are never touched.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -19,12 +20,13 @@ pub const UID: u32 = 4242;
 pub(crate) fn write(plan: &Plan) -> anyhow::Result<()> {
     let mut backends = String::new();
     for host in plan.backends() {
-        backends += &format!("{}\t{}\n", host.address, host.name);
+        // Writing to a string cannot fail, here and below.
+        let _ = writeln!(backends, "{}\t{}", host.address, host.name);
     }
     fs::write(plan.hosts_file(), &backends)?;
     let mut hosts = format!("127.0.0.1\tlocalhost\n{API}\tec2.{REGION}.amazonaws.com\n{backends}");
     for nat in Nat::BOTH {
-        hosts += &format!("{}\t{}\n", nat.address(), nat.host());
+        let _ = writeln!(hosts, "{}\t{}", nat.address(), nat.host());
     }
     let root = plan.root.display();
     let passwd = amended("passwd", USER, &format!("{USER}:x:{UID}:{UID}:natwatch:{root}/home:/bin/sh"))?;

@@ -96,7 +96,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Api {
-    pub(crate) fn new(moto: &Moto, fabric: &Arc<Fabric>, ids: &Arc<Ids>, options: &Options) -> anyhow::Result<Arc<Self>> {
+    pub(crate) fn new(
+        moto: &Moto,
+        fabric: &Arc<Fabric>,
+        ids: &Arc<Ids>,
+        options: &Options,
+    ) -> anyhow::Result<Arc<Self>> {
         let api = Self {
             world: World::new(moto, fabric, ids),
             moto: moto.clone(),

@@ -12,7 +12,11 @@ use natwatch_lab::{Description, FAULTS, Lab, Nat, Options, control, running, set
 
 /// A VPC on one machine, to watch natwatch work and to break things in.
 #[derive(Debug, Parser)]
-#[command(name = "lab", version, after_help = "Start with `lab setup` (once), then `lab up`; other commands talk to it from a second terminal.")]
+#[command(
+    name = "lab",
+    version,
+    after_help = "Start with `lab setup` (once), then `lab up`; other commands talk to it from a second terminal."
+)]
 pub(crate) struct Args {
     /// Which running lab, when there are several: its name, such as nw1f2e
     #[arg(long, global = true, value_name = "NAME")]
@@ -40,7 +44,7 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, value_name = "NAME [ARG]|all")]
         words: Vec<String>,
     },
-    /// Watch the flows: `#` back, `.` lost; 20 ms a character
+    /// Watch the flows: `#` back, `+` some, `.` none; 40 ms a character
     Traffic {
         /// For so many seconds; otherwise until Ctrl-C
         #[arg(long, value_name = "N", default_value = "86400")]
@@ -107,7 +111,7 @@ pub(crate) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let chosen = || choose(args.lab.as_deref());
     let send = |words: &[&str]| control::ask(&chosen()?, words, say);
     let with = |first: &'static str, words: &[String]| {
@@ -127,7 +131,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Calls => send(&["calls"])?,
         Command::Natwatch { args } => {
             let lab = chosen()?;
-            anyhow::ensure!(lab.plan.binary().exists(), "this lab was raised without natwatch; `lab up --natwatch FILE`");
+            anyhow::ensure!(
+                lab.plan.binary().exists(),
+                "this lab was raised without natwatch; `lab up --natwatch FILE`"
+            );
             let args: Vec<_> = args.iter().map(String::as_str).collect();
             return pass_through(&lab.natwatch(&args));
         }
@@ -144,7 +151,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// The running lab of that name, or the only one.
 fn choose(name: Option<&str>) -> anyhow::Result<Description> {
-    let labs: Vec<_> = running()?.into_iter().map(|(id, _)| id).filter(|id| name.is_none_or(|name| name == id)).collect();
+    let labs: Vec<_> =
+        running()?.into_iter().map(|(id, _)| id).filter(|id| name.is_none_or(|name| name == id)).collect();
     match (labs.as_slice(), name) {
         ([id], _) => Description::read(id),
         ([], None) => anyhow::bail!("no lab is running; `lab up` raises one"),
@@ -154,7 +162,8 @@ fn choose(name: Option<&str>) -> anyhow::Result<Description> {
 }
 
 fn up(options: &Up) -> anyhow::Result<()> {
-    let beside = || std::env::current_exe().ok().map(|path| path.with_file_name("natwatch")).filter(|path| path.exists());
+    let beside =
+        || std::env::current_exe().ok().map(|path| path.with_file_name("natwatch")).filter(|path| path.exists());
     let options = Options {
         subnets: options.subnets,
         backends: options.backends,
@@ -182,12 +191,16 @@ fn introduction(lab: &Lab, took: Duration) -> String {
         lines.push(format!("  {nat}  {host} {address}  {}  {}  route table {}", of.instance, of.eni, of.table));
     }
     for (n, subnet) in ids.subnets.iter().enumerate() {
-        let hosts: Vec<_> = plan.backends().filter(|host| subnet.cidr.contains(&host.address)).map(|host| host.name.as_str()).collect();
+        let hosts: Vec<_> =
+            plan.backends().filter(|host| subnet.cidr.contains(&host.address)).map(|host| host.name.as_str()).collect();
         lines.push(format!("  subnet {n} {}  {}  {}", subnet.cidr, subnet.id, hosts.join(" ")));
     }
     lines.push(format!("  targets {} to {}   EC2 at {}", target(1), target(natwatch_lab::TARGETS), plan.endpoint()));
     lines.push(format!("  natwatch's configuration: {}", plan.config().display()));
-    lines.push("from another terminal: lab natwatch run | lab fault masquerade-gone | lab traffic | lab status | lab heal all".to_owned());
+    lines.push(
+        "from another terminal: lab natwatch run | lab fault masquerade-gone | lab traffic | lab status | lab heal all"
+            .to_owned(),
+    );
     lines.push("Ctrl-C ends it".to_owned());
     lines.join("\n")
 }

@@ -41,8 +41,8 @@ pub(crate) fn render(plan: &Plan, ids: &Ids, changes: &[(&str, &str)]) -> String
         }
     }
     let mut text = String::new();
-    let (nested, plain): (Keys, Keys) = keys.into_iter().partition(|(key, _)| key.contains('.'));
-    for (key, value) in plain {
+    let (nested, top): (Keys, Keys) = keys.into_iter().partition(|(key, _)| key.contains('.'));
+    for (key, value) in top {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{key} = {value}");
     }

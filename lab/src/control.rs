@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::lab::{Description, Lab};
+use crate::description::Description;
+use crate::lab::Lab;
 use crate::plan::Nat;
 use crate::{Fault, Hop};
 
@@ -104,7 +105,14 @@ fn obey(lab: &Lab, words: &[&str], ending: &AtomicBool, say: &mut dyn FnMut(&str
         ["calls"] => {
             for call in lab.api().calls() {
                 let shown: Vec<_> = call.params.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                say(&format!("{:>8.3?} ago  {} {} -> {:?} in {:.0?}\n", call.at.elapsed(), call.action, shown.join(" "), call.outcome, call.took));
+                say(&format!(
+                    "{:>8.3?} ago  {} {} -> {:?} in {:.0?}\n",
+                    call.at.elapsed(),
+                    call.action,
+                    shown.join(" "),
+                    call.outcome,
+                    call.took
+                ));
             }
         }
         _ => anyhow::bail!("`{}` is not understood", words.join(" ")),
@@ -134,7 +142,7 @@ pub fn status(lab: &Lab) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// One line a second and subnet, fifty characters each; ends when nobody listens.
+/// One line a second and subnet, twenty-five characters each (two datagrams a character, as one would flicker); ends when nobody listens.
 fn show_traffic(lab: &Lab, seconds: u64, ending: &AtomicBool, say: &mut dyn FnMut(&str) -> bool) -> anyhow::Result<()> {
     const SECOND: Duration = Duration::from_secs(1);
     // Shown a little late, when the last replies have had time to come back.
@@ -152,7 +160,10 @@ fn show_traffic(lab: &Lab, seconds: u64, ending: &AtomicBool, say: &mut dyn FnMu
                 Some(Hop::Nat(nat)) => nat.to_string(),
                 _ => "nobody".to_owned(),
             };
-            if !say(&format!("subnet {subnet} {hop:>7} |{}|\n", lab.traffic().strip(subnet, from, to, crate::PERIOD))) {
+            if !say(&format!(
+                "subnet {subnet} {hop:>7} |{}|\n",
+                lab.traffic().strip(subnet, from, to, crate::PERIOD * 2)
+            )) {
                 return Ok(());
             }
         }

@@ -97,7 +97,9 @@ impl Fabric {
                 Hop::Blackhole => format!("route replace blackhole {net} table {table}"),
             });
         }
-        lines.extend(present.keys().filter(|net| !wanted.contains_key(*net)).map(|net| format!("route del {net} table {table}")));
+        lines.extend(
+            present.keys().filter(|net| !wanted.contains_key(*net)).map(|net| format!("route del {net} table {table}")),
+        );
         if !lines.is_empty() {
             shell::ip(Some(&self.plan.router()), &lines)?;
             present.clone_from(wanted);
@@ -214,7 +216,7 @@ fn harden(plan: &Plan) -> anyhow::Result<()> {
         netns::sysctl(&plan.nat(nat)?.ns, &[("ipv4/ip_forward", "1")])?;
     }
     for host in plan.backends() {
-        // Newer iputils and busybox both rely on it instead of a capability.
+        // Newer iputils relies on it instead of a capability.
         netns::sysctl(&host.ns, &[("ipv4/ping_group_range", "0 2147483647")])?;
     }
     Ok(())

@@ -165,7 +165,7 @@ impl FromStr for Fault {
         };
         let percent = || {
             let n = u8::try_from(one()?).unwrap_or(u8::MAX);
-            anyhow::ensure!(n <= 100, "{name}: more than 100 percent");
+            anyhow::ensure!((1..=100).contains(&n), "{name}: percent are 1 to 100");
             Ok(n)
         };
         match *name {
@@ -275,11 +275,20 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_the_same_table() {
+        let readme = include_str!("../README.md");
+        for (words, what) in FAULTS {
+            let row = format!("| `{}` | {what} |", words.replace('|', "\\|"));
+            assert!(readme.contains(&row), "README.md lacks: {row}");
+        }
+    }
+
+    #[test]
     fn nonsense_is_refused_with_a_reason() {
         for (text, reason) in [
             ("", "has a name"),
             ("primary-los 3", "no fault `primary-los`"),
-            ("primary-loss 101", "more than 100"),
+            ("primary-loss 101", "1 to 100"),
             ("primary-loss", "takes 1 argument"),
             ("target-dead 6", "1 to 5"),
             ("masquerade-gone b0", "not `b0`"),

@@ -112,17 +112,21 @@ pub(crate) async fn listen(instance: Instance, socket: std::net::TcpListener) ->
         };
         let instance = Arc::clone(&instance);
         tokio::spawn(async move {
-            let answer = hyper::service::service_fn(|request| respond(&instance, request));
+            let answer = hyper::service::service_fn(|request| respond(&instance, &request));
             // A client that goes away is its own business.
             drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await);
         });
     }
 }
 
-fn respond(instance: &Instance, request: Request<Incoming>) -> std::future::Ready<Result<Response<Full<Bytes>>, Infallible>> {
+fn respond(
+    instance: &Instance,
+    request: &Request<Incoming>,
+) -> std::future::Ready<Result<Response<Full<Bytes>>, Infallible>> {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let ttl = header(TTL);
-    let (status, text) = instance.answer(request.method(), request.uri().path(), header("x-aws-ec2-metadata-token"), ttl);
+    let (status, text) =
+        instance.answer(request.method(), request.uri().path(), header("x-aws-ec2-metadata-token"), ttl);
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = status;
     if let Some(value) = ttl.filter(|_| status == StatusCode::OK).and_then(|ttl| ttl.parse().ok()) {
@@ -137,7 +141,14 @@ mod tests {
 
     fn instance() -> Instance {
         let text = |text: &str| text.to_owned();
-        Instance { id: text("i-1"), eni: text("eni-1"), mac: text("02:00"), nat: Nat::Standby, vpc: text("vpc-1"), subnet: text("subnet-1") }
+        Instance {
+            id: text("i-1"),
+            eni: text("eni-1"),
+            mac: text("02:00"),
+            nat: Nat::Standby,
+            vpc: text("vpc-1"),
+            subnet: text("subnet-1"),
+        }
     }
 
     #[test]

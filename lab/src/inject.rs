@@ -118,16 +118,22 @@ impl Injector {
     fn rules(&self, fault: &Fault) -> anyhow::Result<Option<Vec<String>>> {
         let uplink = |nat: &Nat, how: &str| {
             let address = nat.address();
-            vec![format!("ip saddr {address} oifname \"inet\" {how}"), format!("ip daddr {address} iifname \"inet\" {how}")]
+            vec![
+                format!("ip saddr {address} oifname \"inet\" {how}"),
+                format!("ip daddr {address} iifname \"inet\" {how}"),
+            ]
         };
         let link = |name: &str| vec![format!("iifname \"{name}\" drop"), format!("oifname \"{name}\" drop")];
         Ok(Some(match fault {
-            Fault::UplinkDead(nat) => uplink(nat, "drop"),
+            // nft refuses a comparison that is always true, hence all loss is a plain drop.
+            Fault::UplinkDead(nat) | Fault::Loss(nat, 100..) => uplink(nat, "drop"),
             Fault::Loss(nat, percent) => uplink(nat, &format!("numgen random mod 100 < {percent} drop")),
             Fault::Pause(_) => link(Nat::Primary.host()),
             Fault::TargetDead(n) => vec![format!("ip daddr {} drop", target(*n))],
             Fault::AllTargetsDead => vec![format!("ip daddr {}-{} drop", target(1), target(TARGETS))],
-            Fault::TargetShunsPrimary(n) => vec![format!("ip saddr {} ip daddr {} drop", Nat::Primary.address(), target(*n))],
+            Fault::TargetShunsPrimary(n) => {
+                vec![format!("ip saddr {} ip daddr {} drop", Nat::Primary.address(), target(*n))]
+            }
             Fault::BackendDead(n) => link(&self.plan.host(&format!("b{n}"))?.name),
             Fault::ApiDown => vec![format!("ip daddr {API} drop")],
             _ => return Ok(None),

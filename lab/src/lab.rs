@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
 
 use crate::accounts::{self, UID};
 use crate::api::Api;
+use crate::description::Description;
 use crate::fabric::{Fabric, Hop};
 use crate::fault::Fault;
 use crate::inject::Injector;
@@ -26,39 +26,6 @@ use crate::sshd::{self, Servers};
 use crate::traffic::Traffic;
 use crate::vpc::{self, Ids};
 use crate::{config, netns, xml};
-
-/// What a second terminal must know of a running lab; kept as `lab.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Description {
-    /// Hosts and addresses.
-    pub plan: Plan,
-    /// EC2's names.
-    pub ids: Ids,
-}
-
-impl Description {
-    /// Reads that of the lab named `id`.
-    ///
-    /// # Errors
-    /// When there is no such lab.
-    pub fn read(id: &str) -> anyhow::Result<Self> {
-        let path = Path::new(crate::plan::RUNTIME).join(id).join("lab.json");
-        let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("understand {}", path.display()))
-    }
-
-    /// natwatch on this lab's standby.
-    #[must_use]
-    pub fn natwatch(&self, args: &[&str]) -> Invocation {
-        Invocation::natwatch(&Arc::new(self.plan.clone()), None, args)
-    }
-
-    /// A program on one of this lab's hosts, as root.
-    #[must_use]
-    pub fn program(&self, host: &str, program: &str, args: &[&str]) -> Invocation {
-        Invocation::program(&Arc::new(self.plan.clone()), None, host, Path::new(program), args)
-    }
-}
 
 /// A running lab. Dropping it ends everything it has made.
 #[derive(Debug)]
@@ -106,7 +73,8 @@ impl Lab {
         let description = Description { plan: Plan::clone(&plan), ids: Ids::clone(&ids) };
         fs::write(plan.root.join("lab.json"), serde_json::to_string_pretty(&description)?)?;
         let traffic = Traffic::new(&plan);
-        let injector = Arc::new(Injector { plan: Arc::clone(&plan), fabric, api, moto, ids, servers, active: Mutex::default() });
+        let injector =
+            Arc::new(Injector { plan: Arc::clone(&plan), fabric, api, moto, ids, servers, active: Mutex::default() });
         let lab = Self { traffic, services, injector, children, plan, keeper, _runtime: runtime };
         lab.configure(&[])?;
         if options.traffic {
@@ -178,8 +146,10 @@ impl Lab {
     fn association(&self, subnet: usize) -> anyhow::Result<(String, String)> {
         let id = &self.ids().subnets.get(subnet).with_context(|| format!("there is no private subnet {subnet}"))?.id;
         let tables = xml::tables(&self.injector.moto.call("DescribeRouteTables", &[])?)?;
-        let mut all = tables.iter().flat_map(|table| table.associations.iter().map(|association| (association, &table.id)));
-        let found = all.find(|((_, subnet), _)| subnet == id).with_context(|| format!("{id} is associated with no table"))?;
+        let mut all =
+            tables.iter().flat_map(|table| table.associations.iter().map(|association| (association, &table.id)));
+        let found =
+            all.find(|((_, subnet), _)| subnet == id).with_context(|| format!("{id} is associated with no table"))?;
         Ok((found.0.0.clone(), found.1.clone()))
     }
 

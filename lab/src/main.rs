@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    match cli::run(cli::Args::parse()) {
+    match cli::run(&cli::Args::parse()) {
         Ok(code) => code,
         Err(error) => {
             cli::complain(&format!("error: {error:#}"));

@@ -53,7 +53,9 @@ impl Moto {
         loop {
             match self.call("DescribeRegions", &[]) {
                 Ok(_) => return Ok(()),
-                Err(error) if Instant::now() > patience => return Err(error).context("moto does not answer; see moto.log"),
+                Err(error) if Instant::now() > patience => {
+                    return Err(error).context("moto does not answer; see moto.log");
+                }
                 Err(_) => std::thread::sleep(Duration::from_millis(20)),
             }
         }
@@ -63,7 +65,7 @@ impl Moto {
     pub(crate) fn call(&self, action: &str, params: &[(&str, &str)]) -> anyhow::Result<String> {
         let mut form = format!("Action={action}&Version=2016-11-15");
         for (key, value) in params {
-            form += &format!("&{}={}", encode(key), encode(value));
+            form.extend(["&", &encode(key), "=", &encode(value)]);
         }
         let reply = self.send(&form, None).with_context(|| format!("ask moto: {action}"))?;
         if reply.status != 200 {
@@ -76,7 +78,9 @@ impl Moto {
 
     /// Passes a form on as it is. moto takes the region from `authorization`; its signature is not looked at.
     pub(crate) fn send(&self, form: &str, authorization: Option<&str>) -> anyhow::Result<Reply> {
-        let own = format!("AWS4-HMAC-SHA256 Credential=lab/20200101/{REGION}/ec2/aws4_request, SignedHeaders=host, Signature=0");
+        let own = format!(
+            "AWS4-HMAC-SHA256 Credential=lab/20200101/{REGION}/ec2/aws4_request, SignedHeaders=host, Signature=0"
+        );
         let request = format!(
             "POST / HTTP/1.1\r\nHost: ec2.{REGION}.amazonaws.com\r\nConnection: close\r\nAuthorization: {}\r\n\
              Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\nContent-Length: {}\r\n\r\n{form}",
@@ -92,7 +96,8 @@ impl Moto {
             stream.read_to_end(&mut answer)?;
             let answer = String::from_utf8(answer).context("moto's answer is not UTF-8")?;
             let (head, body) = answer.split_once("\r\n\r\n").context("moto's answer has no body")?;
-            let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("moto's answer has no status")?;
+            let status =
+                head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("moto's answer has no status")?;
             Ok(Reply { status, body: body.to_owned() })
         })
     }
@@ -105,7 +110,7 @@ fn encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded += &format!("%{byte:02X}");
+            encoded.extend(format!("%{byte:02X}").chars());
         }
     }
     encoded
@@ -113,7 +118,10 @@ fn encode(text: &str) -> String {
 
 /// The pairs of a form.
 pub(crate) fn decode(form: &str) -> std::collections::BTreeMap<String, String> {
-    form.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (decode_one(key), decode_one(value))).collect()
+    form.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (decode_one(key), decode_one(value)))
+        .collect()
 }
 
 fn decode_one(text: &str) -> String {
@@ -140,6 +148,9 @@ mod tests {
     #[test]
     fn forms_survive_the_way_there_and_back() {
         let text = "0.0.0.0/0 & ünicode=+%";
-        assert_eq!(decode(&format!("a.1={}&b=x+y", encode(text))), [("a.1".into(), text.into()), ("b".into(), "x y".into())].into());
+        assert_eq!(
+            decode(&format!("a.1={}&b=x+y", encode(text))),
+            [("a.1".into(), text.into()), ("b".into(), "x y".into())].into()
+        );
     }
 }

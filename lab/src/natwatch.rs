@@ -3,26 +3,22 @@
 //! Every wait is bounded, and output is collected while the program runs. What it leaves behind (an ssh master, say) lives on in
 //! its namespace until the lab ends, and does not hold up the wait.
 
-use std::collections::BTreeMap;
-use std::io::{Read, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
-use std::time::{Duration, Instant};
+mod running;
 
-use anyhow::Context as _;
-use rustix::process::{Pid, Signal};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use running::{Run, Running};
 
 use crate::accounts::UID;
 use crate::keeper::Keeper;
 use crate::plan::Plan;
 
 /// natwatch's own deadline is 60 s, and a hook may take 20 s more; what takes longer than this hangs.
-const TIMEOUT: Duration = Duration::from_secs(120);
-/// How long output may trickle in after the program has ended, when a child of its own still holds the pipe.
-const LINGER: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A program to be run on a host; a builder.
 #[derive(Clone, Debug)]
@@ -66,7 +62,11 @@ impl Invocation {
             host: host.to_owned(),
             program: program.to_owned(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-            env: env.map(|(key, value)| (key.to_owned(), value.to_owned())).into_iter().chain([("HOME".to_owned(), home)]).collect(),
+            env: env
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into_iter()
+                .chain([("HOME".to_owned(), home)])
+                .collect(),
             root: true,
             raw: false,
             tty: false,
@@ -174,21 +174,7 @@ impl Invocation {
         let mut command = self.command()?;
         let stdin = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let started = Instant::now();
-        let mut child = match &self.keeper {
-            Some(keeper) => keeper.spawn(command)?,
-            None => command.spawn().context("start ip")?,
-        };
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("a child without a process id")?;
-        if let (Some(mut pipe), Some(text)) = (child.stdin.take(), self.stdin.clone()) {
-            // A program that does not read its input is no failure of ours.
-            thread::spawn(move || drop(pipe.write_all(text.as_bytes())));
-        }
-        let stdout = collect(child.stdout.take().context("no standard output")?);
-        let stderr = collect(child.stderr.take().context("no standard error")?);
-        let (sender, ended) = mpsc::channel();
-        thread::spawn(move || drop(sender.send((child.wait(), Instant::now()))));
-        Ok(Running { pid, started, timeout: self.timeout, stdout, stderr, ended })
+        Running::start(command, self.keeper.as_ref(), self.stdin.clone())
     }
 
     /// Runs it to its end, or kills it at its timeout.
@@ -196,149 +182,6 @@ impl Invocation {
     /// # Errors
     /// When it cannot be started. How it ended is in the result.
     pub fn run(&self) -> anyhow::Result<Run> {
-        let running = self.spawn()?;
-        let timeout = running.timeout;
-        running.wait(timeout)
-    }
-}
-
-#[derive(Debug)]
-struct Collected {
-    text: Arc<Mutex<Vec<u8>>>,
-    done: mpsc::Receiver<()>,
-}
-
-fn collect(mut pipe: impl Read + Send + 'static) -> Collected {
-    let text = Arc::<Mutex<Vec<u8>>>::default();
-    let (sender, done) = mpsc::channel();
-    let shared = Arc::clone(&text);
-    thread::spawn(move || {
-        let mut buffer = [0; 8192];
-        while let Ok(length @ 1..) = pipe.read(&mut buffer) {
-            let read = buffer.get(..length).unwrap_or_default();
-            shared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(read);
-        }
-        // Nobody may be waiting.
-        let _ = sender.send(());
-    });
-    Collected { text, done }
-}
-
-impl Collected {
-    fn so_far(&self) -> String {
-        String::from_utf8_lossy(&self.text.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-
-    fn all(&self) -> String {
-        // At the limit, what has come is all there is.
-        let _ = self.done.recv_timeout(LINGER);
-        self.so_far()
-    }
-}
-
-/// A program under way. Dropping it does not end it; the lab's end does.
-#[derive(Debug)]
-pub struct Running {
-    pid: Pid,
-    /// When it was started.
-    pub started: Instant,
-    timeout: Duration,
-    stdout: Collected,
-    stderr: Collected,
-    ended: mpsc::Receiver<(std::io::Result<ExitStatus>, Instant)>,
-}
-
-impl Running {
-    /// Its process id: the program's own, as all wrappers exec; `script`'s on a pseudo-terminal.
-    #[must_use]
-    pub fn pid(&self) -> i32 {
-        self.pid.as_raw_nonzero().get()
-    }
-
-    /// Sends it a signal.
-    ///
-    /// # Errors
-    /// When it has gone.
-    pub fn kill(&self, signal: Signal) -> anyhow::Result<()> {
-        rustix::process::kill_process(self.pid, signal).with_context(|| format!("signal process {}", self.pid()))
-    }
-
-    /// Standard output so far.
-    #[must_use]
-    pub fn stdout(&self) -> String {
-        self.stdout.so_far()
-    }
-
-    /// Standard error so far.
-    #[must_use]
-    pub fn stderr(&self) -> String {
-        self.stderr.so_far()
-    }
-
-    /// Waits until its output (either stream) contains `text`.
-    ///
-    /// # Errors
-    /// When that takes longer than `patience`; with the output.
-    pub fn wait_output(&self, text: &str, patience: Duration) -> anyhow::Result<()> {
-        let limit = Instant::now() + patience;
-        while !self.stdout().contains(text) && !self.stderr().contains(text) {
-            anyhow::ensure!(Instant::now() < limit, "no `{text}` within {patience:?} in:\n{}{}", self.stdout(), self.stderr());
-            thread::sleep(Duration::from_millis(5));
-        }
-        Ok(())
-    }
-
-    /// Waits for its end, and kills it after `timeout`.
-    ///
-    /// # Errors
-    /// When the kernel does not tell its end.
-    pub fn wait(self, timeout: Duration) -> anyhow::Result<Run> {
-        let mut timed_out = false;
-        let (status, at) = match self.ended.recv_timeout(timeout) {
-            Ok(ended) => ended,
-            Err(_) => {
-                timed_out = true;
-                // It may end by itself in this very moment.
-                let _ = self.kill(Signal::KILL);
-                self.ended.recv_timeout(Duration::from_secs(5)).context("a killed process does not end")?
-            }
-        };
-        let status = status.context("wait for a process")?;
-        Ok(Run {
-            status: status.code(),
-            signal: status.signal(),
-            timed_out,
-            stdout: self.stdout.all(),
-            stderr: self.stderr.all(),
-            started: self.started,
-            elapsed: at.duration_since(self.started),
-        })
-    }
-}
-
-/// How a program ended.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// Exit status; `None` when a signal ended it.
-    pub status: Option<i32>,
-    /// The signal that ended it.
-    pub signal: Option<i32>,
-    /// Whether that was our timeout's.
-    pub timed_out: bool,
-    /// Standard output; invalid UTF-8 replaced.
-    pub stdout: String,
-    /// Standard error; likewise.
-    pub stderr: String,
-    /// When it was started.
-    pub started: Instant,
-    /// From start to end.
-    pub elapsed: Duration,
-}
-
-impl std::fmt::Display for Run {
-    /// Everything, for a test's failure message.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "status {:?}, signal {:?}, timed out {}, {:?}", self.status, self.signal, self.timed_out, self.elapsed)?;
-        writeln!(f, "--- stdout\n{}\n--- stderr\n{}", self.stdout.trim_end(), self.stderr.trim_end())
+        self.spawn()?.wait(self.timeout)
     }
 }

@@ -60,8 +60,11 @@ pub(crate) fn exec(ns: &str) -> Command {
 
 /// The processes whose main thread lives in one of these namespaces; never this one.
 pub(crate) fn residents(namespaces: &[String]) -> Vec<Pid> {
-    let inodes: BTreeSet<_> =
-        namespaces.iter().filter_map(|ns| fs::metadata(ns_path(ns)).ok()).map(|meta| (meta.dev(), meta.ino())).collect();
+    let inodes: BTreeSet<_> = namespaces
+        .iter()
+        .filter_map(|ns| fs::metadata(ns_path(ns)).ok())
+        .map(|meta| (meta.dev(), meta.ino()))
+        .collect();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw))
@@ -111,7 +114,11 @@ pub(crate) fn flush_conntrack(ns: &str) -> anyhow::Result<()> {
         let mut answer = [0_u8; 64];
         let (length, _) = rustix::net::recv(&socket, &mut answer, RecvFlags::empty())?;
         // Answer: a header of 16 bytes and an errno, 0 for done.
-        let code = answer.get(16..20).filter(|_| length >= 20).and_then(|bytes| bytes.try_into().ok()).map_or(-1, i32::from_ne_bytes);
+        let code = answer
+            .get(16..20)
+            .filter(|_| length >= 20)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(-1, i32::from_ne_bytes);
         anyhow::ensure!(code == 0, "the kernel refuses to flush conntrack: errno {}", -code);
         Ok(())
     })

@@ -167,7 +167,8 @@ pub struct Plan {
 impl Plan {
     /// Lays out a lab of that size; `options` have been checked.
     pub(crate) fn new(id: &str, options: &Options) -> anyhow::Result<Self> {
-        let host = |name: String, address: Ipv4Addr, role: Role| Host { ns: format!("{id}-{name}"), name, address, role };
+        let host =
+            |name: String, address: Ipv4Addr, role: Role| Host { ns: format!("{id}-{name}"), name, address, role };
         let octet = |n: usize| u8::try_from(n).context("the address plan has no room for so many");
         let mut hosts = vec![host("inet".to_owned(), target(1), Role::Internet)];
         hosts.extend(Nat::BOTH.map(|nat| host(nat.host().to_owned(), nat.address(), Role::Nat(nat))));

@@ -40,7 +40,6 @@ impl Runtime {
         }
         anyhow::bail!("no free name for a lab in {RUNTIME}")
     }
-
 }
 
 impl Drop for Runtime {
@@ -81,13 +80,16 @@ pub fn running() -> anyhow::Result<Vec<(String, i32)>> {
 fn turn() -> anyhow::Result<File> {
     fs::create_dir_all(RUNTIME).with_context(|| format!("make {RUNTIME}"))?;
     let file = File::create(Path::new(RUNTIME).join(".lock"))?;
-    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let patience = std::time::Instant::now() + std::time::Duration::from_mins(1);
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(fs::TryLockError::Error(error)) => return Err(error).context("lock the labs' folder"),
             Err(fs::TryLockError::WouldBlock) => {
-                anyhow::ensure!(std::time::Instant::now() < patience, "another lab has held {RUNTIME}/.lock for a minute");
+                anyhow::ensure!(
+                    std::time::Instant::now() < patience,
+                    "another lab has held {RUNTIME}/.lock for a minute"
+                );
                 std::thread::sleep(std::time::Duration::from_millis(5));
             }
         }
@@ -98,7 +100,9 @@ fn sweep_in_turn() -> anyhow::Result<Vec<String>> {
     // A namespace without a folder is an orphan as well: folders are made first.
     let mut names = names_in(Path::new(RUNTIME))?;
     for folder in ["/run/netns", "/etc/netns"] {
-        names.extend(names_in(Path::new(folder))?.into_iter().filter_map(|name| Some(name.split_once('-')?.0.to_owned())));
+        names.extend(
+            names_in(Path::new(folder))?.into_iter().filter_map(|name| Some(name.split_once('-')?.0.to_owned())),
+        );
     }
     names.sort();
     names.dedup();
@@ -128,7 +132,9 @@ fn raze(id: &str) -> anyhow::Result<()> {
     let root = Path::new(RUNTIME).join(id);
     if root.exists() {
         // A process killed a moment ago may still have been writing its log: one more try is enough.
-        fs::remove_dir_all(&root).or_else(|_| fs::remove_dir_all(&root)).with_context(|| format!("remove {}", root.display()))?;
+        fs::remove_dir_all(&root)
+            .or_else(|_| fs::remove_dir_all(&root))
+            .with_context(|| format!("remove {}", root.display()))?;
     }
     Ok(())
 }
@@ -158,7 +164,7 @@ pub(crate) fn need_root() -> anyhow::Result<()> {
 }
 
 /// The package of each tool the lab calls, on Debian and Ubuntu.
-pub(crate) const TOOLS: [(&str, &str); 10] = [
+pub(crate) const TOOLS: [(&str, &str); 11] = [
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/ssh", "openssh-client"),
     ("/usr/bin/ssh-keygen", "openssh-client"),
@@ -167,6 +173,7 @@ pub(crate) const TOOLS: [(&str, &str); 10] = [
     ("/usr/sbin/nft", "nftables"),
     ("/usr/bin/busybox", "busybox"),
     ("/usr/sbin/ip", "iproute2"),
+    ("/usr/sbin/setcap", "libcap2-bin"),
     ("/usr/bin/setpriv", "util-linux"),
     ("/usr/bin/script", "bsdutils"),
 ];
@@ -174,7 +181,8 @@ pub(crate) const TOOLS: [(&str, &str); 10] = [
 /// Packages of the tools that are missing.
 pub(crate) fn missing_packages() -> Vec<&'static str> {
     // Either side of a merged /usr will do.
-    let there = |path: &str| Path::new(path).exists() || path.strip_prefix("/usr").is_some_and(|path| Path::new(path).exists());
+    let there =
+        |path: &str| Path::new(path).exists() || path.strip_prefix("/usr").is_some_and(|path| Path::new(path).exists());
     let mut packages: Vec<_> = TOOLS.iter().filter(|(path, _)| !there(path)).map(|(_, package)| *package).collect();
     packages.dedup();
     packages
@@ -193,7 +201,8 @@ pub(crate) fn need_tools() -> anyhow::Result<()> {
 
 /// Makes an ed25519 key pair at `path`.
 pub(crate) fn keygen(path: &Path, comment: &str) -> anyhow::Result<()> {
-    shell::run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"]).arg(path), "").map(drop)
+    shell::run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"]).arg(path), "")
+        .map(drop)
 }
 
 #[cfg(test)]

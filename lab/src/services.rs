@@ -12,10 +12,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls;
 
 use crate::api::{Api, Listener, listen};
+use crate::imds;
 use crate::netns::within;
 use crate::plan::{API, ECHO, IMDS, Nat, Plan, REGION};
 use crate::vpc::Ids;
-use crate::imds;
 
 /// Ends its servers when dropped.
 #[derive(Debug)]
@@ -95,7 +95,8 @@ fn certificate(plan: &Plan) -> anyhow::Result<TlsAcceptor> {
     let key = rcgen::KeyPair::generate()?;
     let names = vec![API.to_string(), format!("ec2.{REGION}.amazonaws.com")];
     let certificate = rcgen::CertificateParams::new(names)?.signed_by(&key, &issuer)?;
-    let secret = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let secret =
+        rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).map_err(|error| anyhow::anyhow!("{error}"))?;
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()

@@ -19,7 +19,11 @@ pub fn venv() -> PathBuf {
 
 /// Fails with the remedy unless moto is installed in exactly the pinned versions.
 pub(crate) fn need_venv() -> anyhow::Result<()> {
-    anyhow::ensure!(is_current(&venv()), "moto (the lab's EC2) is not installed in {}: run `lab setup`", venv().display());
+    anyhow::ensure!(
+        is_current(&venv()),
+        "moto (the lab's EC2) is not installed in {}: run `lab setup`",
+        venv().display()
+    );
     Ok(())
 }
 
@@ -58,8 +62,13 @@ pub fn setup() -> anyhow::Result<Vec<String>> {
         shell::run(Command::new("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&venv), "")?;
         let list = venv.join("requirements.txt");
         fs::write(&list, REQUIREMENTS)?;
-        shell::run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&list), "")
-            .context("install moto")?;
+        shell::run(
+            Command::new(venv.join("bin/pip"))
+                .args(["install", "--quiet", "--disable-pip-version-check", "-r"])
+                .arg(&list),
+            "",
+        )
+        .context("install moto")?;
         // Written last: an interrupted installation is done again.
         fs::write(stamp(&venv), REQUIREMENTS)?;
         done.push(format!("installed moto in {}", venv.display()));
@@ -68,5 +77,8 @@ pub fn setup() -> anyhow::Result<Vec<String>> {
 }
 
 fn has_ensurepip() -> bool {
-    Command::new("/usr/bin/python3").args(["-c", "import ensurepip"]).output().is_ok_and(|output| output.status.success())
+    Command::new("/usr/bin/python3")
+        .args(["-c", "import ensurepip"])
+        .output()
+        .is_ok_and(|output| output.status.success())
 }

@@ -32,6 +32,7 @@ pub(crate) enum Ping {
 
 /// How a backend's SSH server behaves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault that is on or off, whatever the others are")]
 pub(crate) struct Mode {
     /// Not running: connections are refused.
     pub(crate) dead: bool,
@@ -94,7 +95,10 @@ impl Servers {
         let started = self.launch(host, mode)?;
         wait_listening(host)?;
         if mode.frozen {
-            let pid = i32::try_from(started.id()).ok().and_then(rustix::process::Pid::from_raw).context("a child without a process id")?;
+            let pid = i32::try_from(started.id())
+                .ok()
+                .and_then(rustix::process::Pid::from_raw)
+                .context("a child without a process id")?;
             rustix::process::kill_process(pid, rustix::process::Signal::STOP)?;
         }
         *child = Some(started);
@@ -120,9 +124,16 @@ impl Servers {
             Ping::Iputils => String::new(),
             Ping::Forbidden => format!("mount --bind {}/forbidden /usr/bin/ping && ", self.plan.root.display()),
             Ping::Missing | Ping::Busybox => {
-                let kind = if mode.ping == Ping::Busybox { "busybox" } else { "missing" };
                 let farm = farm.display();
-                format!("mount --bind /usr/bin {farm}/real && mount --bind {farm}/{kind} /usr/bin && ")
+                // busybox pings by raw socket only. Its capability needs a file system that is not mounted `nosuid`, as /run often is.
+                let (kind, able) = if mode.ping == Ping::Busybox {
+                    let copy = format!("{farm}/able/ping");
+                    let able = format!("cp /usr/bin/busybox {copy} && setcap cap_net_raw+ep {copy} && ");
+                    ("busybox", format!("mount -t tmpfs -o mode=0755 lab {farm}/able && {able}"))
+                } else {
+                    ("missing", String::new())
+                };
+                format!("{able}mount --bind /usr/bin {farm}/real && mount --bind {farm}/{kind} /usr/bin && ")
             }
         };
         if mode.ping != Ping::Iputils {
@@ -160,9 +171,13 @@ impl Servers {
             _ if mode.refuses_key => lines.push("AuthorizedKeysFile none".to_owned()),
             None => lines.push(format!("AuthorizedKeysFile {path}/authorized_keys")),
             Some(seconds) => {
-                // The client first asks whether its key would do, then signs: sshd runs the command at both, half the time each.
+                // The client first asks whether its key would do, then signs, and sshd runs the command at both. The whole delay
+                // belongs to the second: sshd stretches an attempt that does not authenticate up to twofold (its auth2.c,
+                // ensure_minimum_time_since). Both come from the connection's own monitor, hence the mark with its process id.
                 let script = folder.join("slow_keys");
-                fs::write(&script, format!("#!/bin/sh\nsleep {}.{}\ncat {path}/authorized_keys\n", seconds / 2, seconds % 2 * 5))?;
+                let mark = format!("{path}/asked.$PPID");
+                let delay = format!("mkdir {mark} 2>/dev/null || {{ rmdir {mark}; sleep {seconds}; }}");
+                fs::write(&script, format!("#!/bin/sh\n{delay}\ncat {path}/authorized_keys\n"))?;
                 fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
                 lines.push("AuthorizedKeysFile none".to_owned());
                 lines.push(format!("AuthorizedKeysCommand {path}/slow_keys"));
@@ -171,7 +186,12 @@ impl Servers {
         }
         if mode.noisy {
             fs::write(folder.join("banner"), NOISE)?;
-            fs::write(folder.join("noisy"), format!("#!/bin/sh\ncat {path}/banner\ncat {path}/banner >&2\nexec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n"))?;
+            fs::write(
+                folder.join("noisy"),
+                format!(
+                    "#!/bin/sh\ncat {path}/banner\ncat {path}/banner >&2\nexec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n"
+                ),
+            )?;
             fs::set_permissions(folder.join("noisy"), fs::Permissions::from_mode(0o755))?;
             lines.push(format!("Banner {path}/banner"));
         }
@@ -215,12 +235,13 @@ fn write_keys(plan: &Plan) -> anyhow::Result<()> {
                 })
             })
             .collect();
-        made.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("making a host key panicked"))?)
+        made.into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("making a host key panicked"))?)
     })?;
     let mut known = String::new();
     for host in hosts {
         let key = fs::read_to_string(folder(plan, host).join("host_key.pub"))?;
-        known += &format!("{},{} {}", host.name, host.address, key);
+        known.extend([host.name.as_str(), ",", &host.address.to_string(), " ", &key]);
     }
     fs::write(plan.known_hosts(), known)?;
     for path in [plan.root.join("keys"), plan.identity(), plan.identity().with_extension("pub"), plan.known_hosts()] {
@@ -248,7 +269,8 @@ fn write_farm(plan: &Plan) -> anyhow::Result<()> {
             }
         }
     }
-    std::os::unix::fs::symlink(real.join("busybox"), farm.join("busybox/ping"))?;
+    fs::create_dir(farm.join("able"))?;
+    std::os::unix::fs::symlink(farm.join("able/ping"), farm.join("busybox/ping"))?;
     // Last: its presence says that the farm is whole.
     Ok(fs::create_dir(&real)?)
 }

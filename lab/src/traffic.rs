@@ -85,7 +85,10 @@ impl Traffic {
     #[must_use]
     pub fn samples(&self, subnet: usize) -> Vec<Sample> {
         let flows = self.lock();
-        flows.get(subnet).map(|flow| flow.samples.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
+        flows
+            .get(subnet)
+            .map(|flow| flow.samples.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .unwrap_or_default()
     }
 
     /// The longest silence of every subnet's flow that ends after `since`, or goes on now.
@@ -112,7 +115,9 @@ impl Traffic {
     /// # Errors
     /// When that takes longer than `patience`.
     pub fn wait_flowing(&self, patience: Duration) -> anyhow::Result<()> {
-        self.wait(patience, "flows", |samples, since| samples.iter().any(|sample| sample.sent >= since && sample.back.is_some()))
+        self.wait(patience, "flows", |samples, since| {
+            samples.iter().any(|sample| sample.sent >= since && sample.back.is_some())
+        })
     }
 
     /// Waits until in every subnet nothing has come back for a quarter of a second.
@@ -124,7 +129,11 @@ impl Traffic {
         let quiet = Duration::from_millis(250);
         self.wait(patience, "is silent", |samples, since| {
             since.elapsed() >= quiet
-                && samples.iter().rev().take_while(|sample| sample.sent.elapsed() <= quiet).all(|sample| sample.back.is_none())
+                && samples
+                    .iter()
+                    .rev()
+                    .take_while(|sample| sample.sent.elapsed() <= quiet)
+                    .all(|sample| sample.back.is_none())
         })
     }
 
@@ -149,9 +158,11 @@ impl Flow {
     fn start(socket: UdpSocket, running: &Arc<AtomicBool>) -> anyhow::Result<Self> {
         let samples = Arc::<Mutex<Vec<Sample>>>::default();
         let (echo, record, run) = (socket.try_clone()?, Arc::clone(&samples), Arc::clone(running));
-        let receiver = thread::Builder::new().name("lab-flow-in".to_owned()).spawn(move || receive(&echo, &record, &run))?;
+        let receiver =
+            thread::Builder::new().name("lab-flow-in".to_owned()).spawn(move || receive(&echo, &record, &run))?;
         let (record, run) = (Arc::clone(&samples), Arc::clone(running));
-        let sender = thread::Builder::new().name("lab-flow-out".to_owned()).spawn(move || send(&socket, &record, &run))?;
+        let sender =
+            thread::Builder::new().name("lab-flow-out".to_owned()).spawn(move || send(&socket, &record, &run))?;
         Ok(Self { samples, threads: vec![sender, receiver] })
     }
 }

@@ -152,7 +152,11 @@ pub(crate) fn set_check(moto: &Moto, instance: &str, eni: &str, on: bool) -> any
 fn make_group(moto: &Moto, vpc: &str) -> anyhow::Result<String> {
     let params = [("GroupName", "lab"), ("GroupDescription", "everything from the VPC"), ("VpcId", vpc)];
     let id = xml::first(&moto.call("CreateSecurityGroup", &params)?, "groupId")?;
-    let rule = [("GroupId", id.as_str()), ("IpPermissions.1.IpProtocol", "-1"), ("IpPermissions.1.IpRanges.1.CidrIp", "10.0.0.0/16")];
+    let rule = [
+        ("GroupId", id.as_str()),
+        ("IpPermissions.1.IpProtocol", "-1"),
+        ("IpPermissions.1.IpRanges.1.CidrIp", "10.0.0.0/16"),
+    ];
     moto.call("AuthorizeSecurityGroupIngress", &rule)?;
     Ok(id)
 }

@@ -88,7 +88,9 @@ pub(crate) fn tables(xml: &str) -> anyhow::Result<Vec<Table>> {
         id: text(item, "routeTableId").unwrap_or_default().to_owned(),
         associations: items(item, "associationSet")
             .into_iter()
-            .filter_map(|item| Some((text(item, "routeTableAssociationId")?.to_owned(), text(item, "subnetId")?.to_owned())))
+            .filter_map(|item| {
+                Some((text(item, "routeTableAssociationId")?.to_owned(), text(item, "subnetId")?.to_owned()))
+            })
             .collect(),
         routes: items(item, "routeSet")
             .into_iter()
@@ -111,7 +113,8 @@ pub(crate) fn complete_routes(xml: &str, instances: &BTreeMap<String, Instance>)
         let (by_id, by_eni) = (child(route, "instanceId"), child(route, "networkInterfaceId"));
         let text_of = |node: Option<Node<'_, '_>>| node.and_then(|node| node.text()).unwrap_or_default().to_owned();
         let (id, eni) = (text_of(by_id), text_of(by_eni));
-        let known = instances.iter().find(|(other, instance)| **other == id || (!eni.is_empty() && instance.eni == eni));
+        let known =
+            instances.iter().find(|(other, instance)| **other == id || (!eni.is_empty() && instance.eni == eni));
         let (Some((id, instance)), Some(state)) = (known, child(route, "state")) else { continue };
         let start = state.range().start;
         if by_id.is_none() {
@@ -137,11 +140,13 @@ pub(crate) fn complete_routes(xml: &str, instances: &BTreeMap<String, Instance>)
 /// Knows the filters natwatch and its tests use (table, VPC, associated subnet, association); others let everything pass.
 pub(crate) fn answer_from(before: &str, params: &BTreeMap<String, String>) -> anyhow::Result<String> {
     let document = Document::parse(before)?;
-    let ids: Vec<&String> = params.iter().filter(|(key, _)| key.starts_with("RouteTableId.")).map(|(_, value)| value).collect();
+    let ids: Vec<&String> =
+        params.iter().filter(|(key, _)| key.starts_with("RouteTableId.")).map(|(_, value)| value).collect();
     let mut filters: Vec<(&String, Vec<&String>)> = Vec::new();
     for (key, name) in params.iter().filter(|(key, _)| key.starts_with("Filter.") && key.ends_with(".Name")) {
         let prefix = format!("{}.Value.", key.trim_end_matches(".Name"));
-        filters.push((name, params.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(_, value)| value).collect()));
+        filters
+            .push((name, params.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(_, value)| value).collect()));
     }
     let mut kept = before.to_owned();
     for item in items(document.root_element(), "routeTableSet").into_iter().rev() {
@@ -176,7 +181,8 @@ mod tests {
 <DescribeRouteTablesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15"><routeTableSet><item><associationSet><item><main>false</main><routeTableAssociationId>rtbassoc-1</routeTableAssociationId><routeTableId>rtb-1</routeTableId><subnetId>subnet-1</subnetId></item></associationSet><routeTableId>rtb-1</routeTableId><routeSet><item><destinationCidrBlock>10.0.0.0/16</destinationCidrBlock><gatewayId>local</gatewayId><state>active</state></item><item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><instanceId>i-1</instanceId><origin>CreateRoute</origin><state>active</state></item></routeSet><vpcId>vpc-1</vpcId></item><item><associationSet/><routeTableId>rtb-2</routeTableId><routeSet><item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><networkInterfaceId>eni-2</networkInterfaceId><state>active</state></item></routeSet><vpcId>vpc-1</vpcId></item></routeTableSet></DescribeRouteTablesResponse>"#;
 
     fn known() -> BTreeMap<String, Instance> {
-        let instance = |n: u8, running| Instance { eni: format!("eni-{n}"), running, checked: false, mac: String::new() };
+        let instance =
+            |n: u8, running| Instance { eni: format!("eni-{n}"), running, checked: false, mac: String::new() };
         BTreeMap::from([("i-1".to_owned(), instance(1, false)), ("i-2".to_owned(), instance(2, true))])
     }
 
@@ -194,7 +200,9 @@ mod tests {
         assert!(completed.contains(
             "<instanceId>i-1</instanceId><origin>CreateRoute</origin><networkInterfaceId>eni-1</networkInterfaceId><state>blackhole</state>"
         ));
-        assert!(completed.contains("<networkInterfaceId>eni-2</networkInterfaceId><instanceId>i-2</instanceId><state>active</state>"));
+        assert!(completed.contains(
+            "<networkInterfaceId>eni-2</networkInterfaceId><instanceId>i-2</instanceId><state>active</state>"
+        ));
         assert!(completed.contains("<gatewayId>local</gatewayId><state>active</state>"));
     }
 
@@ -202,7 +210,11 @@ mod tests {
     fn an_old_answer_is_filtered_as_the_new_one_would_be() {
         let ask = |key: &[(&str, &str)]| {
             let params = key.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-            tables(&answer_from(TABLES, &params).unwrap()).unwrap().into_iter().map(|table| table.id).collect::<Vec<_>>()
+            tables(&answer_from(TABLES, &params).unwrap())
+                .unwrap()
+                .into_iter()
+                .map(|table| table.id)
+                .collect::<Vec<_>>()
         };
         assert_eq!(ask(&[]), ["rtb-1", "rtb-2"]);
         assert_eq!(ask(&[("RouteTableId.1", "rtb-2")]), ["rtb-2"]);

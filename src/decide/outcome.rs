@@ -86,8 +86,12 @@ fn moved(moves: &[Move]) -> (Outcome, u8) {
     }) {
         return (Outcome::Unverified, 2);
     }
-    // Somebody else has taken them all: traffic flows, and nothing is left to stand by for.
-    if any(ours) { (Outcome::TakenOver, 4) } else { (Outcome::NoRedundancy, 1) }
+    if any(ours) {
+        return (Outcome::TakenOver, 4);
+    }
+    // Somebody else has taken them all, and nothing is left to stand by for.
+    let looked_at = moves.iter().all(|one| one.verification != Verification::Pending);
+    if looked_at { (Outcome::NoRedundancy, 1) } else { (Outcome::Unverified, 2) }
 }
 
 /// On this standby's table.

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::TargetName;
-use crate::model::Target;
+use crate::model::{Backend, Target};
 
 /// The resolver of a VPC answers in milliseconds and needs no NAT; what takes longer would hold the round up.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -33,6 +33,18 @@ pub async fn targets(names: &[TargetName]) -> Vec<(TargetName, Result<Target, St
     join_all(names.iter().map(|name| async move {
         let addr = resolve(name).await;
         (name.clone(), addr.map(|addr| Target { name: name.clone(), addr }))
+    }))
+    .await
+}
+
+/// The backends with the addresses of those that are configured by name, all at once. A name that does not resolve keeps its
+/// backend without an address; `ssh` will say so.
+pub async fn backends(configured: &[Backend]) -> Vec<Backend> {
+    join_all(configured.iter().cloned().map(|mut backend| async move {
+        if backend.addr.is_none() {
+            backend.addr = resolve(&backend.destination).await.ok();
+        }
+        backend
     }))
     .await
 }

@@ -119,7 +119,8 @@ impl FromStr for ApiFault {
     /// `api-KIND [ACTION [AFTER [TIMES]]]`.
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let mut words = text.split_whitespace();
-        let kind = words.next().and_then(|name| name.strip_prefix("api-")).context("an API fault begins with `api-`")?;
+        let kind =
+            words.next().and_then(|name| name.strip_prefix("api-")).context("an API fault begins with `api-`")?;
         let mut fault = Self::new(kind.parse()?);
         if let Some(action) = words.next() {
             fault = fault.on(action);

@@ -72,7 +72,10 @@ async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Result<Response<Fu
     // A task of its own: a client that goes away does not undo what it has asked for.
     let reply = tokio::spawn(async move { call(&api, form, authorization).await }).await.map_err(|_| NoReply)?;
     let Some(reply) = reply else { return Err(NoReply) };
-    let response = Response::builder().status(reply.status).header("content-type", "text/xml;charset=UTF-8").body(Full::from(reply.body));
+    let response = Response::builder()
+        .status(reply.status)
+        .header("content-type", "text/xml;charset=UTF-8")
+        .body(Full::from(reply.body));
     response.map_err(|_| NoReply)
 }
 
@@ -112,7 +115,8 @@ async fn call(api: &Arc<Api>, form: String, authorization: Option<String>) -> Op
     }
     let stale = fault == Some(ApiFaultKind::Stale);
     let worker = Arc::clone(api);
-    let done = tokio::task::spawn_blocking(move || worker.carry_out(&action, &params, &form, authorization.as_deref(), stale));
+    let done =
+        tokio::task::spawn_blocking(move || worker.carry_out(&action, &params, &form, authorization.as_deref(), stale));
     let (reply, outcome, delayed) = match done.await.context("a call panicked").flatten() {
         Ok(done) => done,
         Err(trouble) => return refuse(500, "InternalError", &format!("the lab: {trouble:#}")),

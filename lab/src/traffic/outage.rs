@@ -36,12 +36,22 @@ impl Outage {
     /// Looks at what ends after `since`: a silence that began before the mark counts from its beginning.
     #[must_use]
     pub fn find(subnet: usize, samples: &[Sample], since: Instant, now: Instant) -> Self {
-        let mut replies: Vec<(Instant, Instant)> = samples.iter().filter_map(|sample| Some((sample.back?, sample.sent))).collect();
+        let mut replies: Vec<(Instant, Instant)> =
+            samples.iter().filter_map(|sample| Some((sample.back?, sample.sent))).collect();
         replies.sort_unstable();
         let after: Vec<_> = samples.iter().filter(|sample| sample.sent >= since).collect();
         let lost = after.iter().filter(|sample| sample.back.is_none()).count();
         let mut from = replies.iter().map(|(back, _)| *back).take_while(|back| *back <= since).last().unwrap_or(since);
-        let mut longest = Self { subnet, silence: Duration::ZERO, from, until: from, restored: true, sent: after.len(), lost, first_through: None };
+        let mut longest = Self {
+            subnet,
+            silence: Duration::ZERO,
+            from,
+            until: from,
+            restored: true,
+            sent: after.len(),
+            lost,
+            first_through: None,
+        };
         for (back, sent) in replies.iter().filter(|(back, _)| *back > since) {
             let silence = back.duration_since(from);
             if silence > longest.silence {
@@ -130,6 +140,6 @@ mod tests {
     fn a_strip_shows_sent_lost_and_restored() {
         let start = Instant::now();
         let text = strip(&record(start, 40, 10..25), start, start + Duration::from_secs(1), Duration::from_millis(100));
-        assert_eq!(text, "##..");
+        assert_eq!(text, "##...###  ");
     }
 }

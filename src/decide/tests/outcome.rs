@@ -110,6 +110,7 @@ fn the_table_of_moves() {
         (vec![(WouldMove, not_looked_at.clone()), (failed(), not_looked_at.clone())], partial),
         (vec![(elsewhere(), Verified), (elsewhere(), Unwitnessed)], (Outcome::NoRedundancy, 1)),
         (vec![(elsewhere(), Unverified)], (Outcome::Unverified, 2)),
+        (vec![(elsewhere(), not_looked_at.clone())], (Outcome::Unverified, 2)),
     ] {
         let moves: Vec<Move> = moves.into_iter().map(|(result, verification)| moved(result, verification)).collect();
         let shown: Vec<_> = moves.iter().map(|one| (&one.result, &one.verification)).collect();

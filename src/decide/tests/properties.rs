@@ -205,7 +205,8 @@ proptest! {
         let judgement = judge(&round, &settings, Family::V4);
         if judgement.verdict == Verdict::Down {
             prop_assert!(judgement.cut_off >= settings.threshold);
-            prop_assert!(judgement.cut_off as f64 / judgement.heard() as f64 > settings.fraction);
+            let heads = |count: usize| f64::from(u32::try_from(count).unwrap());
+            prop_assert!(heads(judgement.cut_off) / heads(judgement.heard()) > settings.fraction);
             for subnet in SUBNETS {
                 let heard: Vec<_> = judgement
                     .backends

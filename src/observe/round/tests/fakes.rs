@@ -233,7 +233,7 @@ pub(super) fn rules() -> DecideSettings {
         rounds: 2,
         span: Duration::from_secs(3),
         tries: 2,
-        min_uptime: Duration::from_secs(300),
+        min_uptime: Duration::from_mins(5),
         primary_table: "rtb-0a".parse().unwrap(),
         primary_instance: None,
         standby_table: "rtb-0b".parse().unwrap(),

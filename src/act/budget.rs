@@ -1,0 +1,72 @@
+//! The time that a step may spend: calls, pauses between them, and a last look.
+//!
+//! Invariant: nothing that goes through a [`Budget`] is waited for past its deadline.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// The first pause. EC2's buckets refill several tokens a second, and most 5xx are gone at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest pause: seldom enough for a throttled API, often enough that one which recovers is used.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Time kept back from the calls for a last look at what became of one whose reply was lost. A describe takes 0.1 to
+/// 0.3 s; a fresh connection and a slow answer fit as well.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
+/// What a step may still spend, and how long its next pause is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    deadline: Instant,
+    calls_until: Instant,
+    pause: Duration,
+}
+
+impl Budget {
+    /// All the time from now to `deadline`; a last look may take a second of it, of little time a quarter.
+    pub(super) fn until(deadline: Instant) -> Self {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let calls_until = deadline.checked_sub(LAST_LOOK.min(left / 4)).unwrap_or(deadline);
+        Self { deadline, calls_until, pause: FIRST_PAUSE }
+    }
+
+    /// Waits for a call; `None`: it was given up, or, where the time had run out before, not even begun.
+    pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        if self.over() { None } else { timeout_at(self.calls_until, call).await.ok() }
+    }
+
+    /// Waits for a last reading.
+    pub(super) async fn last_look<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        timeout_at(self.deadline, call).await.ok()
+    }
+
+    /// Whether no further call may begin.
+    pub(super) fn over(&self) -> bool {
+        Instant::now() >= self.calls_until
+    }
+
+    /// Sleeps before the next attempt, each time about twice as long; `false`, without sleeping to the end, where no time would be left.
+    ///
+    /// The jitter keeps moves that were throttled together from coming back together.
+    pub(super) async fn pause(&mut self) -> bool {
+        let until = Instant::now() + self.pause.mul_f64(rand::random_range(0.5..=1.0));
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        if until >= self.calls_until {
+            return false;
+        }
+        sleep_until(until).await;
+        true
+    }
+
+    /// Why a step was given up, in words.
+    #[expect(clippy::unused_self, reason = "reads as a question to the budget, and says nothing where there is none")]
+    pub(super) fn spent(&self, last: Option<&str>) -> String {
+        match last {
+            Some(last) => format!("deadline reached; last answer: {last}"),
+            None => "deadline reached without an answer".to_owned(),
+        }
+    }
+}

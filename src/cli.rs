@@ -1,0 +1,225 @@
+//! What was typed. It reads no file and decides nothing but how `clap`'s own endings become exit statuses.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Exit status of a command line that can't be understood (`EX_USAGE` of sysexits(3)).
+const USAGE: u8 = 64;
+
+const EXAMPLES: &str = "\
+Examples:
+  natwatch run --dry-run -v      observe and decide for real, change nothing, say why
+  natwatch run                   one pass, from cron or a systemd timer
+  natwatch status                who carries each subnet, the lock, the last round
+  natwatch reset                 clear the lock after the primary was repaired by hand
+  natwatch print iam-policy      the policy that the standby's role needs";
+
+const EXITS: &str = "\
+Exit status:
+  0 healthy, or done as asked    1 degraded          2 critical           3 unknown
+  4 taken over now, verified     5 locked: an earlier takeover carries the subnets
+  64 usage                       75 busy             78 configuration";
+
+/// Keeps private subnets online when their AWS NAT instance dies: run on the standby NAT instance.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(name = "natwatch", version, before_help = EXAMPLES, after_help = EXITS, subcommand_required = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command, before or after its name.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Global {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", env = "NATWATCH_CONFIG", default_value = "/etc/natwatch/natwatch.toml", global = true)]
+    pub config: PathBuf,
+    /// How results are printed; json: one document on stdout and nothing else there
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub format: Format,
+    /// Say more on stderr; twice: much more
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Say only what is wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// When to use colour; auto: on a terminal, unless `NO_COLOR` is set
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, global = true)]
+    pub color: Color,
+}
+
+impl Global {
+    /// Whether to use colour on an output that is a `terminal` or not. `no_color` is the value of the environment
+    /// variable of that name, which counts unless it is empty (<https://no-color.org>).
+    #[must_use]
+    pub fn colors(&self, terminal: bool, no_color: Option<&std::ffi::OsStr>) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && no_color.is_none_or(std::ffi::OsStr::is_empty),
+        }
+    }
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// One pass: observe, decide, take over if it must. For cron and systemd timers
+    Run {
+        /// Change nothing: ask EC2 whether it would be allowed, and print the plan
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Who carries each subnet now, the lock, the last round, the last takeover. Changes nothing
+    Status,
+    /// Clear the lock after a repair by hand. Changes nothing in AWS
+    Reset {
+        /// Do not ask for confirmation; needed where there is no terminal
+        #[arg(long)]
+        yes: bool,
+        /// Even while recorded subnets are still on the standby
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print what is to be installed elsewhere
+    Print {
+        /// What to print.
+        #[command(subcommand)]
+        what: Print,
+    },
+}
+
+/// What `print` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Print {
+    /// The IAM policy that the standby's role needs
+    IamPolicy,
+}
+
+impl Cli {
+    /// What was typed after `natwatch`.
+    ///
+    /// # Errors
+    ///
+    /// The exit status where there is nothing left to do: 0 after `--help` or `--version` (printed to stdout), 64 after
+    /// a command line that can't be understood (explained on stderr).
+    pub fn parse_or_exit_status() -> Result<Self, u8> {
+        Self::from_args(std::env::args_os())
+    }
+
+    /// The same, of these arguments, the first of which is the program's own name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse_or_exit_status`].
+    pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, u8> {
+        Self::try_parse_from(args).map_err(|error| {
+            // Nobody listens: the status says it all.
+            let _ = error.print();
+            if error.use_stderr() { USAGE } else { 0 }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Cli, Color, Command, Format, Print};
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("natwatch").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn clap_finds_no_fault_with_the_definition() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        for (line, command) in [
+            ("run", Command::Run { dry_run: false }),
+            ("run --dry-run", Command::Run { dry_run: true }),
+            ("status", Command::Status),
+            ("reset", Command::Reset { yes: false, force: false }),
+            ("reset --yes --force", Command::Reset { yes: true, force: true }),
+            ("print iam-policy", Command::Print { what: Print::IamPolicy }),
+        ] {
+            assert_eq!(parse(line).unwrap().command, command, "{line}");
+        }
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_after_the_command() {
+        for line in ["-c /a.toml --format json -vv --color never run", "run -c /a.toml --format json -vv --color never"] {
+            let global = parse(line).unwrap().global;
+            assert_eq!(global.config.to_str(), Some("/a.toml"), "{line}");
+            assert_eq!((global.format, global.verbose, global.quiet, global.color), (Format::Json, 2, false, Color::Never), "{line}");
+        }
+    }
+
+    #[test]
+    fn usage_errors_are_64_and_help_is_0() {
+        let status = |line: &str| Cli::from_args(std::iter::once("natwatch").chain(line.split_whitespace()).map(Into::into)).unwrap_err();
+        for line in ["", "walk", "run --yes", "run now", "status --dry-run", "--format xml run", "-q -v run", "run -q -v", "print", "print key", "reset --dry-run"] {
+            assert_eq!(status(line), 64, "{line:?}");
+        }
+        for line in ["--help", "-h", "--version", "-V", "run --help", "print iam-policy --help"] {
+            assert_eq!(status(line), 0, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn help_begins_with_examples_that_are_understood() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.starts_with("Examples:\n"), "{help}");
+        let examples: Vec<&str> = help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(5).collect();
+        assert_eq!(examples.len(), 5);
+        for example in examples {
+            let line = example.split("   ").next().unwrap();
+            assert!(parse(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn no_color_counts_unless_it_is_empty_or_colour_was_asked_for() {
+        let colors = |line: &str, terminal, no_color: Option<&str>| parse(line).unwrap().global.colors(terminal, no_color.map(OsStr::new));
+        assert!(colors("run", true, None));
+        assert!(colors("run", true, Some("")));
+        assert!(!colors("run", true, Some("1")));
+        assert!(!colors("run", false, None));
+        assert!(colors("run --color always", false, Some("1")));
+        assert!(!colors("run --color never", true, None));
+    }
+}

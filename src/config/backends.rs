@@ -1,0 +1,118 @@
+//! The backends: the union of `backends.hosts` and the hosts file's entries that pass the filters, one per host.
+//!
+//! A host that counted twice could fulfil `threshold` alone, so two spellings of one host must not make two backends.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use regex_lite::Regex;
+
+use super::hosts::HostsEntry;
+use super::reader::Entry;
+use super::values::{Host, special};
+use crate::model::{Backend, Cidr};
+
+/// `backends.match` compiled.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles, or says what is wrong and where.
+    pub(super) fn new(text: &str) -> Result<Self, String> {
+        if text.len() > 500 {
+            return Err(format!("a pattern of {} characters", text.len()));
+        }
+        Regex::new(text).map(Self).map_err(|error| {
+            // regex-lite gives no position: what can't be read begins where the longest good beginning ends.
+            let good = text.char_indices().map(|(at, _)| at).rev().find(|at| Regex::new(&text[..*at]).is_ok()).unwrap_or_default();
+            format!("not a regular expression, at character {}: {error}", text[..good].chars().count() + 1)
+        })
+    }
+}
+
+/// The filters on hosts-file entries.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Filter {
+    pub(super) pattern: Option<Pattern>,
+    pub(super) within: Vec<Cidr>,
+}
+
+impl Filter {
+    /// The name that stands for the entry, where it passes: the first that matches.
+    fn pass<'e>(&self, entry: &'e HostsEntry) -> Option<&'e str> {
+        // localhost, ip6-allnodes and the like are in every hosts file and nobody's backends.
+        if special(entry.addr).is_some() {
+            return None;
+        }
+        if !self.within.is_empty() && !self.within.iter().any(|cidr| cidr.contains(&entry.addr)) {
+            return None;
+        }
+        let mut names = entry.names.iter();
+        match &self.pattern {
+            Some(Pattern(regex)) => names.find(|name| regex.is_match(name)),
+            None => names.next(),
+        }
+        .map(String::as_str)
+    }
+
+    /// The entries that pass, each with the name that stands for it.
+    pub(super) fn apply<'e>(&self, entries: &'e [HostsEntry]) -> Vec<(&'e str, &'e HostsEntry)> {
+        entries.iter().filter_map(|entry| Some((self.pass(entry)?, entry))).collect()
+    }
+}
+
+/// One backend per host, sorted by name. What was typed comes first and keeps its spelling, since `ssh_config` may know
+/// it by that; the hosts file adds its address.
+pub(super) fn union(typed: &[Entry<Host>], listed: &[(&str, &HostsEntry)]) -> Vec<Backend> {
+    let mut backends: Vec<Option<Backend>> = Vec::new();
+    let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
+    let mut by_addr: BTreeMap<IpAddr, usize> = BTreeMap::new();
+    for Entry { value: host, .. } in typed {
+        let at = backends.len();
+        match host.addr {
+            Some(addr) => by_addr.insert(addr, at),
+            None => by_name.insert(host.identity(), at),
+        };
+        backends.push(Some(Backend { host: host.typed.clone(), destination: host.typed.clone(), addr: host.addr }));
+    }
+    let typed = backends.len();
+    for (name, entry) in listed {
+        let key = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+        let named = by_name.get(&key(name)).copied();
+        // Any name of the entry may be the one that was typed. The first line with a name is the one that counts, so
+        // a name that has its address already is another host's alias.
+        let alias = entry.names.iter().filter_map(|name| by_name.get(&key(name)).copied());
+        let alias = alias.filter(|at| *at < typed).find(|at| backends[*at].as_ref().is_some_and(|backend| backend.addr.is_none()));
+        let addressed = by_addr.get(&entry.addr).copied();
+        match (named.or(alias), addressed) {
+            (Some(known), Some(same)) if known != same && known < typed && backends[known].as_ref().is_some_and(|it| it.addr.is_none()) => {
+                // Typed by name and by address: one host.
+                backends[same] = None;
+                set_address(&mut backends, known, entry.addr);
+                by_addr.insert(entry.addr, known);
+            }
+            (Some(known), None) => {
+                set_address(&mut backends, known, entry.addr);
+                by_addr.insert(entry.addr, known);
+            }
+            (_, Some(known)) => {
+                by_name.entry(key(name)).or_insert(known);
+            }
+            (None, None) => {
+                by_name.insert(key(name), backends.len());
+                by_addr.insert(entry.addr, backends.len());
+                backends.push(Some(Backend { host: (*name).to_owned(), destination: entry.addr.to_string(), addr: Some(entry.addr) }));
+            }
+        }
+    }
+    let mut backends: Vec<Backend> = backends.into_iter().flatten().collect();
+    backends.sort();
+    backends
+}
+
+/// The first address of a name is the one that counts.
+fn set_address(backends: &mut [Option<Backend>], at: usize, addr: IpAddr) {
+    if let Some(backend) = backends.get_mut(at).and_then(Option::as_mut) {
+        backend.addr.get_or_insert(addr);
+    }
+}

@@ -1,0 +1,291 @@
+//! The rules between keys, and the settings that are left when none is violated.
+//!
+//! Single values come from `reader`, which has noted what is wrong with them; a rule between keys is judged where all
+//! of its keys could be read.
+
+use std::path::{Path, PathBuf};
+
+use super::backends::{Filter, Pattern, union};
+use super::keys::{self, Key};
+use super::permissions::Role;
+use super::reader::{Entry, Reader};
+use super::times::times;
+use super::values::{self, Host, written};
+use super::{Files, Settings, Violation, hosts, shown};
+use crate::act::ActSettings;
+use crate::decide::DecideSettings;
+use crate::model::{Backend, Cidr, Family, SubnetId};
+use crate::observe::{HostKeys, ObserveSettings, SshSettings};
+use crate::preflight::PreflightSettings;
+
+/// So many junk lines of a hosts file are shown; the others are counted.
+const JUNK: usize = 20;
+
+/// All settings; `None`: the reader has noted why not.
+pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) -> Option<Settings> {
+    let mut advice = Vec::new();
+    for key in [&keys::STANDBY_WITNESSES, &keys::EC2_SUBNETS, &keys::WATCH_SPAN, &keys::INTERVAL, &keys::METHOD, &keys::DESTINATIONS, &keys::ELASTIC_IP, &keys::REBOOT_PRIMARY] {
+        reader.later(key);
+    }
+    let name = name(reader, path);
+    let dir = reader.text(&keys::STATE_DIR, values::path);
+    let primary_address = reader.text(&keys::PRIMARY_ADDRESS, values::address);
+    let region = reader.text(&keys::STANDBY_REGION, values::region);
+    let preflight = preflight(reader);
+    let max_subnets = max_subnets(reader, preflight.as_ref());
+    let disable_check = reader.flag(&keys::DISABLE_CHECK);
+    let ssh = ssh(reader, files);
+    let (backends, within) = backends(reader, files, &mut advice);
+    let targets = targets(reader, &mut advice);
+    let counts = counts(reader, backends.as_deref(), targets.as_deref());
+    let min_uptime = reader.duration(&keys::MIN_UPTIME);
+    let fraction = reader.share(&keys::FRACTION);
+    let times = times(reader, &counts, ssh.as_ref(), &mut advice);
+
+    let (name, preflight, times) = (name?, preflight?, times?);
+    let tries = counts.tries?;
+    Some(Settings {
+        state: dir?.join(&name),
+        name,
+        region,
+        primary_address,
+        deadline: times.deadline,
+        observe: ObserveSettings {
+            backends: backends?,
+            within: within?,
+            ssh: ssh?,
+            panel: counts.panel?,
+            targets: targets?.into_iter().map(|host| host.typed).collect(),
+            timeout: times.timeout,
+            tries,
+        },
+        decide: DecideSettings {
+            threshold: counts.threshold?,
+            fraction: fraction?,
+            rounds: counts.rounds?,
+            span: times.span,
+            tries,
+            min_uptime: min_uptime?,
+            primary_table: preflight.primary_table.clone(),
+            primary_instance: preflight.primary_instance.clone(),
+            standby_table: preflight.standby_table.clone(),
+            subnets: preflight.subnets.clone(),
+            max_subnets: max_subnets?,
+            disable_source_dest_check: disable_check?,
+        },
+        preflight,
+        act: ActSettings { verify_for: times.verify_for },
+        advice,
+    })
+}
+
+/// `name`, or the file's stem where that will do.
+fn name(reader: &mut Reader<'_>, path: &Path) -> Option<String> {
+    if let Some(name) = reader.text(&keys::NAME, values::name) {
+        return Some(name);
+    }
+    if reader.has(&keys::NAME) {
+        return None;
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = values::name(&stem).ok();
+    if name.is_none() {
+        reader.clash(&keys::NAME, "missing, and this file's name without its extension is not a usable one", &keys::NAME.accepted());
+    }
+    name
+}
+
+fn id<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "not such an id".to_owned())
+}
+
+fn preflight(reader: &mut Reader<'_>) -> Option<PreflightSettings> {
+    let primary_table = reader.text(&keys::PRIMARY_TABLE, id);
+    let standby_table = reader.text(&keys::STANDBY_TABLE, id);
+    let primary_instance = reader.text(&keys::PRIMARY_INSTANCE, id);
+    let standby_instance = reader.text(&keys::STANDBY_INSTANCE, id);
+    let subnets = reader.list(&keys::SUBNETS, id, SubnetId::clone);
+    if primary_table.is_some() && primary_table == standby_table {
+        reader.clash(&keys::STANDBY_TABLE, "the same as primary.route_table", "another route table than the primary's");
+    }
+    if primary_instance.is_some() && primary_instance == standby_instance {
+        reader.clash(&keys::STANDBY_INSTANCE, "the same as primary.instance", "another instance than the primary");
+    }
+    let subnets = subnets?.into_iter().map(|entry| entry.value).collect();
+    Some(PreflightSettings { primary_table: primary_table?, primary_instance, standby_table: standby_table?, standby_instance, subnets })
+}
+
+fn max_subnets(reader: &mut Reader<'_>, preflight: Option<&PreflightSettings>) -> Option<usize> {
+    let most = reader.integer(&keys::MAX_SUBNETS)?;
+    let subnets = preflight.map_or(0, |preflight| preflight.subnets.len());
+    if subnets > most {
+        let what = format!("less than the {subnets} of takeover.subnets: nothing would ever be moved");
+        reader.clash(&keys::MAX_SUBNETS, &what, &format!("{subnets} to 500"));
+    }
+    Some(most)
+}
+
+fn ssh(reader: &mut Reader<'_>, files: &dyn Files) -> Option<SshSettings> {
+    let user = reader.text(&keys::USER, values::user);
+    let port = if reader.has(&keys::PORT) { Some(reader.integer(&keys::PORT)?) } else { None };
+    let identity = owned(reader, files, &keys::IDENTITY, Role::Identity);
+    let known_hosts = owned(reader, files, &keys::KNOWN_HOSTS, Role::Data);
+    let ssh_config = owned(reader, files, &keys::SSH_CONFIG, Role::Config);
+    let host_keys = reader.text(&keys::HOST_KEYS, |text| match text {
+        "strict" => Ok(HostKeys::Strict),
+        "accept-new" => Ok(HostKeys::AcceptNew),
+        _ => Err("no such way".to_owned()),
+    });
+    let connect_timeout = reader.duration(&keys::CONNECT_TIMEOUT);
+    let login_timeout = reader.duration(&keys::LOGIN_TIMEOUT);
+    if let (Some(connect), Some(login)) = (connect_timeout, login_timeout)
+        && login < connect
+    {
+        let blamed = if reader.has(&keys::LOGIN_TIMEOUT) { &keys::LOGIN_TIMEOUT } else { &keys::CONNECT_TIMEOUT };
+        let (what, accepted) = if reader.has(&keys::LOGIN_TIMEOUT) {
+            (format!("shorter than backends.connect_timeout ({})", written(connect)), format!("\"{}\" to \"5m\"", written(connect)))
+        } else {
+            (format!("longer than backends.login_timeout ({})", written(login)), format!("\"1s\" to \"{}\"", written(login)))
+        };
+        reader.clash(blamed, &what, &accepted);
+    }
+    Some(SshSettings { user, port, identity, known_hosts, host_keys: host_keys?, ssh_config, connect_timeout: connect_timeout?, login_timeout: login_timeout? })
+}
+
+/// A path for `ssh`, whose owner and permissions are as they must be.
+fn owned(reader: &mut Reader<'_>, files: &dyn Files, key: &Key, role: Role) -> Option<PathBuf> {
+    let path = reader.text(key, values::ssh_path)?;
+    for fault in files.faults(&path, role) {
+        reader.clash(key, &fault, "");
+    }
+    Some(path)
+}
+
+/// The backends, and `within`.
+fn backends(reader: &mut Reader<'_>, files: &dyn Files, advice: &mut Vec<String>) -> (Option<Vec<Backend>>, Option<Vec<Cidr>>) {
+    let typed = reader.list(&keys::HOSTS, values::host, Host::identity);
+    let within = reader.list(&keys::WITHIN, values::cidr, Cidr::clone);
+    let within: Option<Vec<Cidr>> = within.map(|entries| entries.into_iter().map(|entry| entry.value).collect());
+    let pattern = reader.text(&keys::MATCH, Pattern::new);
+    let filterable = within.is_some() && pattern.is_some() == reader.has(&keys::MATCH);
+    let path = reader.text(&keys::HOSTS_FILE, values::path);
+    if !reader.has(&keys::HOSTS_FILE) {
+        if typed.as_ref().is_some_and(Vec::is_empty) {
+            reader.clash(&keys::HOSTS, "no backends", "at least decision.threshold backends in backends.hosts, backends.hosts_file or both");
+        }
+        if reader.has(&keys::MATCH) {
+            advice.push("backends.match filters the entries of backends.hosts_file, and there is none".to_owned());
+        }
+        return (typed.map(|typed| union(&typed, &[])), within);
+    }
+    let Some(path) = path else { return (None, within) };
+    for fault in files.faults(&path, Role::Data) {
+        reader.clash(&keys::HOSTS_FILE, &fault, "");
+    }
+    let content = match files.read(&path) {
+        Ok(content) => content,
+        Err(why) => {
+            reader.clash(&keys::HOSTS_FILE, &why, "a readable hosts file");
+            return (None, within);
+        }
+    };
+    let (entries, junk) = hosts::parse(&content);
+    let clean = junk.is_empty();
+    let more = junk.len().saturating_sub(JUNK);
+    for (line, text) in junk.into_iter().take(JUNK) {
+        reader.violations.push(Violation { file: shown(&path), line: Some(line), text });
+    }
+    if more > 0 {
+        reader.violations.push(Violation { file: shown(&path), line: None, text: format!("and {more} more lines that are no entries") });
+    }
+    let filter = Filter { pattern, within: within.clone().unwrap_or_default() };
+    let listed = filter.apply(&entries);
+    if clean && filterable && listed.is_empty() {
+        let what = if entries.is_empty() {
+            "has no entries".to_owned()
+        } else {
+            format!("none of its {} entries is another host's that passes backends.match and backends.within", entries.len())
+        };
+        reader.clash(&keys::HOSTS_FILE, &what, "a file with an entry for every backend");
+        return (None, within);
+    }
+    let known = if clean && filterable { typed.map(|typed| union(&typed, &listed)) } else { None };
+    (known, within)
+}
+
+fn targets(reader: &mut Reader<'_>, advice: &mut Vec<String>) -> Option<Vec<Host>> {
+    let targets: Vec<Entry<Host>> = reader.list(&keys::TARGETS, values::host, Host::identity)?;
+    if targets.len() < 2 {
+        let what = if targets.is_empty() { "no targets" } else { "a single target: its own failure would look like an outage" };
+        reader.clash(&keys::TARGETS, what, "two or more, better three");
+        return None;
+    }
+    if targets.len() == 2 {
+        advice.push("targets.hosts: two targets; with three or more, one of them may fail".to_owned());
+    }
+    for Entry { line, shown, value } in &targets {
+        if value.addr.is_some_and(values::private) {
+            let line = line.map_or_else(String::new, |line| format!(" (line {line})"));
+            advice.push(format!("targets.hosts: {shown}{line} is a private address; a ping of it does not test the NAT"));
+        }
+    }
+    Some(targets.into_iter().map(|entry| entry.value).collect())
+}
+
+/// How many of what.
+pub(super) struct Counts {
+    panel: Option<usize>,
+    threshold: Option<usize>,
+    pub(super) tries: Option<usize>,
+    pub(super) rounds: Option<usize>,
+}
+
+fn counts(reader: &mut Reader<'_>, backends: Option<&[Backend]>, targets: Option<&[Host]>) -> Counts {
+    let panel: Option<usize> = reader.integer(&keys::PANEL);
+    let threshold: Option<usize> = reader.integer(&keys::THRESHOLD);
+    let tries: Option<usize> = reader.integer(&keys::TRIES);
+    let rounds: Option<usize> = reader.integer(&keys::ROUNDS);
+    if let (Some(panel), Some(threshold)) = (panel, threshold)
+        && (1..threshold).contains(&panel)
+    {
+        if reader.has(&keys::PANEL) {
+            let what = format!("less than decision.threshold ({threshold})");
+            reader.clash(&keys::PANEL, &what, &format!("0 (all), or {threshold} to 1000"));
+        } else {
+            let what = format!("more than backends.panel ({panel})");
+            reader.clash(&keys::THRESHOLD, &what, &format!("1 to {panel}, or a larger backends.panel"));
+        }
+    }
+    // That there are none at all has been noted with its reason.
+    if let (Some(backends), Some(threshold)) = (backends.map(<[Backend]>::len).filter(|n| *n > 0), threshold)
+        && backends < threshold
+    {
+        let are = if backends == 1 { "the one backend there is".to_owned() } else { format!("the {backends} backends there are") };
+        reader.clash(&keys::THRESHOLD, &format!("more than {are}"), &format!("1 to {backends}, or more backends"));
+    }
+    if let (Some(tries), Some(targets)) = (tries, targets) {
+        per_family(reader, tries, targets);
+    }
+    Counts { panel, threshold, tries, rounds }
+}
+
+/// Names are resolved to IPv4, so only an address can be an IPv6 target. The families are judged apart, and a single
+/// good target never accuses: fewer than two of a family could never find anybody cut off.
+fn per_family(reader: &mut Reader<'_>, tries: usize, targets: &[Host]) {
+    let family = |host: &Host| host.addr.map_or(Family::V4, Family::of);
+    for wanted in [Family::V4, Family::V6] {
+        let count = targets.iter().filter(|host| family(host) == wanted).count();
+        let mixed = count < targets.len();
+        if count == 0 || count >= tries.max(2) {
+            continue;
+        }
+        if count >= tries {
+            reader.clash(&keys::TARGETS, &format!("a single {wanted} target, which can't accuse anybody"), "none, or two or more of a family");
+        } else {
+            let of = if mixed { format!("{wanted} targets") } else { "targets".to_owned() };
+            let key = if reader.has(&keys::TRIES) { &keys::TRIES } else { &keys::TARGETS };
+            let what = format!("a backend is to miss {tries} different targets, and there {} {count} {of}", if count == 1 { "is" } else { "are" });
+            reader.clash(key, &what, &format!("targets.tries up to the number of {of}"));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `run --format json`: the keys of the contract, and some that help besides.
+//!
+//! The shape is written down as types, apart from the vocabulary's own, so that a change there can't change what scripts read.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{safe, verification, whole, whole_ms};
+use crate::model::{Hold, Judged, Judgement, Move, MoveResult, Pass};
+
+/// A [`Pass`] as machines read it.
+#[derive(Debug, Serialize)]
+pub(super) struct PassView {
+    outcome: &'static str,
+    exit: u8,
+    gate: Option<&'static str>,
+    because: String,
+    dry_run: bool,
+    holds: Vec<HoldView>,
+    rounds: Vec<RoundView>,
+    moves: Vec<MoveView>,
+    notes: Vec<String>,
+    commands: Vec<String>,
+    elapsed_ms: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct HoldView {
+    gate: &'static str,
+    why: String,
+    remedy: String,
+}
+
+#[derive(Debug, Serialize)]
+struct RoundView {
+    family: String,
+    verdict: &'static str,
+    because: String,
+    good_targets: usize,
+    reaches: usize,
+    cut_off: usize,
+    silent: usize,
+    stale: bool,
+    backends: Vec<BackendView>,
+}
+
+#[derive(Debug, Serialize)]
+struct BackendView {
+    host: String,
+    subnet: String,
+    verdict: &'static str,
+    reason: Option<&'static str>,
+    detail: Option<String>,
+    target: Option<String>,
+    rtt_ms: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct MoveView {
+    subnet: String,
+    name: Option<String>,
+    from: String,
+    to: String,
+    result: &'static str,
+    detail: Option<String>,
+    ms: u64,
+    verification: &'static str,
+}
+
+impl From<&Pass> for PassView {
+    fn from(pass: &Pass) -> Self {
+        Self {
+            outcome: pass.outcome.as_str(),
+            exit: pass.exit,
+            gate: pass.holds.first().map(|hold| hold.gate.as_str()),
+            because: safe(&pass.because),
+            dry_run: pass.dry_run,
+            holds: pass.holds.iter().map(HoldView::from).collect(),
+            rounds: pass.judgements.iter().map(RoundView::from).collect(),
+            moves: pass.moves.iter().map(MoveView::from).collect(),
+            notes: pass.notes.iter().map(|note| safe(note)).collect(),
+            commands: pass.commands.iter().map(|command| whole(command)).collect(),
+            elapsed_ms: whole_ms(pass.elapsed),
+        }
+    }
+}
+
+impl From<&Hold> for HoldView {
+    fn from(hold: &Hold) -> Self {
+        Self { gate: hold.gate.as_str(), why: safe(&hold.why), remedy: whole(&hold.remedy) }
+    }
+}
+
+impl From<&Judgement> for RoundView {
+    fn from(judgement: &Judgement) -> Self {
+        Self {
+            family: judgement.family.to_string(),
+            verdict: judgement.verdict.as_str(),
+            because: safe(&judgement.because),
+            good_targets: judgement.good_targets,
+            reaches: judgement.reaches,
+            cut_off: judgement.cut_off,
+            silent: judgement.silent,
+            stale: judgement.stale,
+            backends: judgement.backends.iter().map(BackendView::from).collect(),
+        }
+    }
+}
+
+impl From<&Judged> for BackendView {
+    fn from(judged: &Judged) -> Self {
+        Self {
+            host: safe(&judged.host),
+            subnet: safe(&judged.subnet),
+            verdict: judged.verdict.as_str(),
+            reason: judged.silence.as_ref().map(|silence| silence.reason.as_str()),
+            detail: judged.silence.as_ref().map(|silence| safe(&silence.detail)),
+            target: judged.target.as_ref().map(|target| safe(&target.name)),
+            rtt_ms: judged.rtt.map(rtt_ms),
+        }
+    }
+}
+
+impl From<&Move> for MoveView {
+    fn from(step: &Move) -> Self {
+        let detail = match &step.result {
+            MoveResult::Elsewhere(table) => Some(table.to_string()),
+            MoveResult::Failed(why) => Some(safe(why)),
+            _ => None,
+        };
+        Self {
+            subnet: step.plan.subnet.to_string(),
+            name: step.plan.name.as_deref().map(safe),
+            from: step.plan.from.to_string(),
+            to: step.plan.to.to_string(),
+            result: step.result.as_str(),
+            detail,
+            ms: whole_ms(step.took),
+            verification: verification(&step.verification),
+        }
+    }
+}
+
+/// Milliseconds to the microsecond, which is as fine as `ping` tells.
+fn rtt_ms(rtt: Duration) -> f64 {
+    (rtt.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// The document for `run`: one line of JSON with its newline.
+#[must_use]
+pub fn run(pass: &Pass) -> String {
+    document(&PassView::from(pass))
+}
+
+/// One line, so that a log of many passes is JSON Lines. What we serialise has string keys and finite numbers only, so that it
+/// can't fail; if it did, machines would read an empty object and miss the keys.
+pub(super) fn document(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned());
+    text.push('\n');
+    text
+}

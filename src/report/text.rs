@@ -1,0 +1,220 @@
+//! `run` as text: the whole account on a terminal; what matters, worst first, in a mail.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::{Paint, Style, columns, counted, exit_meaning, move_row, safe, span, whole};
+use crate::model::{BackendVerdict, Family, Hold, Judged, Judgement, Outcome, Pass, Silence, SilenceReason, Verdict};
+
+/// Backends that reach are all alike: beyond this many in a round, the rest is a number.
+const REACHING_SHOWN: usize = 20;
+
+/// Names in one line of a mail; the rest is a number.
+const NAMES_SHOWN: usize = 12;
+
+/// A pass as text. `name` is the configuration's: with several natwatches on one host, it says which.
+#[must_use]
+pub fn run(pass: &Pass, name: &str, style: Style) -> String {
+    style.finish(if style.terminal { full(pass, name, style) } else { compact(pass, name, style) })
+}
+
+const fn outcome_paint(outcome: Outcome) -> Paint {
+    match outcome {
+        Outcome::Healthy | Outcome::TakenOver => Paint::Green,
+        Outcome::Down | Outcome::Failed | Outcome::Partial | Outcome::Unverified => Paint::Red,
+        Outcome::Degraded
+        | Outcome::Isolated
+        | Outcome::Unheard
+        | Outcome::WouldTakeOver
+        | Outcome::Locked
+        | Outcome::NoRedundancy
+        | Outcome::Busy => Paint::Yellow,
+    }
+}
+
+const fn verdict_paint(verdict: Verdict) -> Paint {
+    match verdict {
+        Verdict::Healthy => Paint::Green,
+        Verdict::Down => Paint::Red,
+        Verdict::Degraded | Verdict::Isolated | Verdict::Unheard => Paint::Yellow,
+    }
+}
+
+/// `natwatch: down, held by gate unfit: 5 of 8 backends are cut off`
+pub(super) fn headline(pass: &Pass, name: &str, style: Style) -> String {
+    let mut word = pass.outcome.as_str().to_owned();
+    if let (Outcome::Down, Some(hold)) = (pass.outcome, pass.holds.first()) {
+        let _ = write!(word, ", held by gate {}", hold.gate);
+    }
+    if pass.dry_run {
+        word.push_str(" (dry run: nothing was changed)");
+    }
+    let because = if pass.because.is_empty() { String::new() } else { format!(": {}", safe(&pass.because)) };
+    format!("{}: {}{because}", safe(name), style.paint(outcome_paint(pass.outcome), &word))
+}
+
+fn full(pass: &Pass, name: &str, style: Style) -> String {
+    let mut out = String::new();
+    let families = pass.judgements.iter().any(|judgement| judgement.family != Family::V4);
+    let mut rounds: BTreeMap<Family, usize> = BTreeMap::new();
+    for judgement in &pass.judgements {
+        let n = rounds.entry(judgement.family).or_default();
+        *n += 1;
+        let family = if families { format!(" ({})", judgement.family) } else { String::new() };
+        let verdict = style.paint(verdict_paint(judgement.verdict), judgement.verdict.as_str());
+        let _ = writeln!(out, "{}{family}: {verdict}: {}", style.paint(Paint::Bold, &format!("Round {n}")), safe(&judgement.because));
+        let verb = if judgement.good_targets == 1 { "answers" } else { "answer" };
+        let _ = writeln!(
+            out,
+            "  {} {verb} the standby; {} reach, {} cut off, {} silent{}",
+            counted(judgement.good_targets, "target"),
+            judgement.reaches,
+            judgement.cut_off,
+            judgement.silent,
+            if judgement.stale { "; took longer than its limit, not acted on" } else { "" },
+        );
+        out.push_str(&backends(judgement, style));
+        out.push('\n');
+    }
+    if !pass.moves.is_empty() {
+        section(&mut out, style, if pass.dry_run { "Takeover (dry run)" } else { "Takeover" });
+        out.push_str(&columns(style, &pass.moves.iter().map(move_row).collect::<Vec<_>>()));
+        out.push('\n');
+    }
+    if !pass.holds.is_empty() {
+        section(&mut out, style, "Held");
+        for hold in &pass.holds {
+            out.push_str(&hold_lines(hold, style, "  "));
+        }
+        out.push('\n');
+    }
+    extras(&mut out, pass, style);
+    let _ = writeln!(out, "{}", headline(pass, name, style));
+    let _ = writeln!(out, "exit {}: {}; took {}", pass.exit, exit_meaning(pass.exit), span(pass.elapsed));
+    out
+}
+
+fn section(out: &mut String, style: Style, title: &str) {
+    let _ = writeln!(out, "{}", style.paint(Paint::Bold, title));
+}
+
+fn extras(out: &mut String, pass: &Pass, style: Style) {
+    if !pass.notes.is_empty() {
+        section(out, style, "Notes");
+        for note in &pass.notes {
+            let _ = writeln!(out, "  {}", safe(note));
+        }
+        out.push('\n');
+    }
+    if !pass.commands.is_empty() {
+        section(out, style, "By hand");
+        for command in &pass.commands {
+            let _ = writeln!(out, "  {}", whole(command));
+        }
+        out.push('\n');
+    }
+}
+
+/// `lead` comes before the gate's name; what to do stands on a line of its own, to be pasted.
+pub(super) fn hold_lines(hold: &Hold, style: Style, lead: &str) -> String {
+    let mut out = format!("{lead}{}: {}\n", style.paint(Paint::Yellow, hold.gate.as_str()), safe(&hold.why));
+    if !hold.remedy.is_empty() {
+        let _ = writeln!(out, "    {}", whole(&hold.remedy));
+    }
+    out
+}
+
+/// Who was asked and what answered: the cut off first, then the silent, then those that reach.
+fn backends(judgement: &Judgement, style: Style) -> String {
+    let mut rows = Vec::new();
+    for verdict in [BackendVerdict::CutOff, BackendVerdict::Silent, BackendVerdict::Reaches] {
+        let shown = if verdict == BackendVerdict::Reaches { REACHING_SHOWN } else { usize::MAX };
+        rows.extend(judgement.backends.iter().filter(|judged| judged.verdict == verdict).take(shown).map(row));
+    }
+    let mut out = columns(style, &rows);
+    let hidden = judgement.backends.len() - rows.len();
+    if hidden > 0 {
+        let _ = writeln!(out, "  and {hidden} more that reach");
+    }
+    out
+}
+
+fn row(judged: &Judged) -> Vec<(String, Paint)> {
+    let (word, paint) = match judged.verdict {
+        BackendVerdict::Reaches => ("reaches", Paint::Green),
+        BackendVerdict::CutOff => ("cut off", Paint::Red),
+        BackendVerdict::Silent => ("silent", Paint::Yellow),
+    };
+    let target = judged.target.as_ref().map_or_else(|| "-".to_owned(), |target| safe(&target.to_string()));
+    let last = match (&judged.silence, judged.rtt) {
+        (Some(silence), _) => silence_line(silence),
+        (None, Some(rtt)) => span(rtt),
+        (None, None) if judged.verdict == BackendVerdict::CutOff => "no reply".to_owned(),
+        (None, None) => String::new(),
+    };
+    vec![
+        (safe(&judged.host), Paint::Plain),
+        (safe(&judged.subnet), Paint::Plain),
+        (word.to_owned(), paint),
+        (target, Paint::Plain),
+        (last, Paint::Plain),
+    ]
+}
+
+fn silence_line(silence: &Silence) -> String {
+    if silence.detail.is_empty() { silence.reason.to_string() } else { format!("{}: {}", silence.reason, safe(&silence.detail)) }
+}
+
+fn compact(pass: &Pass, name: &str, style: Style) -> String {
+    let mut out = headline(pass, name, style);
+    out.push('\n');
+    for hold in &pass.holds {
+        out.push_str(&hold_lines(hold, style, "held by "));
+    }
+    // The last round of each family is the one that counted.
+    let last: BTreeMap<Family, &Judgement> = pass.judgements.iter().map(|judgement| (judgement.family, judgement)).collect();
+    for judgement in last.values() {
+        let family = if last.len() > 1 { format!(" ({})", judgement.family) } else { String::new() };
+        let mut cut_off: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut silent: BTreeMap<SilenceReason, (Vec<&str>, &str)> = BTreeMap::new();
+        for judged in &judgement.backends {
+            match (judged.verdict, &judged.silence) {
+                (BackendVerdict::CutOff, _) => cut_off.entry(&judged.subnet).or_default().push(&judged.host),
+                (BackendVerdict::Silent, Some(silence)) => {
+                    silent.entry(silence.reason).or_insert_with(|| (Vec::new(), &silence.detail)).0.push(&judged.host);
+                }
+                (BackendVerdict::Silent | BackendVerdict::Reaches, _) => {}
+            }
+        }
+        for (subnet, hosts) in cut_off {
+            let _ = writeln!(out, "cut off{family} in {}: {}", safe(subnet), names(&hosts));
+        }
+        // One detail stands for all of its kind: they differ in names only, and a mail is not a log.
+        for (reason, (hosts, detail)) in silent {
+            let detail = if detail.is_empty() { String::new() } else { format!(" ({})", safe(detail)) };
+            let _ = writeln!(out, "silent{family}, {reason}: {}{detail}", names(&hosts));
+        }
+    }
+    if !pass.moves.is_empty() {
+        out.push_str("moves:\n");
+        out.push_str(&columns(style, &pass.moves.iter().map(move_row).collect::<Vec<_>>()));
+    }
+    for note in &pass.notes {
+        let _ = writeln!(out, "note: {}", safe(note));
+    }
+    if !pass.commands.is_empty() {
+        out.push_str("by hand:\n");
+        for command in &pass.commands {
+            let _ = writeln!(out, "  {}", whole(command));
+        }
+    }
+    out
+}
+
+fn names(hosts: &[&str]) -> String {
+    let mut text = hosts.iter().take(NAMES_SHOWN).map(|host| safe(host)).collect::<Vec<_>>().join(", ");
+    if hosts.len() > NAMES_SHOWN {
+        let _ = write!(text, " and {} more", hosts.len() - NAMES_SHOWN);
+    }
+    text
+}

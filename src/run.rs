@@ -1,0 +1,154 @@
+//! `natwatch run`: builds the clients, runs one pass, keeps what must be kept, prints what is to be printed.
+//!
+//! | file | job |
+//! |---|---|
+//! | `pass` | the pass itself, on traits |
+//! | `takeover` | a takeover as carried out, recorded and verified |
+
+pub mod pass;
+mod takeover;
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::cli::{Format, Global};
+use crate::config::Settings;
+use crate::ec2::Ec2;
+use crate::model::failure::exit;
+use crate::model::{Failure, Moment, Outcome};
+use crate::observe::icmp::Icmp;
+use crate::observe::ssh::Ssh;
+use crate::preflight::LocalHost;
+use crate::record::printed::{Printed, should_print};
+use crate::record::round::{LastRound, Rules};
+use crate::record::witnesses::Witnesses;
+use crate::record::{State, VERSION};
+use crate::report::{self, Color, Style};
+use pass::{Done, World};
+
+/// One pass, told and remembered; returns the exit status.
+///
+/// # Errors
+/// The state folder can't be used, or SSH can't be prepared.
+pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Result<u8, Failure> {
+    let failed = |why: String| Failure::new(exit::FAILED, why);
+    let state = State::open(&settings.state).map_err(|error| failed(error.to_string()))?;
+    let (witnesses, trouble) = Witnesses::load(&state, Timestamp::now());
+    let ssh = Ssh::new(&settings.observe.ssh).map_err(failed)?;
+    let now = Timestamp::now();
+    let whole = settings.observe.backends.iter().filter(|one| witnesses.whole_seconds_ping(&one.host, one.addr, now));
+    ssh.remember_whole_seconds(whole.map(|one| one.host.clone()));
+    let icmp = Icmp::new(rand::random());
+    let ec2 = Ec2::new(settings.region.clone());
+    let host = LocalHost::new(&ec2, settings.preflight.standby_instance.clone());
+    let began = boottime();
+    let watched = std::io::stderr().is_terminal() && !global.quiet;
+    let world = World {
+        vantages: &ssh,
+        uplink: &icmp,
+        cloud: &ec2,
+        host: &host,
+        state: &state,
+        clock: &|| boottime().saturating_sub(began),
+        wall: &Timestamp::now,
+        tell: &|text| {
+            if watched {
+                report::progress(text);
+            } else {
+                tracing::info!("{text}");
+            }
+        },
+    };
+    if watched {
+        report::progress(&format!("asking {} of {} backends", panel(settings), settings.observe.backends.len()));
+    }
+    let mut done = pass::pass(&world, settings, witnesses, dry_run).await;
+    done.pass.notes.splice(0..0, trouble);
+    if !dry_run && done.pass.outcome != Outcome::Busy {
+        remember(settings, &state, &ssh, &mut done);
+    }
+    print(settings, global, &state, &done, dry_run).map_err(|error| failed(format!("stdout: {error}")))?;
+    Ok(done.pass.exit)
+}
+
+fn panel(settings: &Settings) -> usize {
+    let all = settings.observe.backends.len();
+    if settings.observe.panel == 0 { all } else { settings.observe.panel.min(all) }
+}
+
+/// `CLOCK_BOOTTIME`: never set, goes on while the machine is suspended (`clock_gettime(2)`).
+fn boottime() -> Moment {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+/// Keeps what the next pass needs. What can't be kept is a note, never a failure: the pass has happened.
+fn remember(settings: &Settings, state: &State, ssh: &Ssh, done: &mut Done) {
+    let now = Timestamp::now();
+    let found: BTreeSet<String> = ssh.whole_seconds().into_iter().collect();
+    for one in settings.observe.backends.iter().filter(|one| found.contains(&one.host)) {
+        if !done.witnesses.whole_seconds_ping(&one.host, one.addr, now) {
+            done.witnesses.found_whole_seconds(&one.host, one.addr, now);
+        }
+    }
+    let last = LastRound { version: VERSION, at: now, rules: rules(settings, done), rounds: done.rounds.clone(), pass: done.pass.clone() };
+    let written = [done.witnesses.save(state, now).err(), state.write_last_round(&last).err()];
+    done.pass.notes.extend(written.into_iter().flatten().map(|error| error.to_string()));
+}
+
+fn rules(settings: &Settings, done: &Done) -> Rules {
+    let decide = &settings.decide;
+    Rules {
+        threshold: decide.threshold,
+        fraction: decide.fraction,
+        rounds: decide.rounds,
+        span: decide.span,
+        tries: decide.tries,
+        min_uptime: decide.min_uptime,
+        primary_table: decide.primary_table.clone(),
+        primary_instance: decide.primary_instance.clone(),
+        standby_table: decide.standby_table.clone(),
+        subnets: decide.subnets.clone(),
+        max_subnets: decide.max_subnets,
+        disable_source_dest_check: decide.disable_source_dest_check,
+        families: done.families.clone(),
+    }
+}
+
+fn print(settings: &Settings, global: &Global, state: &State, done: &Done, dry_run: bool) -> std::io::Result<()> {
+    let pass = &done.pass;
+    if global.format == Format::Json {
+        return report::stdout(&report::json::run(pass));
+    }
+    let terminal = std::io::stdout().is_terminal();
+    let gate = pass.holds.first().map(|hold| hold.gate);
+    let now = Timestamp::now();
+    // Whoever asks for a dry run wants to see it. A holder of the lock that is past its deadline is worth a mail.
+    let told = dry_run
+        || should_print(state.read_printed().as_ref(), (pass.outcome, gate), now, terminal)
+        || (pass.outcome == Outcome::Busy && !pass.notes.is_empty());
+    if told && !(global.quiet && pass.exit == 0) {
+        report::stdout(&report::text::run(pass, &settings.name, style(global, terminal)))?;
+    }
+    if told && !terminal && !dry_run && pass.outcome != Outcome::Busy {
+        // At worst the same mail comes again.
+        if let Err(error) = state.write_printed(&Printed::new(pass.outcome, gate, now)) {
+            tracing::warn!("{error}");
+        }
+    }
+    Ok(())
+}
+
+/// How text on stdout is to look.
+pub(crate) fn style(global: &Global, terminal: bool) -> Style {
+    let choice = match global.color {
+        crate::cli::Color::Auto => Color::Auto,
+        crate::cli::Color::Always => Color::Always,
+        crate::cli::Color::Never => Color::Never,
+    };
+    Style::new(choice, terminal, |name| std::env::var(name).ok())
+}

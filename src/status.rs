@@ -1,0 +1,129 @@
+//! `natwatch status`: who carries each subnet now, the lock, the last round, the last takeover, the gates that would hold.
+//!
+//! It asks EC2 and changes nothing, nowhere.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::cli::{Format, Global};
+use crate::config::Settings;
+use crate::decide::{self, Lock, Situation};
+use crate::ec2::Ec2;
+use crate::model::failure::exit;
+use crate::model::{Failure, Family, Found, GuardedSet, Record, Survey};
+use crate::preflight::{self, LocalHost};
+use crate::record::State;
+use crate::record::history::Deed;
+use crate::report::status::{Active, Carrier, LastTakeover, Status};
+use crate::report;
+
+/// What EC2 may take to answer: somebody waits at a terminal.
+const ASKING: Duration = Duration::from_secs(8);
+
+/// Prints the status; exit status 0.
+///
+/// # Errors
+/// The state folder can't be used.
+pub async fn command(settings: &Settings, global: &Global) -> Result<u8, Failure> {
+    let failed = |why: String| Failure::new(exit::FAILED, why);
+    let state = State::open(&settings.state).map_err(|error| failed(error.to_string()))?;
+    let status = gather(settings, &state).await;
+    let text = match global.format {
+        Format::Json => report::status::json(&status),
+        Format::Text => report::status::text(&status, crate::run::style(global, std::io::stdout().is_terminal())),
+    };
+    report::stdout(&text).map_err(|error| failed(format!("stdout: {error}")))?;
+    Ok(0)
+}
+
+/// Everything that `status` tells.
+pub(crate) async fn gather(settings: &Settings, state: &State) -> Status {
+    let ec2 = Ec2::new(settings.region.clone());
+    let host = LocalHost::new(&ec2, settings.preflight.standby_instance.clone());
+    let now = Timestamp::now();
+    let (saved, trouble) = state.read_guarded();
+    let saved = saved.filter(|set| set.primary == settings.decide.primary_table);
+    let (survey, guarded) = tokio::join!(
+        preflight::survey(&ec2, &host, &settings.preflight, ASKING),
+        preflight::guarded_set(&ec2, &settings.preflight, saved.as_ref(), now),
+    );
+    let record = state.read_record(survey.identity.as_ref().ok());
+    let mut notes: Vec<String> = trouble.into_iter().collect();
+    let last_round = match state.read_last_round() {
+        Found::Present(last) => Some((last.at, last.pass)),
+        other => {
+            notes.extend(other.trouble());
+            None
+        }
+    };
+    Status {
+        name: settings.name.clone(),
+        now,
+        paused_until: None,
+        active: guarded.as_ref().map(|set| active(set, settings)).map_err(Clone::clone),
+        holds: holds(settings, &survey, &record, guarded.as_ref().ok().or(saved.as_ref())),
+        last_round,
+        last_takeover: last_takeover(state, &record, &mut notes),
+        record,
+        notes,
+    }
+}
+
+fn active(set: &GuardedSet, settings: &Settings) -> Vec<Active> {
+    set.subnets
+        .iter()
+        .map(|one| Active {
+            subnet: one.subnet.clone(),
+            name: one.name.clone(),
+            by: if one.on == settings.decide.primary_table {
+                Carrier::Primary
+            } else if one.on == settings.decide.standby_table {
+                Carrier::Standby
+            } else {
+                Carrier::Table(one.on.clone())
+            },
+        })
+        .collect()
+}
+
+/// The gates that would hold a takeover if the primary were down now.
+fn holds(settings: &Settings, survey: &Survey, record: &Found<Record>, guarded: Option<&GuardedSet>) -> Vec<crate::model::Hold> {
+    let trouble = record.trouble().unwrap_or_default();
+    let lock = match record {
+        Found::Present(record) => Lock::Held(record.phase),
+        Found::Absent | Found::Foreign { .. } => Lock::Free,
+        Found::Corrupt { .. } | Found::Newer { .. } => Lock::Unreadable(&trouble),
+    };
+    let families = guarded.filter(|set| !set.families.is_empty()).map_or_else(|| vec![Family::V4], |set| set.families.clone());
+    decide::plan(Situation { survey, lock, guarded, families: &families }, &settings.decide).err().unwrap_or_default()
+}
+
+fn last_takeover(state: &State, record: &Found<Record>, notes: &mut Vec<String>) -> Option<LastTakeover> {
+    let history = match state.read_history() {
+        Ok((entries, _)) => entries,
+        Err(error) => {
+            notes.push(error.to_string());
+            Vec::new()
+        }
+    };
+    let told = history.into_iter().rev().find(|entry| entry.kind == Deed::Takeover).map(|entry| LastTakeover {
+        at: entry.at,
+        because: entry.why,
+        outcome: entry.outcome,
+        moves: entry.moves,
+        took: Some(entry.took),
+    });
+    // A takeover that was cut short has a record and no line in the history yet.
+    match record {
+        Found::Present(record) if told.as_ref().is_none_or(|told| told.at < record.began) => Some(LastTakeover {
+            at: record.began,
+            because: record.because.clone(),
+            outcome: None,
+            moves: record.moves.clone(),
+            took: None,
+        }),
+        _ => told,
+    }
+}

@@ -1,0 +1,539 @@
+//! The whole program in the lab: real SSH, real ICMP, a real EC2 API server, real packets. Needs root; `make test` runs it so.
+//!
+//! Each test raises a VPC of its own, so that they may run side by side and none sees another's faults.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat, Options, Run};
+
+/// Longer than any takeover takes here; a bound, not a measure.
+const FLOWS_WITHIN: Duration = Duration::from_secs(10);
+
+fn raise() -> Lab {
+    Lab::up(&Options { natwatch: PathBuf::from(env!("CARGO_BIN_EXE_natwatch")), ..Options::default() }).unwrap()
+}
+
+/// A lab whose backends are witnesses already, as after the first minutes of any installation. Evidence for a takeover needs
+/// no longer span than the test has patience for, but two rounds all the same.
+fn seasoned() -> Lab {
+    let lab = raise();
+    lab.configure(&[("decision.run_span", "\"200ms\""), ("decision.rounds", "2"), ("backends.panel", "0")]).unwrap();
+    // With panel 0 everybody is asked, but a round may end before the last is heard: two are enough for six.
+    for _ in 0..3 {
+        expect(&lab.natwatch(&["run"]).unwrap(), 0);
+    }
+    lab
+}
+
+#[track_caller]
+fn expect(run: &Run, status: i32) {
+    assert_eq!(run.status, Some(status), "{run}");
+}
+
+#[track_caller]
+fn carried_by(lab: &Lab, nat: Nat) {
+    let table = match nat {
+        Nat::Primary => &lab.ids().primary.table,
+        Nat::Standby => &lab.ids().standby.table,
+    };
+    for subnet in 0..lab.ids().subnets.len() {
+        assert_eq!(&lab.carrier(subnet).unwrap(), table, "subnet {subnet}");
+    }
+}
+
+#[track_caller]
+fn taken_over(fault: &Fault) {
+    let lab = seasoned();
+    lab.inject(fault).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 4);
+    carried_by(&lab, Nat::Standby);
+    lab.traffic().wait_flowing(FLOWS_WITHIN).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(report["outcome"], "taken-over", "{run}");
+    assert_eq!(report["moves"].as_array().unwrap().len(), 2, "{run}");
+    assert_eq!(lab.api().mutations().len(), 2, "one call a subnet");
+}
+
+fn json(run: &Run) -> serde_json::Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run}"))
+}
+
+/// Everything natwatch may change: where the subnets are, and its own lock and history.
+fn footprint(lab: &Lab) -> (Vec<String>, Vec<(PathBuf, Vec<u8>)>) {
+    let carriers = (0..lab.ids().subnets.len()).map(|subnet| lab.carrier(subnet).unwrap()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(lab.plan().state().join("natwatch"))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    (carriers, files)
+}
+
+#[test]
+fn f077_a_primary_that_no_longer_masquerades_is_taken_over() {
+    taken_over(&Fault::MasqueradeGone(Nat::Primary));
+}
+
+#[test]
+fn f077_a_primary_that_no_longer_forwards_is_taken_over() {
+    taken_over(&Fault::ForwardOff(Nat::Primary));
+}
+
+#[test]
+fn f078_a_primary_that_crashed_is_taken_over() {
+    taken_over(&Fault::Crash(Nat::Primary));
+}
+
+#[test]
+fn f078_a_primary_whose_uplink_is_dead_is_taken_over() {
+    taken_over(&Fault::UplinkDead(Nat::Primary));
+}
+
+#[test]
+fn a_healthy_run_is_silent_and_asks_ec2_nothing() {
+    let lab = seasoned();
+    lab.api().forget_calls();
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 0);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""), "{run}");
+    assert!(lab.api().calls().is_empty(), "{:?}", lab.api().calls());
+    carried_by(&lab, Nat::Primary);
+}
+
+#[test]
+fn on_a_terminal_a_healthy_run_says_who_was_asked_and_what_answered() {
+    let lab = seasoned();
+    let run = lab.command(&["run"]).tty().run().unwrap();
+    expect(&run, 0);
+    for word in ["b0", "b5", "reaches", "healthy", "203.0.113."] {
+        assert!(run.stdout.contains(word), "{word} is missing: {run}");
+    }
+}
+
+#[test]
+fn the_default_span_is_kept_before_anything_moves() {
+    let lab = raise();
+    lab.configure(&[("backends.panel", "0")]).unwrap();
+    for _ in 0..3 {
+        expect(&lab.natwatch(&["run"]).unwrap(), 0);
+    }
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 4);
+    let first_move = lab.api().mutations().into_iter().map(|call| call.at).min().unwrap();
+    assert!(first_move.duration_since(run.started) >= Duration::from_secs(3), "{run}");
+    assert!(json(&run)["rounds"].as_array().unwrap().len() >= 2, "{run}");
+}
+
+#[test]
+fn f101_an_outage_that_ends_within_the_span_moves_nothing() {
+    let lab = raise();
+    lab.configure(&[("backends.panel", "0")]).unwrap();
+    for _ in 0..3 {
+        expect(&lab.natwatch(&["run"]).unwrap(), 0);
+    }
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let run = lab.command(&["run", "-v"]).spawn().unwrap();
+    run.wait_output("looking again", FLOWS_WITHIN).unwrap();
+    lab.heal_all().unwrap();
+    let run = run.wait(FLOWS_WITHIN).unwrap();
+    assert!(matches!(run.status, Some(0 | 1)), "{run}");
+    assert!(lab.api().mutations().is_empty(), "{run}");
+}
+
+#[test]
+fn a_fresh_state_folder_during_an_outage_has_no_witness_and_moves_nothing() {
+    let lab = raise();
+    lab.configure(&[("decision.run_span", "\"0s\"")]).unwrap();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 3);
+    let report = json(&run);
+    assert_eq!(report["outcome"], "unheard", "{run}");
+    assert!(report["rounds"][0]["backends"].as_array().unwrap().iter().all(|one| one["reason"] == "unproven"), "{run}");
+    carried_by(&lab, Nat::Primary);
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_do_and_changes_nothing() {
+    let lab = seasoned();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let before = footprint(&lab);
+    let run = lab.natwatch(&["run", "--dry-run", "--format", "json"]).unwrap();
+    expect(&run, 4);
+    assert_eq!(json(&run)["outcome"], "would-take-over", "{run}");
+    assert!(json(&run)["moves"].as_array().unwrap().iter().all(|one| one["result"] == "would-move"), "{run}");
+    assert_eq!(footprint(&lab), before, "{run}");
+    assert!(lab.api().mutations().is_empty());
+    assert_eq!(lab.api().calls().iter().filter(|call| call.action == "ReplaceRouteTableAssociation").count(), 2);
+}
+
+#[test]
+fn f057_a_dry_run_finds_the_missing_permission() {
+    let lab = seasoned();
+    lab.api().arm(ApiFault::new(ApiFaultKind::Deny).on("ReplaceRouteTableAssociation"));
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run", "--dry-run"]).unwrap();
+    expect(&run, 2);
+    assert!(run.stdout.contains("not allowed: ec2:ReplaceRouteTableAssociation"), "{run}");
+    assert!(run.stdout.contains("natwatch print iam-policy"), "{run}");
+}
+
+#[test]
+fn f080_f081_after_a_takeover_it_is_locked_until_reset() {
+    let lab = seasoned();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    expect(&lab.natwatch(&["run"]).unwrap(), 4);
+
+    // Traffic flows through the standby, and the primary comes back: nothing is moved by itself.
+    lab.heal_all().unwrap();
+    lab.api().forget_calls();
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 5);
+    assert!(run.stdout.contains("locked"), "{run}");
+    carried_by(&lab, Nat::Standby);
+    let again = lab.natwatch(&["run"]).unwrap();
+    expect(&again, 5);
+    assert_eq!(again.stdout, "", "the same mail twice: {again}");
+
+    let refused = lab.natwatch(&["reset", "--yes"]).unwrap();
+    expect(&refused, 2);
+    assert!(refused.stderr.contains(&lab.ids().subnets[0].id), "{refused}");
+
+    let status = lab.natwatch(&["status", "--format", "json"]).unwrap();
+    expect(&status, 0);
+    let told = json(&status);
+    assert_eq!((told["locked"].as_bool(), told["phase"].as_str()), (Some(true), Some("taken")), "{status}");
+    assert_eq!(told["active"][&lab.ids().subnets[1].id], "standby", "{status}");
+
+    for subnet in 0..2 {
+        lab.associate(subnet, &lab.ids().primary.table).unwrap();
+    }
+    // The lock with nothing on the standby: nothing stands by until it is cleared.
+    expect(&lab.natwatch(&["run"]).unwrap(), 1);
+    let ask = lab.natwatch(&["reset"]).unwrap();
+    expect(&ask, 64);
+    assert!(ask.stderr.contains("--yes"), "{ask}");
+    expect(&lab.natwatch(&["reset", "--yes"]).unwrap(), 0);
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+    assert!(lab.api().mutations().is_empty(), "{:?}", lab.api().mutations());
+}
+
+#[test]
+fn f080_a_takeover_is_made_once_though_the_standby_fails_too() {
+    let lab = seasoned();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    expect(&lab.natwatch(&["run"]).unwrap(), 4);
+    lab.inject(&Fault::MasqueradeGone(Nat::Standby)).unwrap();
+    lab.api().forget_calls();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 2);
+    assert!(json(&run)["holds"].as_array().unwrap().iter().any(|hold| hold["gate"] == "locked"), "{run}");
+    assert!(lab.api().mutations().is_empty());
+}
+
+#[test]
+fn f006_a_standby_that_has_just_booted_holds() {
+    let lab = seasoned();
+    lab.configure(&[("decision.run_span", "\"200ms\""), ("decision.min_uptime", "\"24h\"")]).unwrap();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 3);
+    assert_eq!(json(&run)["gate"], "booting", "{run}");
+    assert!(json(&run)["holds"][0]["why"].as_str().unwrap().contains("s to go"), "{run}");
+    carried_by(&lab, Nat::Primary);
+}
+
+#[test]
+fn f001_an_isolated_standby_accuses_nobody() {
+    let lab = seasoned();
+    lab.inject(&Fault::UplinkDead(Nat::Standby)).unwrap();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 3);
+    assert_eq!(json(&run)["outcome"], "isolated", "{run}");
+    carried_by(&lab, Nat::Primary);
+}
+
+#[test]
+fn f017_f019_when_no_target_answers_anybody_nothing_moves() {
+    let lab = seasoned();
+    lab.inject(&Fault::AllTargetsDead).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 3);
+    assert_eq!(json(&run)["outcome"], "isolated", "{run}");
+}
+
+#[test]
+fn f015_one_dead_target_of_three_is_no_evidence_in_twenty_runs() {
+    let lab = seasoned();
+    lab.inject(&Fault::TargetDead(1)).unwrap();
+    for n in 0..20 {
+        let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+        assert_eq!(run.status, Some(0), "run {n}: {run}");
+    }
+    assert!(lab.api().mutations().is_empty());
+}
+
+#[test]
+fn f016_a_target_that_shuns_the_primary_is_no_evidence() {
+    let lab = seasoned();
+    lab.inject(&Fault::TargetShunsPrimary(2)).unwrap();
+    for n in 0..10 {
+        let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+        assert_eq!(run.status, Some(0), "run {n}: {run}");
+    }
+}
+
+#[test]
+fn f028_dead_backends_are_silent_and_the_others_decide() {
+    let lab = seasoned();
+    for n in [0, 1] {
+        lab.inject(&Fault::BackendDead(n)).unwrap();
+    }
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    expect(&lab.natwatch(&["run"]).unwrap(), 4);
+    carried_by(&lab, Nat::Standby);
+}
+
+#[test]
+fn degraded_a_backend_that_is_cut_off_among_many_that_reach() {
+    let lab = seasoned();
+    // Its own packets are dropped on the way to the internet, as by a network ACL of its own.
+    lab.program("b3", "/usr/sbin/nft", &["add table inet lab; add chain inet lab out { type filter hook output priority 0; }; add rule inet lab out ip daddr 203.0.113.0/24 drop"])
+        .run()
+        .map(|run| expect(&run, 0))
+        .unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 1);
+    assert_eq!(json(&run)["outcome"], "degraded", "{run}");
+    assert!(lab.api().mutations().is_empty());
+}
+
+#[test]
+fn f009_a_standby_that_does_not_forward_holds_and_says_how_to_mend_it() {
+    let lab = seasoned();
+    lab.inject(&Fault::ForwardOff(Nat::Standby)).unwrap();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 2);
+    for word in ["unfit", "sysctl -w net.ipv4.ip_forward=1", "replace-route-table-association"] {
+        assert!(run.stdout.contains(word), "{word}: {run}");
+    }
+    carried_by(&lab, Nat::Primary);
+}
+
+#[test]
+fn f008_the_source_destination_check_is_switched_off_before_the_moves() {
+    let lab = seasoned();
+    lab.inject(&Fault::SourceDestCheckOn(Nat::Standby)).unwrap();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 4);
+    let calls: Vec<String> = lab.api().mutations().into_iter().map(|call| call.action).collect();
+    assert_eq!(calls[0], "ModifyNetworkInterfaceAttribute", "{calls:?}");
+    lab.traffic().wait_flowing(FLOWS_WITHIN).unwrap();
+}
+
+#[test]
+fn f010_a_standby_without_masquerading_is_found_out_by_verification() {
+    let lab = seasoned();
+    lab.configure(&[("decision.run_span", "\"200ms\""), ("takeover.verify_for", "\"2s\"")]).unwrap();
+    lab.inject(&Fault::MasqueradeGone(Nat::Standby)).unwrap();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 2);
+    assert_eq!(json(&run)["outcome"], "unverified", "{run}");
+    assert!(json(&run)["commands"].as_array().unwrap().len() == 2, "{run}");
+    // Moved once, and not again.
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 2);
+    assert_eq!(lab.api().mutations().len(), 2, "{run}");
+}
+
+#[test]
+fn f051_what_could_not_be_moved_is_finished_by_the_next_run() {
+    let lab = seasoned();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    lab.api().arm(ApiFault::new(ApiFaultKind::Deny).on("ReplaceRouteTableAssociation").after(1).times(1));
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 2);
+    assert_eq!(json(&run)["outcome"], "partial", "{run}");
+    assert_eq!(json(&lab.natwatch(&["status", "--format", "json"]).unwrap())["phase"], "partial");
+    // Half of the backends reach again, so there is no evidence to go on: it stays critical.
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 2);
+    assert_eq!(json(&run)["outcome"], "partial", "{run}");
+}
+
+#[test]
+fn f049_a_lost_reply_is_found_to_have_been_a_move() {
+    let lab = seasoned();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    lab.api().arm(ApiFault::new(ApiFaultKind::Lost).on("ReplaceRouteTableAssociation").times(1));
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 4);
+    carried_by(&lab, Nat::Standby);
+    assert_eq!(lab.api().mutations().len(), 2, "moved once each");
+}
+
+#[test]
+fn f048_f046_errors_and_throttling_are_outlasted() {
+    let lab = seasoned();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    lab.api().arm(ApiFault::new(ApiFaultKind::Error500).on("ReplaceRouteTableAssociation").times(2));
+    lab.api().arm(ApiFault::new(ApiFaultKind::Throttle).on("ReplaceRouteTableAssociation").times(2));
+    expect(&lab.natwatch(&["run"]).unwrap(), 4);
+    carried_by(&lab, Nat::Standby);
+}
+
+#[test]
+fn f061_a_control_plane_that_is_down_is_said_with_the_commands_to_type() {
+    let lab = seasoned();
+    lab.configure(&[("decision.run_span", "\"200ms\""), ("backends.login_timeout", "\"3s\""), ("takeover.verify_for", "\"2s\""), ("decision.deadline", "\"14s\"")]).unwrap();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    lab.inject(&Fault::ApiDown).unwrap();
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 2);
+    assert!(run.stdout.contains("aws ec2 describe-route-tables"), "{run}");
+    lab.heal(&Fault::ApiDown).unwrap();
+    expect(&lab.natwatch(&["run"]).unwrap(), 4);
+}
+
+#[test]
+fn f068_a_takeover_killed_between_its_moves_ends_as_if_it_had_not_been() {
+    let lab = seasoned();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    // One move is done, the other hangs: killed at that instant.
+    lab.api().arm(ApiFault::new(ApiFaultKind::Hang).on("ReplaceRouteTableAssociation").after(1).times(1));
+    let run = lab.command(&["run", "-v"]).spawn().unwrap();
+    run.wait_output("moved after", FLOWS_WITHIN).unwrap();
+    run.kill(natwatch_lab::Signal::KILL).unwrap();
+    run.wait(FLOWS_WITHIN).unwrap();
+    lab.api().disarm(None);
+    assert_eq!(json(&lab.natwatch(&["status", "--format", "json"]).unwrap())["phase"], "taking");
+    // The other half is brought over by hand; the record follows what the route tables say.
+    for subnet in 0..2 {
+        lab.associate(subnet, &lab.ids().standby.table).unwrap();
+    }
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 5);
+    assert_eq!(json(&lab.natwatch(&["status", "--format", "json"]).unwrap())["phase"], "taken");
+}
+
+#[test]
+fn f067_a_run_beside_one_that_moves_is_busy_and_silent() {
+    let lab = seasoned();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    lab.api().arm(ApiFault::new(ApiFaultKind::Hang).on("ReplaceRouteTableAssociation").times(1));
+    let first = lab.command(&["run", "-v"]).spawn().unwrap();
+    first.wait_output("moved after", FLOWS_WITHIN).unwrap();
+    let second = lab.natwatch(&["run"]).unwrap();
+    expect(&second, 75);
+    assert_eq!((second.stdout.as_str(), second.stderr.as_str()), ("", ""));
+    let first = first.wait(Duration::from_secs(60)).unwrap();
+    expect(&first, 4);
+}
+
+#[test]
+fn f012_subnets_on_the_standby_without_a_lock_are_no_redundancy() {
+    let lab = seasoned();
+    for subnet in 0..2 {
+        lab.associate(subnet, &lab.ids().standby.table).unwrap();
+    }
+    // The next refresh finds out; the saved set is made old instead of waiting for an hour.
+    let path = lab.plan().state().join("natwatch/guarded.json");
+    let mut saved: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    saved["seen"] = "2026-01-01T00:00:00Z".into();
+    std::fs::write(&path, saved.to_string()).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 1);
+    assert_eq!(json(&run)["outcome"], "no-redundancy", "{run}");
+}
+
+#[test]
+fn f104_a_table_that_does_not_exist_is_never_a_silent_zero() {
+    let lab = raise();
+    lab.configure(&[("primary.route_table", "\"rtb-0123456789abcdef0\"")]).unwrap();
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 2);
+    assert!(run.stdout.contains("rtb-0123456789abcdef0"), "{run}");
+    assert!(run.stdout.contains("does not exist"), "{run}");
+}
+
+#[test]
+fn f025_a_key_that_nobody_accepts_is_unheard_and_named() {
+    let lab = seasoned();
+    for n in 0..6 {
+        lab.inject(&Fault::SshdRefusesKey(n)).unwrap();
+    }
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 3);
+    assert!(run.stdout.contains("user natwatch"), "{run}");
+    assert!(run.stdout.contains("id_ed25519"), "{run}");
+}
+
+#[test]
+fn a_user_who_may_not_ping_is_told_how() {
+    let lab = seasoned();
+    let run = lab.command(&["run"]).as_user().run().unwrap();
+    expect(&run, 3);
+    assert!(run.stdout.contains("ping_group_range"), "{run}");
+}
+
+#[test]
+fn f040_a_key_that_others_can_read_is_refused_with_the_remedy() {
+    let lab = seasoned();
+    let key = lab.plan().identity();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 78);
+    assert!(run.stderr.contains("chmod 600"), "{run}");
+}
+
+#[test]
+fn f038_hostile_hosts_and_targets_are_refused_with_file_and_line() {
+    let lab = raise();
+    for (key, value) in [("backends.hosts", "[\"-oProxyCommand=id\"]"), ("targets.hosts", "[\"-f\", \"8.8.8.8; reboot\", \"$(id)\"]")] {
+        let path = lab.configure(&[(key, value)]).unwrap();
+        let run = lab.natwatch(&["run"]).unwrap();
+        expect(&run, 78);
+        assert!(run.stderr.contains(&format!("{}:", path.display())), "{run}");
+        assert_eq!(run.stdout, "");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_64_and_help_is_0() {
+    let lab = raise();
+    expect(&lab.natwatch(&["run", "--frobnicate"]).unwrap(), 64);
+    expect(&lab.natwatch(&[]).unwrap(), 64);
+    expect(&lab.natwatch(&["--help"]).unwrap(), 0);
+    expect(&lab.command(&["run"]).config(&PathBuf::from("/nonexistent/natwatch.toml")).run().unwrap(), 78);
+}
+
+#[test]
+fn f024_f036_f106_backends_with_odd_shells_and_pings_are_heard_or_silent_for_what_they_are() {
+    let lab = seasoned();
+    lab.inject(&Fault::BusyboxPing(0)).unwrap();
+    lab.inject(&Fault::NoPing(1)).unwrap();
+    lab.inject(&Fault::NoisyShell(2)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 0);
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 4);
+    let report = json(&run);
+    let last = report["rounds"].as_array().unwrap().last().unwrap()["backends"].as_array().unwrap().clone();
+    for (host, verdicts) in [("b0", ["cut-off", "silent"]), ("b1", ["silent", "silent"]), ("b2", ["cut-off", "silent"])] {
+        let one = last.iter().find(|one| one["host"] == host);
+        if let Some(one) = one {
+            assert!(verdicts.contains(&one["verdict"].as_str().unwrap()), "{host}: {run}");
+        }
+    }
+}
