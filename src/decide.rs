@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `judge` | what one round amounts to; when a running round is settled |
 //! | `evidence` | whether a row of rounds is enough to act on, and when to look again |
-//! | `gates` | whether this standby may take over, and the plan |
+//! | `gates` | whether this standby may take over, and the plan; `gates/fit`: whether it could carry the traffic |
 //! | `outcome` | what a pass came to, and its exit status |
 
 mod evidence;
@@ -52,3 +52,6 @@ pub struct DecideSettings {
     /// Whether the plan may switch the source/destination check off.
     pub disable_source_dest_check: bool,
 }
+
+#[cfg(test)]
+mod tests;

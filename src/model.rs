@@ -1,23 +1,24 @@
 //! The vocabulary: data and `Display` only.
 //!
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
-//! Four groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`]), what is to be moved
-//! and what came of it ([`takeover`]), what a whole pass came to and what a file of ours had to say ([`pass`]).
+//! Four groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`]), what is to
+//! be moved and what came of it ([`takeover`]), what a whole pass came to and what a file of ours had to say ([`pass`]).
 
 pub mod cloud;
 pub mod evidence;
 pub mod failure;
 pub mod id;
+pub mod judgement;
 pub mod pass;
 pub mod takeover;
 
 pub use cloud::{Association, Cidr, Instance, Interface, Route, RouteTable, Subnet, Survey};
 pub use evidence::{
-    Backend, BackendVerdict, Control, ControlFate, Fate, Judged, Judgement, Member, Moment, Outlook, Probe, Round,
-    Silence, SilenceReason, Target, Testimony, Verdict,
+    Backend, Control, ControlFate, Fate, Member, Moment, Probe, Round, Silence, SilenceReason, Target, Testimony,
 };
 pub use failure::Failure;
 pub use id::{AssociationId, IdError, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId};
+pub use judgement::{BackendVerdict, Judged, Judgement, Outlook, Verdict};
 pub use pass::{Found, Pass};
 pub use takeover::{
     Gate, Guarded, GuardedSet, Hold, Move, MoveResult, Outcome, Phase, Plan, PlannedMove, Record, Verification,

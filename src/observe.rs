@@ -89,7 +89,7 @@ pub struct SshSettings {
     pub host_keys: HostKeys,
     /// The operator's own configuration, read after our options.
     pub ssh_config: Option<PathBuf>,
-    /// TCP and key exchange; whole seconds, since that is what `ConnectTimeout` of ssh_config(5) takes.
+    /// TCP and key exchange; whole seconds, since that is what `ConnectTimeout` of `ssh_config(5)` takes.
     pub connect_timeout: Duration,
     /// All up to the first command.
     pub login_timeout: Duration,

@@ -3,13 +3,11 @@
 //! Every gate that holds is named, with what was seen and what to do about it: a hold while backends are cut off is as
 //! loud as a failure, and an operator who mends one gate should not find the next one tonight.
 
-use std::time::Duration;
+mod fit;
 
 use super::DecideSettings;
-use crate::model::cloud::Masquerade;
 use crate::model::{
-    Family, Gate, Guarded, GuardedSet, Hold, Instance, InstanceId, Interface, InterfaceId, Phase, Plan, PlannedMove,
-    RouteTable, SubnetId, Survey,
+    Association, Family, Gate, Guarded, GuardedSet, Hold, Phase, Plan, PlannedMove, RouteTable, SubnetId, Survey,
 };
 
 /// The lock as read before the decision.
@@ -62,14 +60,13 @@ pub fn plan(situation: Situation<'_>, settings: &DecideSettings) -> Result<Plan,
             None
         }
     };
-    holds.extend(machine(situation.survey));
+    holds.extend(fit::machine(situation.survey));
 
     let mut moves = Vec::new();
     if let Some((primary, standby)) = tables {
-        match subnets(primary, standby, situation.guarded, settings) {
-            Ok(planned) => moves = planned,
-            Err(found) => holds.extend(found),
-        }
+        let (planned, found) = subnets(situation, primary, standby, settings);
+        moves = planned;
+        holds.extend(found);
         if moves.len() > settings.max_subnets {
             let why =
                 format!("{} subnets are to be moved, takeover.max_subnets is {}", moves.len(), settings.max_subnets);
@@ -79,7 +76,7 @@ pub fn plan(situation: Situation<'_>, settings: &DecideSettings) -> Result<Plan,
 
     let mut disable_check = None;
     if let (Some(identity), Some((_, standby))) = (identity, tables) {
-        match carries(situation, identity, standby, settings) {
+        match fit::carries(situation, identity, standby, settings) {
             Ok(interface) => disable_check = interface,
             Err(found) => holds.extend(found),
         }
@@ -146,7 +143,7 @@ fn booting(survey: &Survey, settings: &DecideSettings) -> Vec<Hold> {
 }
 
 /// Whole seconds, rounded up, so that "0 s to go" is never said of a gate that holds.
-fn seconds_up(time: Duration) -> u64 {
+fn seconds_up(time: std::time::Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
@@ -176,52 +173,21 @@ fn tables<'a>(survey: &'a Survey, settings: &DecideSettings) -> Result<(&'a Rout
     Ok((primary, standby))
 }
 
-/// What this machine itself lacks to carry the traffic.
-fn machine(survey: &Survey) -> Vec<Hold> {
-    let mut holds = Vec::new();
-    match &survey.ip_forward {
-        Ok(true) => {}
-        Ok(false) => holds.push(hold(
-            Gate::Unfit,
-            "this instance does not forward: net.ipv4.ip_forward is 0",
-            "sysctl -w net.ipv4.ip_forward=1",
-        )),
-        Err(why) => holds.push(hold(Gate::Unfit, format!("net.ipv4.ip_forward can't be read: {why}"), "")),
-    }
-    if survey.masquerade == Masquerade::Absent {
-        holds.push(hold(
-            Gate::Unfit,
-            "this instance does not masquerade: no such rule in nftables or iptables",
-            "iptables -t nat -A POSTROUTING -o <uplink> -j MASQUERADE",
-        ));
-    }
-    holds
-}
-
-/// The moves: every guarded subnet that is on the primary's table.
+/// The moves: every guarded subnet that is on the primary's table; and what is wrong with the guarded subnets.
 fn subnets(
+    situation: Situation<'_>,
     primary: &RouteTable,
     standby: &RouteTable,
-    guarded: Option<&GuardedSet>,
     settings: &DecideSettings,
-) -> Result<Vec<PlannedMove>, Vec<Hold>> {
-    let on = |table: &RouteTable, subnet: &SubnetId| {
-        table.associations.iter().any(|one| one.subnet.as_ref() == Some(subnet))
-    };
-    let known: &[Guarded] = guarded.filter(|set| set.primary == primary.id).map_or(&[], |set| &set.subnets);
-    let mut holds = Vec::new();
-    for subnet in settings.subnets.iter().filter(|subnet| !on(primary, subnet) && !on(standby, subnet)) {
-        holds.push(hold(
-            Gate::Foreign,
-            format!("{subnet} of takeover.subnets has no explicit association with {} or {}", primary.id, standby.id),
-            format!("aws ec2 associate-route-table --subnet-id {subnet} --route-table-id {}", primary.id),
-        ));
-    }
+) -> (Vec<PlannedMove>, Vec<Hold>) {
+    let known: &[Guarded] =
+        situation.guarded.filter(|set| set.primary == primary.id).map_or(&[], |set| set.subnets.as_slice());
+    let listed = |subnet: &SubnetId| settings.subnets.is_empty() || settings.subnets.contains(subnet);
     let moves: Vec<PlannedMove> = primary
         .associations
         .iter()
         .filter_map(|one| one.subnet.as_ref().map(|subnet| (one, subnet)))
-        .filter(|(_, subnet)| settings.subnets.is_empty() || settings.subnets.contains(subnet))
+        .filter(|(_, subnet)| listed(subnet))
         .map(|(one, subnet)| PlannedMove {
             subnet: subnet.clone(),
             name: known.iter().find(|guarded| &guarded.subnet == subnet).and_then(|guarded| guarded.name.clone()),
@@ -230,97 +196,60 @@ fn subnets(
             to: standby.id.clone(),
         })
         .collect();
+    let mut holds: Vec<Hold> =
+        settings.subnets.iter().filter_map(|subnet| astray(situation.survey, subnet, primary, standby)).collect();
     if moves.is_empty() && holds.is_empty() {
-        if known.is_empty() && settings.subnets.is_empty() {
-            holds.push(hold(
-                Gate::Foreign,
-                format!(
-                    "no subnet is explicitly associated with primary.route_table = {}: nothing is guarded",
-                    primary.id
-                ),
-                format!("aws ec2 associate-route-table --subnet-id <private subnet> --route-table-id {}", primary.id),
-            ));
+        let guarded: Vec<&SubnetId> = if settings.subnets.is_empty() {
+            known.iter().map(|one| &one.subnet).collect()
         } else {
-            let carriers =
-                if on_any(standby) { format!("{} has them", standby.id) } else { "other tables have them".to_owned() };
-            holds.push(hold(Gate::AlreadyActive, format!("no guarded subnet is on {}; {carriers}", primary.id), ""));
-        }
+            settings.subnets.iter().collect()
+        };
+        holds.push(nothing_to_move(&guarded, primary, standby));
     }
-    if holds.is_empty() { Ok(moves) } else { Err(holds) }
+    (moves, holds)
 }
 
-fn on_any(table: &RouteTable) -> bool {
-    table.associations.iter().any(|one| one.subnet.is_some())
-}
-
-/// Whether the standby's table leads to this instance, over an interface that lets foreign packets pass.
-///
-/// Returns the interface whose source/destination check the plan has to switch off, where there is one.
-fn carries(
-    situation: Situation<'_>,
-    identity: &InstanceId,
-    table: &RouteTable,
-    settings: &DecideSettings,
-) -> Result<Option<InterfaceId>, Vec<Hold>> {
-    let instance = match &situation.survey.standby {
-        Ok(Some(instance)) => instance,
-        Ok(None) => {
-            return Err(vec![hold(
-                Gate::Foreign,
-                format!("this instance, {identity}, is not known to EC2 in this region"),
-                "correct standby.instance or standby.region",
-            )]);
-        }
-        Err(why) => return Err(vec![hold(Gate::Unfit, format!("EC2 can't be asked about this instance: {why}"), "")]),
-    };
-    let mut holds = Vec::new();
-    let mut uplink = None;
-    for family in situation.families {
-        match leads_here(table, instance, *family) {
-            Ok(interface) => uplink = uplink.or(interface),
-            Err(found) => holds.push(found),
-        }
+/// A subnet of `takeover.subnets` that is on neither table.
+fn astray(survey: &Survey, subnet: &SubnetId, primary: &RouteTable, standby: &RouteTable) -> Option<Hold> {
+    if association(primary, subnet).or_else(|| association(standby, subnet)).is_some() {
+        return None;
     }
-    let checked = uplink.filter(|interface| interface.source_dest_check);
-    if let Some(interface) = checked.filter(|_| !settings.disable_source_dest_check) {
-        holds.push(hold(
-            Gate::Unfit,
+    let elsewhere = survey.tables.iter().flatten().find_map(|table| association(table, subnet).map(|one| (table, one)));
+    let (why, remedy) = match elsewhere {
+        Some((table, one)) => (
+            format!("{subnet} of takeover.subnets is on {}, not on {} or {}", table.id, primary.id, standby.id),
             format!(
-                "EC2 drops foreign packets at this instance: the source/destination check of {} is on",
-                interface.id
+                "aws ec2 replace-route-table-association --association-id {} --route-table-id {}",
+                one.id, primary.id
             ),
-            format!(
-                "aws ec2 modify-network-interface-attribute --network-interface-id {} --no-source-dest-check",
-                interface.id
-            ),
-        ));
-    }
-    if holds.is_empty() { Ok(checked.map(|interface| interface.id.clone())) } else { Err(holds) }
+        ),
+        None => (
+            format!("{subnet} of takeover.subnets has no explicit association with {} or {}", primary.id, standby.id),
+            format!("aws ec2 associate-route-table --subnet-id {subnet} --route-table-id {}", primary.id),
+        ),
+    };
+    Some(hold(Gate::Foreign, why, remedy))
 }
 
-/// The interface of `instance` that the default route of `table` leads to.
-fn leads_here<'a>(table: &RouteTable, instance: &'a Instance, family: Family) -> Result<Option<&'a Interface>, Hold> {
-    let destination = family.default_route();
-    let remedy = format!(
-        "aws ec2 replace-route --route-table-id {} --destination-cidr-block {destination} --instance-id {}",
-        table.id, instance.id
-    );
-    let unfit = |why: String| Err(hold(Gate::Unfit, why, remedy.clone()));
-    let Some(route) = table.route(destination) else {
-        return unfit(format!("{} has no route for {destination}", table.id));
+fn nothing_to_move(guarded: &[&SubnetId], primary: &RouteTable, standby: &RouteTable) -> Hold {
+    if guarded.is_empty() {
+        return hold(
+            Gate::Foreign,
+            format!("no subnet is explicitly associated with primary.route_table = {}: nothing is guarded", primary.id),
+            format!("aws ec2 associate-route-table --subnet-id <private subnet> --route-table-id {}", primary.id),
+        );
+    }
+    let here = guarded.iter().filter(|subnet| association(standby, subnet).is_some()).count();
+    let carriers = if here == guarded.len() {
+        format!("{} has them", standby.id)
+    } else if here > 0 {
+        format!("{} and other tables have them", standby.id)
+    } else {
+        "other tables have them".to_owned()
     };
-    let by_interface = instance.interfaces.iter().find(|one| route.interface.as_ref() == Some(&one.id));
-    let by_instance = route.instance.as_ref() == Some(&instance.id);
-    if by_interface.is_none() && !by_instance {
-        return unfit(format!(
-            "{} sends {destination} to {}, not to this instance ({})",
-            table.id,
-            route.target(),
-            instance.id
-        ));
-    }
-    if route.blackhole {
-        return unfit(format!("the route of {} for {destination} is a blackhole", table.id));
-    }
-    Ok(by_interface.or_else(|| instance.interfaces.iter().find(|one| one.device_index == 0)))
+    hold(Gate::AlreadyActive, format!("no guarded subnet is on {}; {carriers}", primary.id), "")
+}
+
+fn association<'a>(table: &'a RouteTable, subnet: &SubnetId) -> Option<&'a Association> {
+    table.associations.iter().find(|one| one.subnet.as_ref() == Some(subnet))
 }

@@ -77,25 +77,30 @@ pub fn judge(round: &Round, settings: &DecideSettings, family: Family) -> Judgem
         reaches: all.reaches,
         cut_off: all.cut_off,
         silent,
-        cut_off_subnets: cut_off_subnets(&subnets),
+        cut_off_subnets: cut_off_subnets(all, &subnets),
         first_miss: misses().map(|(first, _)| first).min(),
         last_miss: misses().map(|(_, last)| last).max(),
+        started: round.started,
         ended: round.ended,
         stale: round.ended.saturating_sub(round.started) > round.limit,
         backends: weighed.into_iter().map(|one| one.judged).collect(),
     }
 }
 
-/// Whether an outstanding answer can still make or unmake `down`, in any family.
+/// Whether an outstanding answer can still make or unmake `down`: `down` in any family is enough to act on.
 ///
-/// Outstanding members are those still [`Testimony::Awaited`]; one that turns out silent is replaced, and the one in its
-/// place may sit in any subnet.
+/// Outstanding members are those still [`Testimony::Awaited`]. One that turns out silent is replaced, and the one in its
+/// place may sit in any subnet of the panel: so `down` is not settled while that could clear the primary. A round in which
+/// a subnet has cleared it is settled; a replacement that could accuse there is drawn again in the next.
 #[must_use]
 pub fn outlook(round: &Round, settings: &DecideSettings) -> Outlook {
-    let mut outlooks = families(round).into_iter().map(|family| family_outlook(round, settings, family));
-    outlooks
-        .try_fold(Outlook::NotDown, |_, one| if one == Outlook::NotDown { Ok(one) } else { Err(one) })
-        .unwrap_or_else(|other| other)
+    let rank = |outlook: &Outlook| match outlook {
+        Outlook::NotDown => 0,
+        Outlook::Open => 1,
+        Outlook::Down => 2,
+    };
+    let outlooks = families(round).into_iter().map(|family| family_outlook(round, settings, family));
+    outlooks.max_by_key(rank).unwrap_or(Outlook::NotDown)
 }
 
 fn family_outlook(round: &Round, settings: &DecideSettings, family: Family) -> Outlook {
@@ -108,7 +113,8 @@ fn family_outlook(round: &Round, settings: &DecideSettings, family: Family) -> O
     if stays_down(all, &subnets, settings) {
         Outlook::Down
     } else if all.awaited == 0
-        || (all.reaches + all.cut_off >= settings.threshold && !can_be_down(all, &subnets, settings))
+        || (all.reaches + all.cut_off >= settings.threshold
+            && (good.len() < GOOD_TARGETS_TO_ACCUSE || !can_be_down(all, &subnets, settings)))
     {
         Outlook::NotDown
     } else {
@@ -199,19 +205,16 @@ fn stays_down(all: Count, subnets: &BTreeMap<&str, Count>, settings: &DecideSett
     enough(all.cut_off, all.reaches + all.cut_off + all.awaited, settings) && !can_clear
 }
 
-/// Whether the round is `down` if everybody outstanding is cut off.
+/// Whether the round is `down` if everybody outstanding is cut off: not where a subnet reaches and awaits nobody.
 fn can_be_down(all: Count, subnets: &BTreeMap<&str, Count>, settings: &DecideSettings) -> bool {
-    let clears = subnets.values().any(|one| one.cut_off == 0 && one.reaches >= 2 && all.awaited == 0);
+    let clears = subnets.values().any(|one| one.cut_off == 0 && one.reaches >= 2 && one.awaited == 0);
     enough(all.cut_off + all.awaited, all.reaches + all.cut_off + all.awaited, settings) && !clears
 }
 
-fn cut_off_subnets(subnets: &BTreeMap<&str, Count>) -> Vec<String> {
-    let cut: Vec<String> = subnets
-        .iter()
-        .filter(|(_, one)| one.cut_off > 0 && one.reaches == 0)
-        .map(|(name, _)| (*name).to_owned())
-        .collect();
-    if cut.len() < subnets.len() { cut } else { Vec::new() }
+/// Where nobody reaches at all, there is no one subnet to name.
+fn cut_off_subnets(all: Count, subnets: &BTreeMap<&str, Count>) -> Vec<String> {
+    let cut = subnets.iter().filter(|(_, one)| all.reaches > 0 && one.cut_off > 0 && one.reaches == 0);
+    cut.map(|(name, _)| (*name).to_owned()).collect()
 }
 
 fn isolated(round: &Round, family: Family) -> String {
@@ -227,7 +230,7 @@ fn isolated(round: &Round, family: Family) -> String {
 fn degraded(all: Count, subnets: &BTreeMap<&str, Count>, settings: &DecideSettings) -> String {
     let heard = all.reaches + all.cut_off;
     let mut text = format!("{} of {heard} backends are cut off", all.cut_off);
-    let cut = cut_off_subnets(subnets);
+    let cut = cut_off_subnets(all, subnets);
     if !cut.is_empty() {
         text.push_str(", all of those heard in ");
         text.push_str(&cut.join(", "));

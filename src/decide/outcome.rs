@@ -1,6 +1,8 @@
 //! What a pass came to, and its exit status: the contract's one order, first that applies.
 
-use crate::model::{Gate, Hold, Judgement, Move, MoveResult, Outcome, Phase, Verdict, Verification};
+use crate::model::{
+    Gate, GuardedSet, Hold, Judgement, Move, MoveResult, Outcome, Phase, RouteTableId, Verdict, Verification,
+};
 
 /// Who stands by, as far as a pass without a takeover knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +18,18 @@ pub enum Redundancy {
 }
 
 impl Redundancy {
-    /// From the record's phase, and whether any guarded subnet is on the primary's table, where that is known.
+    /// From the record's phase, and the guarded subnets as last seen, where they have been.
     #[must_use]
-    pub const fn of(phase: Option<Phase>, on_primary: Option<bool>) -> Self {
-        match (phase, on_primary) {
-            (Some(Phase::Taking | Phase::Partial), _) => Self::Incomplete,
-            (Some(Phase::Taken), Some(true)) | (None, Some(false)) => Self::Gone,
-            (Some(Phase::Taken), _) => Self::Locked,
-            (None, _) => Self::StandsBy,
+    pub fn of(phase: Option<Phase>, guarded: Option<&GuardedSet>) -> Self {
+        let none_on = |table: fn(&GuardedSet) -> &RouteTableId| {
+            guarded.is_some_and(|set| set.subnets.iter().all(|one| &one.on != table(set)))
+        };
+        match phase {
+            Some(Phase::Taking | Phase::Partial) => Self::Incomplete,
+            Some(Phase::Taken) if none_on(|set| &set.standby) => Self::Gone,
+            Some(Phase::Taken) => Self::Locked,
+            None if none_on(|set| &set.primary) => Self::Gone,
+            None => Self::StandsBy,
         }
     }
 }
@@ -54,9 +60,9 @@ pub fn outcome(ending: Ending<'_>) -> (Outcome, u8) {
         }
         Ending::Moved(moves) => moved(moves),
         Ending::Rested { judgement, redundancy } => match (judgement.verdict, redundancy) {
-            (_, Redundancy::Incomplete) => (Outcome::Partial, 2),
             // A run of rounds that stopped at `down` without enough evidence (its deadline came first).
             (Verdict::Down, _) => (Outcome::Down, 2),
+            (_, Redundancy::Incomplete) => (Outcome::Partial, 2),
             (Verdict::Isolated, _) => (Outcome::Isolated, 3),
             (Verdict::Unheard, _) => (Outcome::Unheard, 3),
             (Verdict::Degraded, _) => (Outcome::Degraded, 1),
@@ -68,17 +74,29 @@ pub fn outcome(ending: Ending<'_>) -> (Outcome, u8) {
 }
 
 fn moved(moves: &[Move]) -> (Outcome, u8) {
-    if moves.iter().all(|one| one.result == MoveResult::WouldMove) {
+    let any = |fits: fn(&Move) -> bool| moves.iter().any(fits);
+    if moves.is_empty() || any(|one| !one.result.settled()) {
+        return (if any(|one| one.result.settled()) { Outcome::Partial } else { Outcome::Failed }, 2);
+    }
+    if any(|one| one.result == MoveResult::WouldMove) {
         return (Outcome::WouldTakeOver, 4);
     }
-    if moves.iter().any(|one| !one.result.settled()) {
-        let any = moves.iter().any(|one| one.result.settled());
-        return (if any { Outcome::Partial } else { Outcome::Failed }, 2);
-    }
-    if moves.iter().any(|one| one.verification == Verification::Unverified) {
+    if any(|one| {
+        one.verification == Verification::Unverified || (ours(one) && one.verification == Verification::Pending)
+    }) {
         return (Outcome::Unverified, 2);
     }
-    (Outcome::TakenOver, 4)
+    if any(ours) {
+        return (Outcome::TakenOver, 4);
+    }
+    // Somebody else has taken them all, and nothing is left to stand by for.
+    let looked_at = moves.iter().all(|one| one.verification != Verification::Pending);
+    if looked_at { (Outcome::NoRedundancy, 1) } else { (Outcome::Unverified, 2) }
+}
+
+/// On this standby's table.
+const fn ours(one: &Move) -> bool {
+    matches!(one.result, MoveResult::Moved | MoveResult::AlreadyThere)
 }
 
 /// The judgement that leads where families differ: the one that is worst off.

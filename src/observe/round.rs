@@ -1,34 +1,40 @@
 //! One round, from the draw to the evidence.
 //!
 //! All members work at once, each within its own bounds; sessions are kept for the rounds that follow. The round ends as
-//! soon as nothing outstanding can change its verdict, and at its limit at the latest. Members whose pings are on their way
-//! are waited for even then (they take no longer than two timeouts), so that a few that are cut off among many that reach
-//! are seen; those still logging in are not.
+//! soon as nothing outstanding can change its verdict, and at its limit at the latest. Members whose pings are on their
+//! way are waited for even then, for as long as two pings take and no longer, so that a few that are cut off among many
+//! that reach are seen; those still logging in are not.
+
+mod member;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{FutureExt, LocalBoxFuture, Shared, join_all};
+use futures_util::future::{FutureExt, LocalBoxFuture, Shared};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use rand::seq::SliceRandom;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use self::member::AT_ONCE;
 use super::panel::Drawn;
 use super::{ObserveSettings, TargetName, Uplink, Vantages};
 use crate::model::{
     Backend, Control, ControlFate, Family, Fate, Member, Moment, Outlook, Probe, Round, Silence, Target, Testimony,
 };
 
-/// How many pings one backend has under way at once per family: sshd allows ten sessions on a connection (`MaxSessions`,
-/// `sshd_config(5)`), and a command given up keeps its own until it ends.
-const AT_ONCE: usize = 4;
-
 /// Past login and pings: what a round may take for everything else before its evidence is old. It covers the grace that a
 /// late answer gets.
 const SLACK: Duration = Duration::from_secs(3);
+
+/// Past the end that a round sets itself: what a busy standby may be late to notice it. A process that was frozen for
+/// longer has old evidence.
+const LATE: Duration = Duration::from_secs(1);
+
+/// Past the two timeouts of a member whose pings are on their way: what `sshd` may take to start two commands and to bring
+/// their answers, and what a `ping` of whole seconds is given. Only a round whose verdict stands waits for this.
+const REPORTS: Duration = Duration::from_millis(500);
 
 /// When and how a round asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,9 +63,9 @@ struct Shout {
     /// The targets that answered the standby, once that is known.
     good: watch::Receiver<Option<Vec<Target>>>,
     /// Told of each miss.
-    missed: mpsc::UnboundedSender<()>,
-    /// Set once its pings are on their way.
-    probing: Rc<Cell<bool>>,
+    miss: mpsc::UnboundedSender<()>,
+    /// When its first ping left.
+    left: Rc<Cell<Option<Instant>>>,
 }
 
 enum Event {
@@ -73,7 +79,7 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         Self { settings, vantages, uplink, clock, sessions: RefCell::default() }
     }
 
-    /// The longest that a round may take.
+    /// By when a round ends itself.
     #[must_use]
     pub fn limit(&self) -> Duration {
         self.settings.ssh.login_timeout + self.settings.timeout * 2 + SLACK
@@ -91,15 +97,20 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
     ) -> Round {
         let now = (self.clock)();
         let started = ask.not_before.max(now);
-        let start = Instant::now() + (started - now);
+        let start = Instant::now() + started.saturating_sub(now);
         let end = (start + self.limit()).min(ask.until);
-        let mut round =
-            Round { started, ended: started, limit: self.limit(), controls: controls(targets), members: Vec::new() };
+        let mut round = Round {
+            started,
+            ended: started,
+            limit: self.limit() + LATE,
+            controls: controls(targets),
+            members: Vec::new(),
+        };
 
         let (good, good_seen) = watch::channel(None);
-        let (missed, mut misses) = mpsc::unbounded_channel();
+        let (miss, mut misses) = mpsc::unbounded_channel();
         let mut work: FuturesUnordered<LocalBoxFuture<'_, Event>> = FuturesUnordered::new();
-        let mut stages: Vec<Rc<Cell<bool>>> = Vec::new();
+        let mut left: Vec<Rc<Cell<Option<Instant>>>> = Vec::new();
         let mut pool = draw.into_iter();
         let wanted = if self.settings.panel == 0 { usize::MAX } else { self.settings.panel };
         let mut heard = 0;
@@ -120,9 +131,9 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
             while heard + awaited < wanted {
                 let Some(drawn) = pool.next() else { break };
                 let index = round.members.len();
-                let probing = Rc::new(Cell::new(false));
-                stages.push(Rc::clone(&probing));
-                let shout = Shout { good: good_seen.clone(), missed: missed.clone(), probing };
+                let on_the_way = Rc::new(Cell::new(None));
+                left.push(Rc::clone(&on_the_way));
+                let shout = Shout { good: good_seen.clone(), miss: miss.clone(), left: on_the_way };
                 work.push(self.hear(index, drawn.backend.clone(), targets, start, ask.burst, shout).boxed_local());
                 round.members.push(Member {
                     backend: drawn.backend,
@@ -132,8 +143,27 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
                 });
                 awaited += 1;
             }
+            let mut patience = end;
+            // Judged only by controls that are complete, and after those who are silent have been replaced.
+            if pinging == 0 && (second_wave || misses.is_empty()) {
+                match (outlook(&round), last_left(&round.members, &left)) {
+                    (Outlook::Down, _) | (Outlook::NotDown, None) => break,
+                    (Outlook::NotDown, Some(left)) => patience = end.min(left + self.settings.timeout * 2 + REPORTS),
+                    (Outlook::Open, _) => {}
+                }
+            }
             tokio::select! {
                 biased;
+                // A miss may be the target's doing, or the internet's: what was good must be good still.
+                Some(()) = misses.recv(), if !second_wave && pinging == 0 => {
+                    second_wave = true;
+                    for (index, control) in round.controls.iter_mut().enumerate() {
+                        let (ControlFate::Good { .. }, Some(target)) = (&control.fate, control.target.clone()) else { continue };
+                        control.fate = ControlFate::NotAsked("the round ended before it was asked again".to_owned());
+                        pinging += 1;
+                        work.push(self.control(index, target, start).boxed_local());
+                    }
+                }
                 event = work.next() => match event {
                     Some(Event::Control(index, fate)) => {
                         pinging -= 1;
@@ -153,36 +183,10 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
                     }
                     None => break,
                 },
-                // A miss may be the target's doing, or the internet's: what was good must be good still.
-                Some(()) = misses.recv(), if !second_wave && pinging == 0 => {
-                    second_wave = true;
-                    for target in good_of(&round) {
-                        let index = round.controls.iter().position(|one| one.target.as_ref() == Some(&target));
-                        if let Some(index) = index {
-                            pinging += 1;
-                            work.push(self.control(index, target, start).boxed_local());
-                        }
-                    }
-                }
-                () = sleep_until(end) => break,
-            }
-            if pinging > 0 || (!second_wave && !misses.is_empty()) {
-                continue;
-            }
-            let on_their_way = || {
-                round
-                    .members
-                    .iter()
-                    .zip(&stages)
-                    .any(|(one, probing)| one.testimony == Testimony::Awaited && probing.get())
-            };
-            match outlook(&round) {
-                Outlook::Down => break,
-                Outlook::NotDown if !on_their_way() => break,
-                Outlook::NotDown | Outlook::Open => {}
+                () = sleep_until(patience) => break,
             }
         }
-        round.ended = (self.clock)();
+        round.ended = (self.clock)().max(started);
         round
     }
 
@@ -218,135 +222,12 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         sleep_until(start).await;
         Event::Control(index, self.uplink.ping(target.addr, self.settings.timeout).await)
     }
+}
 
-    async fn session(&self, backend: &Backend) -> Result<Rc<V::Session>, Silence> {
-        let connecting = {
-            let mut sessions = self.sessions.borrow_mut();
-            let vantages = self.vantages;
-            let owned = backend.clone();
-            sessions
-                .entry(backend.host.clone())
-                .or_insert_with(|| async move { vantages.connect(&owned).await.map(Rc::new) }.boxed_local().shared())
-                .clone()
-        };
-        let session = connecting.await;
-        if session.is_err() {
-            self.sessions.borrow_mut().remove(&backend.host);
-        }
-        session
-    }
-
-    async fn hear(
-        &self,
-        index: usize,
-        backend: Backend,
-        targets: &[(TargetName, Result<Target, String>)],
-        start: Instant,
-        burst: bool,
-        shout: Shout,
-    ) -> Event {
-        let testimony = async {
-            let session = self.session(&backend).await?;
-            sleep_until(start).await;
-            shout.probing.set(true);
-            let of = |family| {
-                targets
-                    .iter()
-                    .filter_map(|(_, one)| one.as_ref().ok())
-                    .filter(|one| one.family() == family)
-                    .cloned()
-                    .collect()
-            };
-            let (v4, v6): (Vec<Target>, Vec<Target>) = (of(Family::V4), of(Family::V6));
-            let asked = join_all(
-                [v4, v6]
-                    .into_iter()
-                    .filter(|one| !one.is_empty())
-                    .map(|one| self.question(&backend, &session, one, burst, &shout)),
-            )
-            .await;
-            let mut probes = Vec::new();
-            let mut silence = None;
-            for one in asked {
-                match one {
-                    Ok(found) => probes.extend(found),
-                    Err(why) => silence = Some(why),
-                }
-            }
-            match silence {
-                Some(why) if probes.is_empty() => {
-                    self.sessions.borrow_mut().remove(&backend.host);
-                    Err(why)
-                }
-                _ => Ok(probes),
-            }
-        };
-        let testimony = testimony.await;
-        Event::Member(index, testimony)
-    }
-
-    /// The pings of one family: one first (or several, in a burst), and after a miss those good targets that are left.
-    async fn question(
-        &self,
-        backend: &Backend,
-        session: &V::Session,
-        mut targets: Vec<Target>,
-        burst: bool,
-        shout: &Shout,
-    ) -> Result<Vec<Probe>, Silence> {
-        targets.shuffle(&mut rand::rng());
-        let first = if burst { AT_ONCE.min(targets.len()) } else { 1 };
-        let rest = targets.split_off(first.min(targets.len()));
-        let (mut probes, mut silence) = self.ask(backend, session, &targets).await;
-        let replied = |probes: &[Probe]| probes.iter().any(|probe| matches!(probe.fate, Fate::Reply { .. }));
-        if replied(&probes) {
-            return Ok(probes);
-        }
-        if !probes.is_empty() {
-            // The round may be over and nobody listening.
-            let _ = shout.missed.send(());
-        }
-        let mut seen = shout.good.clone();
-        let good =
-            seen.wait_for(Option::is_some).await.map_or_else(|_| Vec::new(), |good| good.clone().unwrap_or_default());
-        let counted = |probes: &[Probe]| probes.iter().filter(|probe| good.contains(&probe.target)).count();
-        if silence.is_none() && counted(&probes) < self.settings.tries {
-            let left: Vec<Target> = rest.into_iter().filter(|target| good.contains(target)).take(AT_ONCE).collect();
-            let (more, why) = self.ask(backend, session, &left).await;
-            probes.extend(more);
-            silence = why;
-        }
-        match silence {
-            Some(why) if !replied(&probes) && counted(&probes) < self.settings.tries => Err(why),
-            _ => Ok(probes),
-        }
-    }
-
-    async fn ask(&self, backend: &Backend, session: &V::Session, targets: &[Target]) -> (Vec<Probe>, Option<Silence>) {
-        let answers =
-            join_all(targets.iter().map(|target| self.vantages.ping(backend, session, target, self.settings.timeout)))
-                .await;
-        let mut probes = Vec::new();
-        let mut silence = None;
-        for (target, answer) in targets.iter().zip(answers) {
-            match answer {
-                Ok(asked) => {
-                    let (now, moment) = (Instant::now(), (self.clock)());
-                    let at = |instant: Instant| moment.saturating_sub(now.saturating_duration_since(instant));
-                    let latest = match asked.fate {
-                        // It had to be sent a whole timeout before it could be called a miss.
-                        Fate::NoReply => {
-                            at(asked.begun).min(moment.saturating_sub(self.settings.timeout)).max(at(asked.asked))
-                        }
-                        Fate::Reply { .. } => at(asked.begun),
-                    };
-                    probes.push(Probe { target: target.clone(), earliest: at(asked.asked), latest, fate: asked.fate });
-                }
-                Err(why) => silence = Some(why),
-            }
-        }
-        (probes, silence)
-    }
+/// When the latest of those pings left that are on their way.
+fn last_left(members: &[Member], left: &[Rc<Cell<Option<Instant>>>]) -> Option<Instant> {
+    let awaited = members.iter().zip(left).filter(|(member, _)| member.testimony == Testimony::Awaited);
+    awaited.filter_map(|(_, left)| left.get()).max()
 }
 
 /// Whether a member's testimony is a verdict, or one has to be asked in its place.
@@ -371,3 +252,6 @@ fn controls(targets: &[(TargetName, Result<Target, String>)]) -> Vec<Control> {
 fn good_of(round: &Round) -> Vec<Target> {
     [Family::V4, Family::V6].into_iter().flat_map(|family| round.good_targets(family)).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,7 @@ fn down() -> Judgement {
         cut_off_subnets: vec!["subnet-0a".to_owned()],
         first_miss: Some(Duration::ZERO),
         last_miss: Some(Duration::from_secs(1)),
+        started: Duration::ZERO,
         ended: Duration::from_secs(1),
         stale: false,
     }

@@ -278,8 +278,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         if let Some(record) = remembered.record.take() {
             remembered.record = self.reconcile(record).await;
         }
-        let on_primary = self.guarded.as_ref().map(|set| set.subnets.iter().any(|one| one.on == set.primary));
-        let redundancy = Redundancy::of(remembered.record.as_ref().map(|record| record.phase), on_primary);
+        let phase = remembered.record.as_ref().map(|record| record.phase);
+        let redundancy = Redundancy::of(phase, self.guarded.as_ref());
         let last: Vec<Judgement> = self.judgements.values().filter_map(|all| all.last()).cloned().collect();
         let Some(judgement) = decide::lead(&last) else {
             return self.report(Outcome::Unheard, 3, "nothing was observed".to_owned());

@@ -1,0 +1,64 @@
+# Everything from a fresh Debian machine with a Rust toolchain; see `make help`.
+#
+# Call it as yourself: cargo always runs as the caller, and only the lab (network namespaces, firewall rules, apt) goes through
+# sudo. Under `sudo make` a cargo that rustup installed is not found.
+#
+# Every target builds the whole workspace: aws-sdk-ec2 takes minutes and 7 GB to compile, and a build of one package could resolve
+# other features for it, and compile it again. `cargo build` and `cargo test` share it; a release build has its own.
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# Which tests run as root is decided there. The runner is no part of cargo's fingerprints: nothing is built again for it.
+RUNNER := --config "target.'cfg(all())'.runner = ['$(CURDIR)/.ci/as-root']"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lab-setup tools build build-tests
+.NOTPARALLEL:
+
+help:
+	@echo 'make demo       the whole story in a lab on this machine: an outage, the takeover, the repair'
+	@echo 'make test       every test; those that need packets run in the lab, as root'
+	@echo 'make bench      a release build, measured in the lab; writes the table in README.md'
+	@echo 'make lab-setup  install what the lab needs (Debian packages; moto in /var/cache/natwatch-lab)'
+	@echo
+	@echo 'The first build takes about 5 minutes on 2 cores and 7.2 GB of memory. Not root: sudo is asked for where it is needed.'
+
+demo: build
+	$(SUDO) '$(TARGET)/debug/lab' setup
+	$(SUDO) '$(TARGET)/debug/lab' demo
+
+test: build-tests
+	$(SUDO) '$(TARGET)/debug/lab' setup
+	$(CARGO) test --locked --workspace $(RUNNER)
+
+bench: tools
+	$(CARGO) build --locked --workspace --release
+	$(SUDO) '$(TARGET)/release/lab' setup
+	$(SUDO) '$(TARGET)/release/lab' bench
+
+lab-setup: build
+	$(SUDO) '$(TARGET)/debug/lab' setup
+
+build: tools
+	$(CARGO) build --locked --workspace
+
+build-tests: tools
+	$(CARGO) test --locked --workspace --no-run
+
+# What must be there before the lab, which installs the rest, can be built.
+tools:
+	@command -v $(CARGO) > /dev/null || { \
+		echo 'make: cargo is not in PATH. Install Rust (https://rustup.rs); if it is installed for your user, call make without sudo.' >&2; \
+		exit 1; }
+	@test -z '$(SUDO)' || command -v sudo > /dev/null || { \
+		echo 'make: the lab needs root, and there is no sudo: install it, or call make as root.' >&2; \
+		exit 1; }
+	@command -v cc > /dev/null || { \
+		echo 'make: installing a C compiler and linker'; \
+		$(SUDO) apt-get install -y --no-install-recommends gcc libc6-dev || \
+		{ $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends gcc libc6-dev; }; }
+	@awk '/^(MemAvailable|SwapFree):/ { free += $$2 } \
+		END { if (free && free < 7.5e6) printf "make: %.1f GB of memory are free; if the compiler is killed (signal 9) at aws-sdk-ec2, it needed 7.5 GB\n", free / 1e6 }' \
+		/proc/meminfo

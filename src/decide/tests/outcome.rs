@@ -1,0 +1,174 @@
+//! What a pass came to: the contract's one order, in full.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::support::*;
+use crate::decide::{Ending, Redundancy, lead, outcome};
+use crate::model::{
+    Family, Gate, Guarded, GuardedSet, Hold, Judgement, Move, MoveResult, Outcome, Phase, PlannedMove, Verdict,
+    Verification,
+};
+
+fn judged(verdict: Verdict) -> Judgement {
+    let round = match verdict {
+        Verdict::Healthy => round().reaching("a", 4),
+        Verdict::Degraded => round().reaching("a", 4).cut_off("a", 1),
+        Verdict::Down => round().cut_off("a", 4),
+        Verdict::Isolated => round().controls(vec![dead(target(1))]),
+        Verdict::Unheard => round().silent("a", 4),
+    };
+    let judgement = round.judged();
+    assert_eq!(judgement.verdict, verdict);
+    judgement
+}
+
+#[test]
+fn the_table_of_passes_that_end_without_a_takeover() {
+    use Redundancy::{Gone, Incomplete, Locked, StandsBy};
+    for (verdict, redundancy, expected) in [
+        (Verdict::Healthy, StandsBy, (Outcome::Healthy, 0)),
+        (Verdict::Healthy, Locked, (Outcome::Locked, 5)),
+        (Verdict::Healthy, Incomplete, (Outcome::Partial, 2)),
+        (Verdict::Healthy, Gone, (Outcome::NoRedundancy, 1)),
+        (Verdict::Degraded, StandsBy, (Outcome::Degraded, 1)),
+        (Verdict::Degraded, Locked, (Outcome::Degraded, 1)),
+        (Verdict::Degraded, Incomplete, (Outcome::Partial, 2)),
+        (Verdict::Degraded, Gone, (Outcome::Degraded, 1)),
+        (Verdict::Down, StandsBy, (Outcome::Down, 2)),
+        (Verdict::Down, Locked, (Outcome::Down, 2)),
+        (Verdict::Down, Incomplete, (Outcome::Down, 2)),
+        (Verdict::Down, Gone, (Outcome::Down, 2)),
+        (Verdict::Isolated, StandsBy, (Outcome::Isolated, 3)),
+        (Verdict::Isolated, Locked, (Outcome::Isolated, 3)),
+        (Verdict::Isolated, Incomplete, (Outcome::Partial, 2)),
+        (Verdict::Isolated, Gone, (Outcome::Isolated, 3)),
+        (Verdict::Unheard, StandsBy, (Outcome::Unheard, 3)),
+        (Verdict::Unheard, Locked, (Outcome::Unheard, 3)),
+        (Verdict::Unheard, Incomplete, (Outcome::Partial, 2)),
+        (Verdict::Unheard, Gone, (Outcome::Unheard, 3)),
+    ] {
+        let judgement = judged(verdict);
+        let found = outcome(Ending::Rested { judgement: &judgement, redundancy });
+        assert_eq!(found, expected, "{verdict}, {redundancy:?}");
+    }
+}
+
+#[test]
+fn held_is_critical_unless_all_that_holds_is_booting() {
+    let hold = |gate| Hold { gate, why: "why".to_owned(), remedy: String::new() };
+    for gate in Gate::ALL {
+        let status = if *gate == Gate::Booting { 3 } else { 2 };
+        assert_eq!(outcome(Ending::Held(&[hold(*gate)])), (Outcome::Down, status), "{gate}");
+        let status = if *gate == Gate::Booting { 3 } else { 2 };
+        assert_eq!(
+            outcome(Ending::Held(&[hold(Gate::Booting), hold(*gate)])),
+            (Outcome::Down, status),
+            "booting, {gate}"
+        );
+    }
+    assert_eq!(outcome(Ending::Held(&[])), (Outcome::Down, 2));
+}
+
+fn moved(result: MoveResult, verification: Verification) -> Move {
+    let plan = PlannedMove {
+        subnet: "subnet-1".parse().unwrap(),
+        name: None,
+        association: "rtbassoc-1".parse().unwrap(),
+        from: "rtb-0a".parse().unwrap(),
+        to: "rtb-0b".parse().unwrap(),
+    };
+    Move { plan, result, took: Duration::ZERO, verification }
+}
+
+#[test]
+fn the_table_of_moves() {
+    use MoveResult::{AlreadyThere, Moved, Pending, WouldMove};
+    use Verification::{Unverified, Unwitnessed, Verified};
+    let elsewhere = || MoveResult::Elsewhere("rtb-0c".parse().unwrap());
+    let failed = || MoveResult::Failed("throttled".to_owned());
+    let taken_over = (Outcome::TakenOver, 4);
+    let partial = (Outcome::Partial, 2);
+    let not_looked_at = Verification::Pending;
+    for (moves, expected) in [
+        (vec![(Moved, Verified)], taken_over),
+        (vec![(AlreadyThere, Verified)], taken_over),
+        (vec![(Moved, Verified), (Moved, Unwitnessed)], taken_over),
+        (vec![(Moved, Unwitnessed)], taken_over),
+        (vec![(Moved, Verified), (elsewhere(), not_looked_at.clone())], taken_over),
+        (vec![(Moved, Verified), (Moved, Unverified)], (Outcome::Unverified, 2)),
+        (vec![(Moved, Verified), (elsewhere(), Unverified)], (Outcome::Unverified, 2)),
+        (vec![(Moved, not_looked_at.clone())], (Outcome::Unverified, 2)),
+        (vec![(Moved, Verified), (failed(), not_looked_at.clone())], partial),
+        (vec![(Moved, Unverified), (failed(), not_looked_at.clone())], partial),
+        (vec![(Moved, Verified), (Pending, not_looked_at.clone())], partial),
+        (vec![(failed(), not_looked_at.clone()), (Pending, not_looked_at.clone())], (Outcome::Failed, 2)),
+        (vec![], (Outcome::Failed, 2)),
+        (vec![(WouldMove, not_looked_at.clone()), (WouldMove, not_looked_at.clone())], (Outcome::WouldTakeOver, 4)),
+        (vec![(WouldMove, not_looked_at.clone()), (elsewhere(), not_looked_at.clone())], (Outcome::WouldTakeOver, 4)),
+        (vec![(WouldMove, not_looked_at.clone()), (failed(), not_looked_at.clone())], partial),
+        (vec![(elsewhere(), Verified), (elsewhere(), Unwitnessed)], (Outcome::NoRedundancy, 1)),
+        (vec![(elsewhere(), Unverified)], (Outcome::Unverified, 2)),
+        (vec![(elsewhere(), not_looked_at.clone())], (Outcome::Unverified, 2)),
+    ] {
+        let moves: Vec<Move> = moves.into_iter().map(|(result, verification)| moved(result, verification)).collect();
+        let shown: Vec<_> = moves.iter().map(|one| (&one.result, &one.verification)).collect();
+        assert_eq!(outcome(Ending::Moved(&moves)), expected, "{shown:?}");
+    }
+}
+
+fn guarded(on: &[&str]) -> GuardedSet {
+    let subnet = |table: &&str| Guarded {
+        subnet: "subnet-1".parse().unwrap(),
+        name: None,
+        cidrs: Vec::new(),
+        on: table.parse().unwrap(),
+    };
+    GuardedSet {
+        version: 1,
+        primary: "rtb-0a".parse().unwrap(),
+        standby: "rtb-0b".parse().unwrap(),
+        subnets: on.iter().map(subnet).collect(),
+        families: vec![Family::V4],
+        seen: Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[test]
+fn f012_the_table_of_who_stands_by() {
+    use Redundancy::{Gone, Incomplete, Locked, StandsBy};
+    let (primary, standby, mixed, third) =
+        (&["rtb-0a"][..], &["rtb-0b"][..], &["rtb-0a", "rtb-0b"][..], &["rtb-0c"][..]);
+    for (phase, on, expected) in [
+        (None, None, StandsBy),
+        (None, Some(primary), StandsBy),
+        (None, Some(mixed), StandsBy),
+        (None, Some(standby), Gone),
+        (None, Some(third), Gone),
+        (Some(Phase::Taken), None, Locked),
+        (Some(Phase::Taken), Some(standby), Locked),
+        (Some(Phase::Taken), Some(mixed), Locked),
+        (Some(Phase::Taken), Some(primary), Gone),
+        (Some(Phase::Taken), Some(third), Gone),
+        (Some(Phase::Taking), Some(primary), Incomplete),
+        (Some(Phase::Partial), Some(mixed), Incomplete),
+        (Some(Phase::Partial), None, Incomplete),
+    ] {
+        assert_eq!(Redundancy::of(phase, on.map(guarded).as_ref()), expected, "{phase:?}, {on:?}");
+    }
+}
+
+#[test]
+fn f085_the_family_that_is_worst_off_leads_and_the_first_of_equals() {
+    let of = |family, verdict| Judgement { family, ..judged(verdict) };
+    let order = [Verdict::Healthy, Verdict::Degraded, Verdict::Unheard, Verdict::Isolated, Verdict::Down];
+    for (worse, verdict) in order.iter().enumerate() {
+        for (better, other) in order.iter().enumerate() {
+            let both = [of(Family::V4, *verdict), of(Family::V6, *other)];
+            let expected = if worse >= better { Family::V4 } else { Family::V6 };
+            assert_eq!(lead(&both).map(|one| one.family), Some(expected), "{verdict}, {other}");
+        }
+    }
+    assert!(lead(&[]).is_none());
+}

@@ -1,0 +1,147 @@
+//! One member's part in a round: its session, which the rounds that follow use again, and its pings.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::{FutureExt, join_all};
+use rand::seq::SliceRandom;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Event, Observer, Shout};
+use crate::model::{Backend, Family, Fate, Moment, Probe, Silence, Target};
+use crate::observe::{Asked, TargetName, Uplink, Vantages};
+
+/// How many pings one backend has under way at once per family: sshd allows ten sessions on a connection (`MaxSessions`,
+/// `sshd_config(5)`), and a command given up keeps its own until it ends.
+pub(super) const AT_ONCE: usize = 4;
+
+impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
+    pub(super) async fn session(&self, backend: &Backend) -> Result<Rc<V::Session>, Silence> {
+        let connecting = {
+            let mut sessions = self.sessions.borrow_mut();
+            let vantages = self.vantages;
+            let owned = backend.clone();
+            sessions
+                .entry(backend.host.clone())
+                .or_insert_with(|| async move { vantages.connect(&owned).await.map(Rc::new) }.boxed_local().shared())
+                .clone()
+        };
+        let session = connecting.await;
+        if session.is_err() {
+            self.sessions.borrow_mut().remove(&backend.host);
+        }
+        session
+    }
+
+    pub(super) async fn hear(
+        &self,
+        index: usize,
+        backend: Backend,
+        targets: &[(TargetName, Result<Target, String>)],
+        start: Instant,
+        burst: bool,
+        shout: Shout,
+    ) -> Event {
+        let testimony = async {
+            let session = self.session(&backend).await?;
+            sleep_until(start).await;
+            shout.left.set(Some(Instant::now()));
+            let of = |family| {
+                targets
+                    .iter()
+                    .filter_map(|(_, one)| one.as_ref().ok())
+                    .filter(|one| one.family() == family)
+                    .cloned()
+                    .collect()
+            };
+            let (v4, v6): (Vec<Target>, Vec<Target>) = (of(Family::V4), of(Family::V6));
+            let asked = join_all(
+                [v4, v6]
+                    .into_iter()
+                    .filter(|one| !one.is_empty())
+                    .map(|one| self.question(&backend, &session, one, burst, &shout)),
+            )
+            .await;
+            let mut probes = Vec::new();
+            let mut silence = None;
+            for one in asked {
+                match one {
+                    Ok(found) => probes.extend(found),
+                    Err(why) => silence = Some(why),
+                }
+            }
+            match silence {
+                Some(why) if probes.is_empty() => {
+                    self.sessions.borrow_mut().remove(&backend.host);
+                    Err(why)
+                }
+                _ => Ok(probes),
+            }
+        };
+        let testimony = testimony.await;
+        Event::Member(index, testimony)
+    }
+
+    /// The pings of one family: one first (or several, in a burst), and after a miss those good targets that are left.
+    async fn question(
+        &self,
+        backend: &Backend,
+        session: &V::Session,
+        mut targets: Vec<Target>,
+        burst: bool,
+        shout: &Shout,
+    ) -> Result<Vec<Probe>, Silence> {
+        targets.shuffle(&mut rand::rng());
+        let first = if burst { AT_ONCE.min(targets.len()) } else { 1 };
+        let rest = targets.split_off(first.min(targets.len()));
+        let (mut probes, mut silence) = self.ask(backend, session, &targets).await;
+        let replied = |probes: &[Probe]| probes.iter().any(|probe| matches!(probe.fate, Fate::Reply { .. }));
+        if replied(&probes) {
+            return Ok(probes);
+        }
+        if !probes.is_empty() {
+            // The round may be over and nobody listening.
+            let _ = shout.miss.send(());
+        }
+        let mut seen = shout.good.clone();
+        let good =
+            seen.wait_for(Option::is_some).await.map_or_else(|_| Vec::new(), |good| good.clone().unwrap_or_default());
+        let counted = |probes: &[Probe]| probes.iter().filter(|probe| good.contains(&probe.target)).count();
+        if silence.is_none() && counted(&probes) < self.settings.tries {
+            let left: Vec<Target> = rest.into_iter().filter(|target| good.contains(target)).take(AT_ONCE).collect();
+            let (more, why) = self.ask(backend, session, &left).await;
+            probes.extend(more);
+            silence = why;
+        }
+        match silence {
+            Some(why) if !replied(&probes) && counted(&probes) < self.settings.tries => Err(why),
+            _ => Ok(probes),
+        }
+    }
+
+    async fn ask(&self, backend: &Backend, session: &V::Session, targets: &[Target]) -> (Vec<Probe>, Option<Silence>) {
+        let wait = self.settings.timeout;
+        let pings = targets.iter().map(|target| async move {
+            let answer = self.vantages.ping(backend, session, target, wait).await;
+            (target, answer, Instant::now(), (self.clock)())
+        });
+        let mut probes = Vec::new();
+        let mut silence = None;
+        for (target, answer, answered, moment) in join_all(pings).await {
+            match answer {
+                Ok(asked) => probes.push(probe(target, asked, answered, moment, wait)),
+                Err(why) => silence = Some(why),
+            }
+        }
+        (probes, silence)
+    }
+}
+
+/// A ping as evidence, where `answered` is `moment`.
+pub(super) fn probe(target: &Target, asked: Asked, answered: Instant, moment: Moment, wait: Duration) -> Probe {
+    let at = |instant: Instant| moment.saturating_sub(answered.saturating_duration_since(instant));
+    // It had to be sent a whole timeout before it could be called a miss, unless a router refused it earlier.
+    let waited = answered.checked_sub(wait).filter(|sent| asked.fate == Fate::NoReply && *sent >= asked.asked);
+    let latest = waited.map_or(asked.begun, |sent| sent.min(asked.begun));
+    Probe { target: target.clone(), earliest: at(asked.asked), latest: at(latest), fate: asked.fate }
+}

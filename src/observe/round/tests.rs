@@ -1,0 +1,5 @@
+//! Whole rounds on a paused clock, with vantages and an uplink made by hand.
+
+mod fakes;
+mod rounds;
+mod sessions;

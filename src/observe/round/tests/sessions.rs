@@ -1,0 +1,72 @@
+//! Sessions outlive the round that opened them.
+
+use super::fakes::*;
+use crate::model::{Round, SilenceReason, Testimony, Verdict};
+use crate::observe::{Ask, Observer};
+
+fn outlook(round: &Round) -> crate::model::Outlook {
+    crate::decide::outlook(round, &rules())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_round_uses_the_sessions_of_the_one_before() {
+    let world = World::new();
+    let (settings, clock) = (settings(8), || world.now());
+    let observer = Observer::new(&settings, &world, &world, &clock);
+    observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
+    let began = world.now();
+    let second = observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
+    assert_eq!(second.ended.saturating_sub(began), SSH + RTT, "no login");
+    assert_eq!(world.logins.borrow().len(), 8);
+    observer.close().await;
+    assert_eq!(world.closed.get(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_session_is_silence_and_the_next_round_opens_another() {
+    let world = World::new();
+    let (settings, clock) = (settings(8), || world.now());
+    let observer = Observer::new(&settings, &world, &world, &clock);
+    observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
+    world.are(Nature::BreaksAt(world.now()), [0]);
+    let second = observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
+    let Testimony::Silent(silence) = &second.members[0].testimony else { panic!("{:?}", second.members[0]) };
+    assert_eq!(silence.reason, SilenceReason::Disconnected);
+    assert_eq!(judged(&second).verdict, Verdict::Healthy);
+    let ask = Ask { not_before: world.now() + ms(1000), ..at_once(&world) };
+    let third = observer.round(draw(8), &targets(3), ask, &outlook).await;
+    assert_eq!(judged(&third).reaches, 8);
+    assert_eq!(world.logins.borrow().iter().filter(|one| **one == host(0)).count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_one_round_did_not_wait_for_goes_on_in_the_next() {
+    let world = World::new();
+    world.are(Nature::Slow(ms(1000)), [0]);
+    let (settings, clock) = (settings(8), || world.now());
+    let observer = Observer::new(&settings, &world, &world, &clock);
+    let first = observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
+    assert_eq!(first.members[0].testimony, Testimony::Awaited);
+    let ask = Ask { not_before: ms(1500), ..at_once(&world) };
+    let second = observer.round(draw(8), &targets(3), ask, &outlook).await;
+    assert_eq!(judged(&second).reaches, 8);
+    assert_eq!(world.logins.borrow().len(), 8, "one login each");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_reaches_again_when_any_target_answers_it() {
+    let world = World::new();
+    world.primary_dies.set(Some(ms(0)));
+    let (settings, clock) = (settings(8), || world.now());
+    let observer = Observer::new(&settings, &world, &world, &clock);
+    let backend = draw(1).remove(0).backend;
+    let until = tokio::time::Instant::now() + ms(15_000);
+    let all = [target(1), target(2)];
+    assert!(!observer.reaches(&backend, &all, until).await);
+    assert_eq!(world.now(), LOGIN + SSH + TIMEOUT);
+    world.primary_dies.set(None);
+    assert!(observer.reaches(&backend, &all, until).await);
+    assert_eq!(world.logins.borrow().len(), 1);
+    let late = tokio::time::Instant::now();
+    assert!(!observer.reaches(&backend, &all, late).await, "its bound is kept");
+}

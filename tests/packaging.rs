@@ -1,0 +1,148 @@
+//! What is installed beside the program: the systemd units, the cron entry, user, folders and sysctl. Needs no root.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is, helpers included")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// `systemd-analyze verify` waits for nothing; one that does is ended by this (timeout(1)).
+const VERIFY_SECONDS: &str = "60";
+
+fn shipped(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
+}
+
+fn read(file: &str) -> String {
+    let path = shipped(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The lines that are neither empty nor a comment.
+fn lines(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+}
+
+/// A unit's settings with their sections: `("Service", "Type")` to every value given.
+fn settings(unit: &str) -> BTreeMap<(String, String), Vec<String>> {
+    let mut section = String::new();
+    let mut found: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for line in lines(unit) {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            name.clone_into(&mut section);
+        } else {
+            let (key, value) = line.split_once('=').unwrap_or_else(|| panic!("no setting: {line:?}"));
+            found.entry((section.clone(), key.to_owned())).or_default().push(value.to_owned());
+        }
+    }
+    found
+}
+
+/// That `unit` has exactly these values.
+fn expect(unit: &str, section: &str, wanted: &[(&str, &str)]) {
+    let found = settings(&read(unit));
+    for (key, value) in wanted {
+        let values = found.get(&(section.to_owned(), (*key).to_owned()));
+        assert_eq!(values, Some(&vec![(*value).to_owned()]), "{unit}: {section}: {key}");
+    }
+}
+
+#[test]
+fn systemd_finds_no_fault_with_the_units() {
+    let folder = tempfile::tempdir().unwrap();
+    // The program is not installed here; /bin/true is everywhere.
+    let service = read("systemd/natwatch.service");
+    assert!(service.contains("ExecStart=/usr/bin/natwatch run\n"));
+    fs::write(folder.path().join("natwatch.service"), service.replace("/usr/bin/natwatch", "/bin/true")).unwrap();
+    fs::copy(shipped("systemd/natwatch.timer"), folder.path().join("natwatch.timer")).unwrap();
+    let output = Command::new("timeout")
+        .args([VERIFY_SECONDS, "systemd-analyze", "verify", "--man=no"])
+        .args(["natwatch.service", "natwatch.timer"].map(|unit| folder.path().join(unit)))
+        .output()
+        .unwrap();
+    assert_ne!(output.status.code(), Some(127), "systemd-analyze is not installed: apt-get install systemd");
+    // An unknown key is only printed: the status is 0 all the same.
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "systemd-analyze {}: {said}", output.status);
+}
+
+#[test]
+fn the_service_is_what_the_contract_says() {
+    expect(
+        "systemd/natwatch.service",
+        "Service",
+        &[
+            ("Type", "oneshot"),
+            ("ExecStart", "/usr/bin/natwatch run"),
+            ("User", "natwatch"),
+            ("SuccessExitStatus", "1 4 5 75"),
+            // Deadline 60 s, hook 20 s, and 10 s.
+            ("TimeoutStartSec", "90"),
+            ("StateDirectory", "natwatch"),
+            ("StateDirectoryMode", "0750"),
+            ("RuntimeDirectory", "natwatch"),
+            ("RuntimeDirectoryMode", "0700"),
+            ("AmbientCapabilities", "CAP_NET_RAW"),
+            ("CapabilityBoundingSet", "CAP_NET_RAW"),
+            ("NoNewPrivileges", "yes"),
+            ("ProtectSystem", "strict"),
+            ("ProtectHome", "yes"),
+            ("PrivateTmp", "yes"),
+            ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6 AF_NETLINK"),
+            ("SystemCallFilter", "@system-service"),
+            ("MemoryDenyWriteExecute", "yes"),
+            ("LockPersonality", "yes"),
+        ],
+    );
+}
+
+#[test]
+fn f007_the_units_hide_neither_the_uptime_nor_the_network_from_natwatch() {
+    let found = settings(&read("systemd/natwatch.service"));
+    for key in ["ProcSubset", "PrivateUsers", "PrivateNetwork", "DynamicUser"] {
+        assert!(!found.contains_key(&("Service".to_owned(), key.to_owned())), "{key} is set");
+    }
+}
+
+#[test]
+fn the_timer_comes_every_two_minutes_to_the_second() {
+    expect(
+        "systemd/natwatch.timer",
+        "Timer",
+        &[("OnBootSec", "1min"), ("OnUnitActiveSec", "2min"), ("AccuracySec", "1s"), ("RandomizedDelaySec", "5s")],
+    );
+    expect("systemd/natwatch.timer", "Install", &[("WantedBy", "timers.target")]);
+}
+
+#[test]
+fn the_cron_entry_is_one_cron_takes() {
+    let text = read("cron/natwatch");
+    assert!(text.ends_with('\n'), "cron ignores a last line without its newline");
+    let lines = lines(&text);
+    let (variables, entries): (Vec<&str>, Vec<&str>) =
+        lines.into_iter().partition(|line| line.split_once('=').is_some_and(|(name, _)| !name.contains(' ')));
+    assert_eq!(variables, ["SHELL=/bin/sh", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "MAILTO=root"]);
+    let [entry] = entries.as_slice() else { panic!("one entry, not {entries:?}") };
+    let words: Vec<&str> = entry.split_whitespace().collect();
+    assert_eq!(words[..5], ["*/2", "*", "*", "*", "*"]);
+    assert_eq!(words[5], "natwatch", "the user of /etc/cron.d's sixth field");
+    assert_eq!(words[6..], ["/usr/bin/timeout", "-k", "10", "150", "/usr/bin/natwatch", "run"]);
+    assert!(!entry.contains('%'), "cron makes a newline of it");
+}
+
+#[test]
+fn user_folders_and_sysctl_are_what_units_and_cron_expect() {
+    let user = read("systemd/natwatch.sysusers");
+    assert_eq!(lines(&user), [r#"u natwatch - "NAT failover watchdog" /var/lib/natwatch"#]);
+    let folders = read("systemd/natwatch.tmpfiles");
+    let folders: Vec<Vec<&str>> = lines(&folders).iter().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        folders,
+        [
+            ["d", "/etc/natwatch", "0755", "root", "root", "-"],
+            ["d", "/var/lib/natwatch", "0750", "natwatch", "natwatch", "-"],
+        ]
+    );
+    assert_eq!(lines(&read("systemd/60-natwatch-ping.conf")), ["net.ipv4.ping_group_range = 0 2147483647"]);
+}
