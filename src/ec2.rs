@@ -1,150 +1,285 @@
-//! EC2 and the instance metadata service: the only room that names the AWS SDK.
+//! EC2 and IMDS by the AWS SDK. This file and `ec2/` are the only ones that name an AWS crate.
 //!
-//! EC2 is reached the way every AWS tool reaches it (environment, profile, IMDSv2 role, `AWS_ENDPOINT_URL[_EC2]`,
-//! `AWS_CA_BUNDLE`), but nothing is read or asked before the first call: a healthy pass makes none. Every wait is bounded
-//! here, and no call that changes anything is ever repeated here.
+//! It asks and changes what the stages' traits say ([`Cloud`], [`Changer`], [`Identity`]) and turns answers into the
+//! vocabulary and errors into one line for people. It decides nothing, and never tries a changing call again: whoever
+//! calls it knows what a repeated move would mean.
 //!
-//! | file | job |
-//! |---|---|
-//! | `read` | the describes, all pages |
-//! | `change` | the mutating calls, and what their errors mean |
-//! | `error` | the SDK's errors in a user's words |
-//! | `policy` | the IAM policy for exactly these calls |
+//! Invariants: every call is bounded; nothing is asked over the network before the first call, so a healthy round costs
+//! EC2 nothing; no error text carries a type name, a secret or a control character.
 
-mod change;
-mod error;
-mod policy;
-mod read;
+mod convert;
+mod errors;
+mod http;
+mod iam;
+mod imds;
 
-pub use policy::{ACTIONS, iam_policy};
-
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
-use aws_config::imds;
-use aws_config::meta::region::RegionProviderChain;
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
+use aws_config::meta::region::ProvideRegion;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::SharedHttpClient;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, RouteTableAssociationStateCode};
 use tokio::sync::OnceCell;
 
-use crate::model::InstanceId;
-use crate::preflight::Identity;
+use crate::act::{ChangeError, Changer};
+use crate::model::{Association, AssociationId, Instance, InstanceId, InterfaceId, RouteTable, RouteTableId, Subnet, SubnetId, printable};
+use crate::preflight::{Cloud, Identity};
 
-/// To a regional endpoint a connection takes milliseconds. A lost SYN is sent again by the kernel after one second, so
-/// waiting longer than that for one attempt gains nothing.
-const CONNECT: Duration = Duration::from_millis(900);
+pub use iam::{IAM_ACTIONS, iam_policy};
 
-/// One attempt. EC2's mutating calls take a quarter of a second as a rule; a few seconds are seen under load.
-const ATTEMPT: Duration = Duration::from_secs(3);
+/// The SDK's defaults as of this date. Pinned, so that an update of the crate does not change timeouts or retries.
+fn behavior() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
 
-/// A call with all its attempts.
-const OPERATION: Duration = Duration::from_secs(7);
+/// How long calls may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP connection. Longer than a second, so that one lost SYN, sent again after 1 s, does not fail it.
+    pub connect: Duration,
+    /// One attempt, credentials and connection included. EC2 answers in 0.1 to 0.7 s; a slower answer to a move is
+    /// found by describing.
+    pub attempt: Duration,
+    /// A read with its second attempt. Two whole attempts and the pause between them fit.
+    pub read: Duration,
+}
 
-/// Attempts at a describe. Calls that change something get one.
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_millis(1200), attempt: Duration::from_secs(2), read: Duration::from_millis(4500) }
+    }
+}
+
+/// Attempts of a read. One repeat carries it over a lost connection or a 5xx; more is for the next round.
 const READ_ATTEMPTS: u32 = 2;
 
-/// IMDS is on the hypervisor, a millisecond away; a black-holed one (hop limit, firewall) must not hold a run up.
-const IMDS_CONNECT: Duration = Duration::from_millis(300);
+/// The pause before a read's second attempt is drawn from 0 up to this.
+const READ_PAUSE: Duration = Duration::from_millis(100);
 
-/// As [`IMDS_CONNECT`], for the answer.
-const IMDS_READ: Duration = Duration::from_millis(500);
+/// All of credentials: three requests to IMDS take milliseconds, an STS call for a web identity token half a second.
+const CREDENTIALS_WITHIN: Duration = Duration::from_millis(1500);
 
-/// EC2 and IMDS, not yet asked.
+/// EC2 takes up to 200 values in one filter.
+const FILTER_VALUES: usize = 200;
+
+/// EC2 of one account and region.
 #[derive(Debug)]
 pub struct Ec2 {
     region: Option<String>,
-    http: OnceCell<Result<SharedHttpClient, String>>,
-    client: OnceCell<Result<Client, String>>,
+    timeouts: Timeouts,
+    http: SharedHttpClient,
+    imds: imds::Imds,
+    clients: OnceCell<Clients>,
+}
+
+/// One configuration, two ways to retry. They share connections and credentials.
+#[derive(Debug)]
+struct Clients {
+    read: Client,
+    change: Client,
+}
+
+impl Timeouts {
+    fn sdk(&self) -> TimeoutConfig {
+        TimeoutConfig::builder().connect_timeout(self.connect).operation_attempt_timeout(self.attempt).operation_timeout(self.read).build()
+    }
+}
+
+impl Clients {
+    fn new(shared: &SdkConfig) -> Self {
+        // Not the adaptive mode: its limiter slows every call of the process down after one was throttled.
+        let repeat = RetryConfig::standard().with_max_attempts(READ_ATTEMPTS).with_initial_backoff(READ_PAUSE);
+        let with = |retry| Client::from_conf(aws_sdk_ec2::config::Builder::from(shared).retry_config(retry).build());
+        Self { read: with(repeat), change: with(RetryConfig::disabled()) }
+    }
 }
 
 impl Ec2 {
-    /// For `region`, or the one that environment, profile or IMDS name.
-    #[must_use]
-    pub const fn new(region: Option<String>) -> Self {
-        Self { region, http: OnceCell::const_new(), client: OnceCell::const_new() }
+    /// Prepares to reach EC2 in `region` (`standby.region`), or else in that of `AWS_REGION`, `AWS_DEFAULT_REGION`, the
+    /// profile or IMDS. Nothing goes over the network before the first question.
+    ///
+    /// # Errors
+    ///
+    /// Where `AWS_CA_BUNDLE` is set and its file cannot be used.
+    pub fn connect(region: Option<&str>) -> Result<Self, String> {
+        Self::with_timeouts(region, Timeouts::default())
     }
 
-    async fn client(&self) -> Result<&Client, String> {
-        self.client.get_or_init(|| self.connect()).await.as_ref().map_err(Clone::clone)
+    /// [`Ec2::connect`] with other bounds.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn with_timeouts(region: Option<&str>, timeouts: Timeouts) -> Result<Self, String> {
+        Ok(Self {
+            region: region.map(str::to_owned),
+            timeouts,
+            http: http::client()?,
+            imds: imds::Imds::new(),
+            clients: OnceCell::new(),
+        })
     }
 
-    async fn http(&self) -> Result<SharedHttpClient, String> {
-        self.http.get_or_init(|| async { http_client() }).await.clone()
+    async fn clients(&self) -> Result<&Clients, String> {
+        self.clients.get_or_try_init(|| self.load()).await
     }
 
-    async fn connect(&self) -> Result<Client, String> {
-        let http = self.http().await?;
-        let provider = ProviderConfig::without_region().with_http_client(http.clone());
-        let region = match &self.region {
-            Some(region) => Some(Region::new(region.clone())),
-            None => {
-                let imds = imds::region::ImdsRegionProvider::builder().imds_client(metadata(&provider)).build();
-                RegionProviderChain::first_try(aws_config::environment::region::EnvironmentVariableRegionProvider::new())
-                    .or_else(aws_config::profile::region::ProfileFileRegionProvider::default())
-                    .or_else(imds)
-                    .region()
-                    .await
-            }
-        };
-        let region = region.ok_or("no AWS region: set standby.region or AWS_REGION")?;
+    async fn load(&self) -> Result<Clients, String> {
+        let region = self.find_region().await?;
+        let sources = ProviderConfig::without_region().with_region(Some(region.clone())).with_http_client(self.http.clone());
         let credentials = DefaultCredentialsChain::builder()
-            .configure(provider.clone())
-            .imds_client(metadata(&provider))
             .region(region.clone())
+            .configure(sources.with_timeout_config(self.timeouts.sdk()).with_retry_config(RetryConfig::disabled()))
+            .imds_client(self.imds.client())
             .build()
             .await;
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        let shared = aws_config::defaults(behavior())
             .region(region)
+            .http_client(self.http.clone())
+            .timeout_config(self.timeouts.sdk())
+            .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_WITHIN).build())
             .credentials_provider(credentials)
-            .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(READ_ATTEMPTS))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT)
-                    .operation_attempt_timeout(ATTEMPT)
-                    .operation_timeout(OPERATION)
-                    .build(),
-            )
             .load()
             .await;
-        Ok(Client::new(&config))
+        Ok(Clients::new(&shared))
+    }
+
+    async fn find_region(&self) -> Result<Region, String> {
+        if let Some(region) = &self.region {
+            return Ok(Region::new(region.clone()));
+        }
+        if let Some(region) = EnvironmentVariableRegionProvider::new().region().await {
+            return Ok(region);
+        }
+        if let Some(region) = ProfileFileRegionProvider::new().region().await {
+            return Ok(region);
+        }
+        let region = self.imds.get(imds::REGION).await.map(Region::new);
+        region.map_err(|why| format!("no AWS region: {why}; set standby.region or AWS_REGION"))
+    }
+
+    /// All route tables that a filter finds, page by page.
+    async fn route_tables(&self, filter: &str, values: &[impl AsRef<str>]) -> Result<Vec<RouteTable>, String> {
+        let client = &self.clients().await?.read;
+        let mut found = Vec::new();
+        for some in values.chunks(FILTER_VALUES) {
+            let began = Instant::now();
+            let pages = client.describe_route_tables().filters(filter_of(filter, some)).into_paginator().items().send();
+            let tables = pages.try_collect().await.map_err(|e| errors::read("DescribeRouteTables", &e, began))?;
+            found.extend(tables.iter().map(convert::table).collect::<Result<Vec<_>, _>>()?);
+        }
+        // A table may hold subnets of two chunks.
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found.dedup_by(|a, b| a.id == b.id);
+        Ok(found)
+    }
+}
+
+fn filter_of(name: &str, values: &[impl AsRef<str>]) -> Filter {
+    Filter::builder().name(name).set_values(Some(values.iter().map(|value| value.as_ref().to_owned()).collect())).build()
+}
+
+fn texts<T: ToString>(ids: &[T]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
+}
+
+// Filters, not id parameters: of ids that do not exist a filter finds nothing, while a parameter fails the whole call.
+impl Cloud for Ec2 {
+    async fn tables(&self, ids: &[RouteTableId]) -> Result<Vec<RouteTable>, String> {
+        self.route_tables("route-table-id", &texts(ids)).await
+    }
+
+    async fn tables_of(&self, subnets: &[SubnetId]) -> Result<Vec<RouteTable>, String> {
+        self.route_tables("association.subnet-id", &texts(subnets)).await
+    }
+
+    async fn instances(&self, ids: &[InstanceId]) -> Result<Vec<Instance>, String> {
+        let client = &self.clients().await?.read;
+        let mut found = Vec::new();
+        for some in texts(ids).chunks(FILTER_VALUES) {
+            let began = Instant::now();
+            let pages = client.describe_instances().filters(filter_of("instance-id", some)).into_paginator().items().send();
+            let reservations = pages.try_collect().await.map_err(|e| errors::read("DescribeInstances", &e, began))?;
+            let now = jiff::Timestamp::now();
+            for instance in reservations.iter().flat_map(aws_sdk_ec2::types::Reservation::instances) {
+                found.push(convert::instance(instance, now)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn subnets(&self, ids: &[SubnetId]) -> Result<Vec<Subnet>, String> {
+        let client = &self.clients().await?.read;
+        let mut found = Vec::new();
+        for some in texts(ids).chunks(FILTER_VALUES) {
+            let began = Instant::now();
+            let pages = client.describe_subnets().filters(filter_of("subnet-id", some)).into_paginator().items().send();
+            let subnets = pages.try_collect().await.map_err(|e| errors::read("DescribeSubnets", &e, began))?;
+            found.extend(subnets.iter().map(convert::subnet).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(found)
+    }
+}
+
+impl Changer for Ec2 {
+    async fn associate(&self, association: &AssociationId, table: &RouteTableId, dry_run: bool) -> Result<AssociationId, ChangeError> {
+        const ACTION: &str = "ReplaceRouteTableAssociation";
+        let client = &self.clients().await.map_err(ChangeError::Unknown)?.change;
+        let began = Instant::now();
+        let call = client
+            .replace_route_table_association()
+            .association_id(association.as_str())
+            .route_table_id(table.as_str())
+            .set_dry_run(dry_run.then_some(true));
+        let answer = match call.send().await {
+            Ok(answer) => answer,
+            Err(error) => return errors::change(ACTION, &error, began).map(|()| association.clone()),
+        };
+        if let Some(state) = answer.association_state()
+            && state.state() == Some(&RouteTableAssociationStateCode::Failed)
+        {
+            let why = printable(state.status_message().unwrap_or("no reason given"), 200);
+            return Err(ChangeError::Unknown(format!("{ACTION}: the association failed: {why}")));
+        }
+        let id = answer.new_association_id().unwrap_or_default();
+        id.parse().map_err(|e| ChangeError::Unknown(format!("{ACTION}: answered without the new association's id: {e}")))
+    }
+
+    async fn whereabouts(&self, subnets: &[SubnetId]) -> Result<Vec<(RouteTableId, Association)>, String> {
+        let tables = Cloud::tables_of(self, subnets).await?;
+        let pairs = tables.into_iter().flat_map(|table| table.associations.into_iter().map(move |association| (table.id.clone(), association)));
+        Ok(pairs.filter(|(_, association)| association.subnet.as_ref().is_some_and(|subnet| subnets.contains(subnet))).collect())
+    }
+
+    async fn disable_check(&self, interface: &InterfaceId, dry_run: bool) -> Result<(), ChangeError> {
+        let client = &self.clients().await.map_err(ChangeError::Unknown)?.change;
+        let began = Instant::now();
+        let call = client
+            .modify_network_interface_attribute()
+            .network_interface_id(interface.as_str())
+            .source_dest_check(AttributeBooleanValue::builder().value(false).build())
+            .set_dry_run(dry_run.then_some(true));
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => errors::change("ModifyNetworkInterfaceAttribute", &error, began),
+        }
     }
 }
 
 impl Identity for Ec2 {
-    /// By IMDSv2.
     async fn instance(&self) -> Result<InstanceId, String> {
-        let remedy = "set standby.instance in the configuration";
-        if std::env::var("AWS_EC2_METADATA_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true")) {
-            return Err(format!("AWS_EC2_METADATA_DISABLED is set; {remedy}"));
-        }
-        let provider = ProviderConfig::without_region().with_http_client(self.http().await?);
-        let answer = metadata(&provider).get("/latest/meta-data/instance-id").await.map_err(|failure| {
-            format!("the instance metadata service (169.254.169.254) does not answer: {}; {remedy}", error::deepest(&failure))
-        })?;
-        answer.as_ref().trim().parse().map_err(|failure| format!("the instance metadata service says {failure}; {remedy}"))
+        let id = self.imds.get(imds::INSTANCE).await.map_err(|why| format!("{why}; or set standby.instance"))?;
+        id.trim().parse().map_err(|e| format!("IMDS: {e}"))
     }
 }
 
-fn metadata(provider: &ProviderConfig) -> imds::Client {
-    imds::Client::builder().configure(provider).connect_timeout(IMDS_CONNECT).read_timeout(IMDS_READ).max_attempts(2).build()
-}
-
-/// HTTP over rustls with ring: the SDK's defaults bring two complete TLS stacks. The system's roots and, as with every AWS
-/// tool, those of `AWS_CA_BUNDLE`.
-fn http_client() -> Result<SharedHttpClient, String> {
-    let mut trust = TrustStore::default();
-    if let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
-        let path = std::path::PathBuf::from(path);
-        let pem = std::fs::read(&path).map_err(|failure| format!("AWS_CA_BUNDLE = {}: {failure}", path.display()))?;
-        trust.add_pem_certificate(pem);
-    }
-    let tls = TlsContext::builder().with_trust_store(trust).build().map_err(|failure| format!("TLS can't be set up: {failure}"))?;
-    Ok(aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
-}
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,21 @@
 //! What EC2 and this machine look like just before a takeover: the facts that gates and plan are made from.
 //!
-//! It reads and never judges; a reading that failed is a value of the [`Survey`].
+//! It reads and never judges; a reading that failed is a value of the [`Survey`]. All readings are made at once, since
+//! they lie on the path to a takeover: the survey takes as long as the slowest, which is one call to EC2 and, where
+//! `takeover.subnets` names a subnet that is on neither table, a second one.
 
-mod host;
-mod survey;
+pub mod guarded;
+pub mod host;
 
-pub use host::LocalHost;
-pub use survey::{confirm_identity, guarded_set, survey};
-
+use std::collections::BTreeSet;
 use std::future::Future;
 
-use crate::model::cloud::Masquerade;
-use crate::model::{Family, Instance, InstanceId, RouteTable, RouteTableId, Subnet, SubnetId};
+use futures_util::future::{join, join3};
+
+use crate::model::{Family, Instance, InstanceId, RouteTable, RouteTableId, Subnet, SubnetId, Survey};
+
+pub use guarded::{families, guarded_set, make_guarded, now_on};
+pub use host::{Identity, LocalHost};
 
 /// What to ask about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +53,97 @@ pub trait Host {
     /// Whether packets of `family` are forwarded (`net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`).
     fn forwards(&self, family: Family) -> Result<bool, String>;
     /// Whether something masquerades.
-    fn masquerade(&self) -> impl Future<Output = Masquerade>;
+    fn masquerade(&self) -> crate::model::cloud::Masquerade;
 }
 
-/// Who this instance is, by its own metadata.
-pub trait Identity {
-    /// Its id.
-    fn instance(&self) -> impl Future<Output = Result<InstanceId, String>>;
+/// Why it is not known which instance this is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// `standby.instance` is another than this one: a clone of the standby, with its configuration.
+    #[error("standby.instance is {configured}, but this is {actual} by IMDS; correct standby.instance, or do not run natwatch here")]
+    Another {
+        /// As configured.
+        configured: InstanceId,
+        /// By IMDS.
+        actual: InstanceId,
+    },
+    /// IMDS does not tell, and `standby.instance` is not set.
+    #[error("{0}")]
+    Unknown(String),
 }
+
+/// Which instance this is. IMDS may be down where the configuration names it; it must not contradict.
+///
+/// # Errors
+///
+/// [`IdentityError`].
+pub async fn identity(host: &impl Host, settings: &PreflightSettings) -> Result<InstanceId, IdentityError> {
+    match (&settings.standby_instance, host.instance().await) {
+        (Some(configured), Ok(actual)) if *configured != actual => {
+            Err(IdentityError::Another { configured: configured.clone(), actual })
+        }
+        (Some(configured), _) => Ok(configured.clone()),
+        (None, actual) => actual.map_err(IdentityError::Unknown),
+    }
+}
+
+/// Reads all that the gates and the plan need, at once.
+pub async fn survey(cloud: &impl Cloud, host: &impl Host, settings: &PreflightSettings) -> Survey {
+    // The last of the three is not a wait: it runs while the other two wait for EC2.
+    let ((identity, instances), tables, (uptime, masquerade)) =
+        join3(instances(cloud, host, settings), tables(cloud, settings), async { (host.uptime(), host.masquerade()) }).await;
+    let find = |id: &InstanceId| {
+        let known = instances.as_ref().map_err(Clone::clone);
+        known.map(|known| known.iter().find(|instance| &instance.id == id).cloned())
+    };
+    let guards_v6 = tables.as_ref().is_ok_and(|tables| families(settings, tables).contains(&Family::V6));
+    let ip_forward = match host.forwards(Family::V4) {
+        Ok(true) if guards_v6 => host.forwards(Family::V6),
+        v4 => v4,
+    };
+    Survey {
+        standby: identity.as_ref().map_err(ToString::to_string).and_then(find),
+        primary: settings.primary_instance.as_ref().map(find),
+        identity: identity.map_err(|why| why.to_string()),
+        tables,
+        uptime,
+        ip_forward,
+        masquerade,
+    }
+}
+
+/// Who this is, and both instances in one call. A configured id need not wait for IMDS.
+async fn instances(
+    cloud: &impl Cloud,
+    host: &impl Host,
+    settings: &PreflightSettings,
+) -> (Result<InstanceId, IdentityError>, Result<Vec<Instance>, String>) {
+    let ask = async |standby: Option<&InstanceId>| {
+        let ids: BTreeSet<&InstanceId> = standby.into_iter().chain(&settings.primary_instance).collect();
+        if ids.is_empty() { Ok(Vec::new()) } else { cloud.instances(&ids.into_iter().cloned().collect::<Vec<_>>()).await }
+    };
+    if settings.standby_instance.is_some() {
+        join(identity(host, settings), ask(settings.standby_instance.as_ref())).await
+    } else {
+        let identity = identity(host, settings).await;
+        let instances = ask(identity.as_ref().ok()).await;
+        (identity, instances)
+    }
+}
+
+/// Both tables, and where the subnets are that the configuration names and neither table has.
+async fn tables(cloud: &impl Cloud, settings: &PreflightSettings) -> Result<Vec<RouteTable>, String> {
+    let mut tables = cloud.tables(&[settings.primary_table.clone(), settings.standby_table.clone()]).await?;
+    let missing: Vec<SubnetId> = settings.subnets.iter().filter(|subnet| now_on(&tables, subnet).is_none()).cloned().collect();
+    if !missing.is_empty() {
+        for table in cloud.tables_of(&missing).await? {
+            if tables.iter().all(|known| known.id != table.id) {
+                tables.push(table);
+            }
+        }
+    }
+    Ok(tables)
+}
+
+#[cfg(test)]
+mod tests;

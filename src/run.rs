@@ -21,7 +21,7 @@ use crate::model::failure::exit;
 use crate::model::{Failure, Moment, Outcome};
 use crate::observe::icmp::Icmp;
 use crate::observe::ssh::Ssh;
-use crate::preflight::LocalHost;
+use crate::preflight::{self, LocalHost};
 use crate::record::printed::{Printed, should_print};
 use crate::record::round::{LastRound, Rules};
 use crate::record::witnesses::Witnesses;
@@ -32,7 +32,7 @@ use pass::{Done, World};
 /// One pass, told and remembered; returns the exit status.
 ///
 /// # Errors
-/// The state folder can't be used, or SSH can't be prepared.
+/// The state folder can't be used, or SSH can't be prepared; 78: the configuration is another instance's.
 pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Result<u8, Failure> {
     let failed = |why: String| Failure::new(exit::FAILED, why);
     let state = State::open(&settings.state).map_err(|error| failed(error.to_string()))?;
@@ -44,6 +44,7 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
     let icmp = Icmp::new(rand::random());
     let ec2 = Ec2::new(settings.region.clone());
     let host = LocalHost::new(&ec2, settings.preflight.standby_instance.clone());
+    preflight::confirm_identity(&ec2, &settings.preflight).await.map_err(|why| Failure::new(exit::CONFIG, why))?;
     let began = boottime();
     let watched = std::io::stderr().is_terminal() && !global.quiet;
     let world = World {

@@ -457,6 +457,28 @@ fn f012_subnets_on_the_standby_without_a_lock_are_no_redundancy() {
 }
 
 #[test]
+fn f059_a_copied_configuration_is_refused() {
+    let lab = raise();
+    lab.configure(&[("standby.instance", "\"i-0123456789abcdef0\"")]).unwrap();
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 78);
+    assert!(run.stderr.contains(&lab.ids().standby.instance), "{run}");
+}
+
+#[test]
+fn f058_pinned_ids_work_without_the_metadata_service() {
+    let lab = seasoned();
+    let pinned = format!("\"{}\"", lab.ids().standby.instance);
+    lab.configure(&[("decision.run_span", "\"200ms\""), ("standby.instance", &pinned)]).unwrap();
+    lab.inject(&Fault::ImdsDown).unwrap();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    // The role's credentials come from there too, so these are the environment's.
+    let run = lab.command(&["run"]).env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").run().unwrap();
+    expect(&run, 4);
+    carried_by(&lab, Nat::Standby);
+}
+
+#[test]
 fn f104_a_table_that_does_not_exist_is_never_a_silent_zero() {
     let lab = raise();
     lab.configure(&[("primary.route_table", "\"rtb-0123456789abcdef0\"")]).unwrap();

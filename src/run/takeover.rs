@@ -63,6 +63,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             because: because.to_owned(),
             moves: remembered(earlier.as_ref(), plan),
         });
+        // Who holds the run lock is the only one that writes, so what lies about was left by a process that was killed.
+        world.state.sweep();
         let trouble: RefCell<BTreeSet<String>> = RefCell::default();
         let write = || {
             record.borrow_mut().changed = (world.wall)();

@@ -1,0 +1,215 @@
+//! The whole way through the SDK and HTTP, against a listener on the loopback that answers what a test tells it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+enum Reply {
+    Says(u16, String),
+    /// Reads the request and says nothing.
+    Hangs,
+    /// Reads the request and closes the connection.
+    Closes,
+}
+
+struct Server {
+    url: String,
+    /// Bodies of the requests, form-encoded.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    async fn with(replies: impl IntoIterator<Item = Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = asked.clone();
+        let mut replies: VecDeque<Reply> = replies.into_iter().collect();
+        tokio::spawn(async move {
+            let mut silent = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let request = request(&mut stream).await;
+                log.lock().unwrap().push(request);
+                match replies.pop_front() {
+                    Some(Reply::Says(status, body)) => {
+                        let answer = format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                    Some(Reply::Closes) => {}
+                    Some(Reply::Hangs) | None => silent.push(stream),
+                }
+            }
+        });
+        Self { url, asked }
+    }
+
+    fn ec2(&self, timeouts: Timeouts) -> Ec2 {
+        let shared = SdkConfig::builder()
+            .behavior_version(behavior())
+            .region(Region::new("eu-central-1"))
+            .endpoint_url(&self.url)
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDTEST", "s3cr3t", None, None, "test")))
+            .http_client(http::direct())
+            .timeout_config(timeouts.sdk())
+            .build();
+        Ec2 { region: None, timeouts, http: http::direct(), imds: imds::Imds::new(), clients: OnceCell::new_with(Some(Clients::new(&shared))) }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+async fn request(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                return body.to_owned();
+            }
+        }
+        let mut some = [0; 4096];
+        match stream.read(&mut some).await {
+            Ok(0) | Err(_) => return text,
+            Ok(n) => bytes.extend_from_slice(&some[..n]),
+        }
+    }
+}
+
+fn fails(status: u16, code: &str, message: &str) -> Reply {
+    Reply::Says(status, format!("<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>r</RequestID></Response>"))
+}
+
+fn quick() -> Timeouts {
+    Timeouts { connect: Duration::from_millis(100), attempt: Duration::from_millis(100), read: Duration::from_millis(400) }
+}
+
+fn ids() -> (AssociationId, RouteTableId) {
+    ("rtbassoc-0a".parse().unwrap(), "rtb-0b".parse().unwrap())
+}
+
+async fn move_answered(reply: Reply, dry_run: bool) -> (Result<AssociationId, ChangeError>, usize) {
+    let server = Server::with([reply]).await;
+    let (association, table) = ids();
+    let answer = server.ec2(quick()).associate(&association, &table, dry_run).await;
+    (answer, server.asked().len())
+}
+
+#[tokio::test]
+async fn a_move_names_both_ids_and_returns_the_new_one() {
+    let body = "<ReplaceRouteTableAssociationResponse><newAssociationId>rtbassoc-0c</newAssociationId><associationState>\
+                <state>associated</state></associationState></ReplaceRouteTableAssociationResponse>";
+    let server = Server::with([Reply::Says(200, body.to_owned())]).await;
+    let (association, table) = ids();
+    assert_eq!(server.ec2(Timeouts::default()).associate(&association, &table, false).await, Ok("rtbassoc-0c".parse().unwrap()));
+    let asked = server.asked().remove(0);
+    for part in ["Action=ReplaceRouteTableAssociation", "AssociationId=rtbassoc-0a", "RouteTableId=rtb-0b"] {
+        assert!(asked.contains(part), "{asked}");
+    }
+    assert!(!asked.contains("DryRun"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_failed_move_is_sorted_and_never_tried_again_by_itself() {
+    use ChangeError::{Refused, Stale, Throttled, Unknown};
+    let text = |why: &str| format!("ReplaceRouteTableAssociation: {why}");
+    let cases = [
+        (fails(503, "RequestLimitExceeded", "Request limit exceeded."), Throttled(text("RequestLimitExceeded: Request limit exceeded."))),
+        (fails(500, "InternalError", "An internal error has occurred"), Unknown(text("InternalError: An internal error has occurred"))),
+        (Reply::Says(502, "<html>bad gateway</html>".to_owned()), Unknown(text("an answer that is not EC2's (HTTP 502)"))),
+        (fails(400, "InvalidAssociationID.NotFound", "It does not exist"), Stale(text("InvalidAssociationID.NotFound: It does not exist"))),
+        (fails(400, "InvalidRouteTableID.NotFound", "gone \u{202e}x"), Refused(text("InvalidRouteTableID.NotFound: gone \\u{202e}x"))),
+        (
+            fails(403, "UnauthorizedOperation", "You are not authorized. Encoded authorization failure message: abc"),
+            Refused(text("not allowed: ec2:ReplaceRouteTableAssociation; attach the policy of `natwatch print iam-policy`")),
+        ),
+    ];
+    for (reply, wanted) in cases {
+        let (answer, calls) = move_answered(reply, false).await;
+        assert_eq!((answer, calls), (Err(wanted), 1));
+    }
+    for reply in [Reply::Hangs, Reply::Closes, Reply::Says(200, "<html>".to_owned())] {
+        let (answer, calls) = move_answered(reply, false).await;
+        assert!(matches!(answer, Err(Unknown(_))), "{answer:?}");
+        assert_eq!(calls, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_that_would_succeed_is_a_success() {
+    let (answer, _) = move_answered(fails(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."), true).await;
+    assert_eq!(answer, Ok(ids().0));
+    let server = Server::with([fails(412, "DryRunOperation", "")]).await;
+    assert_eq!(server.ec2(quick()).disable_check(&"eni-0b".parse().unwrap(), true).await, Ok(()));
+    let asked = server.asked().remove(0);
+    assert!(asked.contains("DryRun=true") && asked.contains("SourceDestCheck.Value=false"), "{asked}");
+}
+
+#[tokio::test]
+async fn f062_an_association_that_came_about_failed_is_not_a_success() {
+    let body = "<ReplaceRouteTableAssociationResponse><newAssociationId>rtbassoc-0c</newAssociationId><associationState>\
+                <state>failed</state><statusMessage>no room</statusMessage></associationState></ReplaceRouteTableAssociationResponse>";
+    let (answer, _) = move_answered(Reply::Says(200, body.to_owned()), false).await;
+    assert_eq!(answer, Err(ChangeError::Unknown("ReplaceRouteTableAssociation: the association failed: no room".to_owned())));
+}
+
+#[tokio::test]
+async fn f047_an_endpoint_that_never_answers_costs_a_bounded_time() {
+    let server = Server::with([]).await;
+    let ec2 = server.ec2(quick());
+    let began = Instant::now();
+    let error = ec2.tables(&["rtb-0a".parse().unwrap()]).await.unwrap_err();
+    assert!(error.starts_with("DescribeRouteTables: no answer within 0."), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(2));
+    assert_eq!(server.asked().len(), 2, "a read is tried twice");
+}
+
+#[tokio::test]
+async fn f061_a_closed_port_is_said_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let server = Server { url, asked: Arc::default() };
+    let error = server.ec2(quick()).tables(&["rtb-0a".parse().unwrap()]).await.unwrap_err();
+    assert!(error.starts_with("DescribeRouteTables: no connection: ") && error.contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn f063_all_pages_are_read() {
+    let table = |id: &str| {
+        format!("<item><routeTableId>{id}</routeTableId><vpcId>vpc-1</vpcId><routeSet><item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock>\
+                 <instanceId>i-0a</instanceId><state>blackhole</state></item></routeSet><associationSet>\
+                 <item><routeTableAssociationId>rtbassoc-{id}</routeTableAssociationId><subnetId>subnet-1</subnetId><main>false</main></item>\
+                 <item><routeTableAssociationId>rtbassoc-9</routeTableAssociationId><subnetId>subnet-2</subnetId>\
+                 <associationState><state>disassociated</state></associationState></item></associationSet></item>", id = id)
+            .replace("rtbassoc-rtb-", "rtbassoc-")
+    };
+    let page = |body: &str, next: &str| {
+        Reply::Says(200, format!("<DescribeRouteTablesResponse><routeTableSet>{body}</routeTableSet>{next}</DescribeRouteTablesResponse>"))
+    };
+    let server = Server::with([page(&table("rtb-1"), "<nextToken>more</nextToken>"), page(&table("rtb-2"), "")]).await;
+    let found = server.ec2(Timeouts::default()).tables(&["rtb-1".parse().unwrap(), "rtb-2".parse().unwrap()]).await.unwrap();
+    assert_eq!(found.iter().map(|t| t.id.as_str()).collect::<Vec<_>>(), ["rtb-1", "rtb-2"]);
+    assert!(found[0].routes[0].blackhole);
+    assert_eq!(found[0].associations.len(), 1, "one that has been removed counts no more");
+    let asked = server.asked();
+    assert!(asked[0].contains("Filter.1.Name=route-table-id") && asked[0].contains("Filter.1.Value.2=rtb-2"), "{asked:?}");
+    assert!(asked[1].contains("NextToken=more"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_asked_about_nothing() {
+    let server = Server::with([]).await;
+    let ec2 = server.ec2(quick());
+    assert_eq!(ec2.instances(&[]).await, Ok(Vec::new()));
+    assert_eq!(Cloud::tables_of(&ec2, &[]).await, Ok(Vec::new()));
+    assert!(server.asked().is_empty());
+}

@@ -1,0 +1,100 @@
+//! Which subnets are guarded: those whose home is the primary's table.
+//!
+//! A subnet that has been taken over is on the standby's table and still guarded, so what was guarded before is remembered;
+//! without that memory a subnet of the standby's own would look the same. It does not decide whether anything is to move.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Cloud, PreflightSettings};
+use crate::model::{Family, Guarded, GuardedSet, RouteTable, RouteTableId, Subnet, SubnetId};
+
+/// Layout of `guarded.json`.
+const VERSION: u32 = 1;
+
+/// Asks EC2 which subnets are guarded now; `previous` is what was guarded when last seen.
+///
+/// # Errors
+///
+/// Where EC2 could not be asked, or the primary's table does not exist: one line fit to print.
+pub async fn guarded_set(
+    cloud: &impl Cloud,
+    settings: &PreflightSettings,
+    previous: Option<&GuardedSet>,
+    now: Timestamp,
+) -> Result<GuardedSet, String> {
+    let tables = super::tables(cloud, settings).await?;
+    let primary = &settings.primary_table;
+    if tables.iter().all(|table| &table.id != primary) {
+        return Err(format!("primary.route_table: {primary} does not exist in this region; aws ec2 describe-route-tables lists them"));
+    }
+    let ids: Vec<SubnetId> = members(settings, &tables, previous).into_keys().collect();
+    let subnets = if ids.is_empty() { Vec::new() } else { cloud.subnets(&ids).await? };
+    Ok(make_guarded(settings, &tables, &subnets, previous, now))
+}
+
+/// The guarded set from what has been read already.
+///
+/// A guarded subnet that is not in `subnets` is taken with what `previous` knows of it, or without name and blocks.
+#[must_use]
+pub fn make_guarded(
+    settings: &PreflightSettings,
+    tables: &[RouteTable],
+    subnets: &[Subnet],
+    previous: Option<&GuardedSet>,
+    now: Timestamp,
+) -> GuardedSet {
+    let known = |id: &SubnetId| subnets.iter().find(|subnet| &subnet.id == id);
+    let before = |id: &SubnetId| previous.and_then(|set| set.subnets.iter().find(|guarded| &guarded.subnet == id));
+    let guarded = members(settings, tables, previous).into_iter().map(|(subnet, on)| {
+        let (name, cidrs) = match (known(&subnet), before(&subnet)) {
+            (Some(now), _) => (now.name.clone(), now.cidrs.clone()),
+            (None, Some(then)) => (then.name.clone(), then.cidrs.clone()),
+            (None, None) => (None, Vec::new()),
+        };
+        Guarded { subnet, name, cidrs, on }
+    });
+    GuardedSet {
+        version: VERSION,
+        primary: settings.primary_table.clone(),
+        standby: settings.standby_table.clone(),
+        subnets: guarded.collect(),
+        families: families(settings, tables),
+        seen: now,
+    }
+}
+
+/// The guarded subnets and the table each is on. One that the configuration names and that has no explicit association is
+/// on no table, and so is left out.
+fn members(settings: &PreflightSettings, tables: &[RouteTable], previous: Option<&GuardedSet>) -> BTreeMap<SubnetId, RouteTableId> {
+    let on = |subnet: &SubnetId| now_on(tables, subnet).map(|table| (subnet.clone(), table.clone()));
+    if !settings.subnets.is_empty() {
+        return settings.subnets.iter().filter_map(on).collect();
+    }
+    let primary = tables.iter().filter(|table| table.id == settings.primary_table);
+    let at_home = primary.flat_map(|table| &table.associations).filter_map(|association| on(association.subnet.as_ref()?));
+    // Memory of another primary's subnets says nothing about this one's.
+    let remembered = previous.filter(|set| set.primary == settings.primary_table).map_or(&[][..], |set| &set.subnets);
+    let away = remembered.iter().filter_map(|guarded| on(&guarded.subnet)).filter(|(_, table)| *table == settings.standby_table);
+    at_home.chain(away).collect()
+}
+
+/// The table that `subnet` is explicitly associated with, by these tables.
+#[must_use]
+pub fn now_on<'a>(tables: &'a [RouteTable], subnet: &SubnetId) -> Option<&'a RouteTableId> {
+    tables.iter().find(|table| table.associations.iter().any(|association| association.subnet.as_ref() == Some(subnet))).map(|table| &table.id)
+}
+
+/// The families whose default route the primary's table sends to an instance: what a dead NAT instance takes down.
+///
+/// A blackhole counts, as it is what such a route becomes when the instance is gone.
+#[must_use]
+pub fn families(settings: &PreflightSettings, tables: &[RouteTable]) -> Vec<Family> {
+    let Some(primary) = tables.iter().find(|table| table.id == settings.primary_table) else { return Vec::new() };
+    let guarded = |family: &Family| {
+        let route = primary.route(family.default_route());
+        route.is_some_and(|route| route.instance.is_some() || route.interface.is_some() || route.blackhole)
+    };
+    [Family::V4, Family::V6].into_iter().filter(guarded).collect()
+}

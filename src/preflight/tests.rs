@@ -1,0 +1,244 @@
+//! A hand-written EC2 and host, and what is asked of them.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::model::cloud::Masquerade;
+use crate::model::{Association, Guarded, GuardedSet, Route};
+
+#[derive(Default)]
+struct Ec2 {
+    tables: Vec<RouteTable>,
+    broken: Option<&'static str>,
+    calls: RefCell<Vec<String>>,
+}
+
+fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+/// A table with a default route of `v4` and these subnets.
+fn table(name: &str, route: Option<Route>, subnets: &[&str]) -> RouteTable {
+    let association = |subnet: &&str| Association { id: id(&format!("rtbassoc-{subnet}")), subnet: Some(id(&format!("subnet-{subnet}"))), main: false, failed: None };
+    let main = Association { id: id("rtbassoc-main"), subnet: None, main: true, failed: None };
+    RouteTable {
+        id: id(name),
+        vpc: id("vpc-1"),
+        name: None,
+        routes: route.into_iter().collect(),
+        associations: std::iter::once(main).chain(subnets.iter().map(association)).collect(),
+    }
+}
+
+fn default_route(family: Family, instance: Option<&str>, blackhole: bool) -> Option<Route> {
+    Some(Route { destination: family.default_route().to_owned(), instance: instance.map(id), interface: None, other: None, blackhole })
+}
+
+fn to_primary() -> Option<Route> {
+    default_route(Family::V4, Some("i-0a"), false)
+}
+
+impl Ec2 {
+    fn with(tables: Vec<RouteTable>) -> Self {
+        Self { tables, ..Self::default() }
+    }
+
+    fn log(&self, call: String) -> Result<(), String> {
+        let fails = self.broken.is_some_and(|broken| call.starts_with(broken));
+        self.calls.borrow_mut().push(call);
+        if fails { Err("no answer within 2 s".to_owned()) } else { Ok(()) }
+    }
+}
+
+impl Cloud for Ec2 {
+    async fn tables(&self, ids: &[RouteTableId]) -> Result<Vec<RouteTable>, String> {
+        self.log(format!("tables {}", ids.len()))?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok(self.tables.iter().filter(|table| ids.contains(&table.id)).cloned().collect())
+    }
+
+    async fn tables_of(&self, subnets: &[SubnetId]) -> Result<Vec<RouteTable>, String> {
+        self.log(format!("tables of {}", subnets[0]))?;
+        let has = |table: &&RouteTable| table.associations.iter().any(|a| a.subnet.as_ref().is_some_and(|s| subnets.contains(s)));
+        Ok(self.tables.iter().filter(has).cloned().collect())
+    }
+
+    async fn instances(&self, ids: &[InstanceId]) -> Result<Vec<Instance>, String> {
+        self.log(format!("instances {}", ids.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(" ")))?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let known = ids.iter().filter(|id| id.as_str() != "i-0gone");
+        Ok(known.map(|id| Instance { id: id.clone(), name: None, state: "running".to_owned(), launched_ago: None, interfaces: Vec::new() }).collect())
+    }
+
+    async fn subnets(&self, ids: &[SubnetId]) -> Result<Vec<Subnet>, String> {
+        self.log(format!("subnets {}", ids.len()))?;
+        Ok(ids.iter().map(|id| Subnet { id: id.clone(), name: Some(format!("name of {id}")), cidrs: vec!["10.0.1.0/24".parse().unwrap()] }).collect())
+    }
+}
+
+struct Machine {
+    imds: Result<InstanceId, String>,
+    forwards_v6: bool,
+}
+
+fn machine() -> Machine {
+    Machine { imds: Ok(id("i-0b")), forwards_v6: false }
+}
+
+impl Host for Machine {
+    async fn instance(&self) -> Result<InstanceId, String> {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        self.imds.clone()
+    }
+    fn uptime(&self) -> Result<Duration, String> {
+        Ok(Duration::from_secs(60))
+    }
+    fn forwards(&self, family: Family) -> Result<bool, String> {
+        Ok(family == Family::V4 || self.forwards_v6)
+    }
+    fn masquerade(&self) -> Masquerade {
+        Masquerade::Present
+    }
+}
+
+fn settings() -> PreflightSettings {
+    PreflightSettings {
+        primary_table: id("rtb-0a"),
+        primary_instance: Some(id("i-0a")),
+        standby_table: id("rtb-0b"),
+        standby_instance: None,
+        subnets: Vec::new(),
+    }
+}
+
+fn both() -> Vec<RouteTable> {
+    vec![table("rtb-0a", to_primary(), &["1", "2"]), table("rtb-0b", default_route(Family::V4, Some("i-0b"), false), &["9"])]
+}
+
+fn on(set: &GuardedSet) -> Vec<(String, String)> {
+    set.subnets.iter().map(|g| (g.subnet.to_string(), g.on.to_string())).collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_survey_is_two_describes_at_once() {
+    let ec2 = Ec2::with(both());
+    let began = tokio::time::Instant::now();
+    let survey = survey(&ec2, &machine(), &settings()).await;
+    assert!(began.elapsed() <= Duration::from_millis(120), "{:?}", began.elapsed());
+    let mut calls = ec2.calls.take();
+    calls.sort();
+    assert_eq!(calls, ["instances i-0a i-0b", "tables 2"]);
+    assert_eq!(survey.identity, Ok(id("i-0b")));
+    assert_eq!(survey.standby.unwrap().unwrap().id, id("i-0b"));
+    assert_eq!(survey.primary.unwrap().unwrap().unwrap().id, id("i-0a"));
+    assert_eq!((survey.ip_forward, survey.masquerade, survey.tables.unwrap().len()), (Ok(true), Masquerade::Present, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn f058_a_configured_id_works_without_imds() {
+    let down = Machine { imds: Err("IMDS is down; set standby.instance".to_owned()), ..machine() };
+    let pinned = PreflightSettings { standby_instance: Some(id("i-0b")), ..settings() };
+    let seen = survey(&Ec2::with(both()), &down, &pinned).await;
+    assert_eq!(seen.identity, Ok(id("i-0b")));
+    assert!(seen.standby.unwrap().is_some());
+    // Not configured: unknown, and the primary is still looked at.
+    let seen = survey(&Ec2::with(both()), &down, &settings()).await;
+    assert_eq!(seen.identity, Err("IMDS is down; set standby.instance".to_owned()));
+    assert_eq!(seen.standby, Err("IMDS is down; set standby.instance".to_owned()));
+    assert!(seen.primary.unwrap().unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn f059_a_clone_with_a_copied_configuration_is_found_out() {
+    let pinned = PreflightSettings { standby_instance: Some(id("i-0c")), ..settings() };
+    let error = identity(&machine(), &pinned).await.unwrap_err();
+    assert_eq!(error, IdentityError::Another { configured: id("i-0c"), actual: id("i-0b") });
+    let seen = survey(&Ec2::with(both()), &machine(), &pinned).await;
+    assert!(seen.identity.unwrap_err().starts_with("standby.instance is i-0c, but this is i-0b by IMDS"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_asked_is_told_apart_from_what_is_not_there() {
+    let ec2 = Ec2 { broken: Some("instances"), ..Ec2::with(both()) };
+    let seen = survey(&ec2, &machine(), &settings()).await;
+    assert_eq!(seen.standby, Err("no answer within 2 s".to_owned()));
+    assert_eq!(seen.primary, Some(Err("no answer within 2 s".to_owned())));
+    assert!(seen.tables.is_ok(), "one failed reading spoils no other");
+
+    let gone = PreflightSettings { primary_instance: Some(id("i-0gone")), ..settings() };
+    let seen = survey(&Ec2::with(Vec::new()), &machine(), &gone).await;
+    assert_eq!((seen.primary, seen.tables), (Some(Ok(None)), Ok(Vec::new())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listed_subnet_on_neither_table_is_looked_for() {
+    let ec2 = Ec2::with([both(), vec![table("rtb-0c", None, &["7"])]].concat());
+    let listed = PreflightSettings { subnets: vec![id("subnet-1"), id("subnet-7"), id("subnet-8")], ..settings() };
+    let seen = survey(&ec2, &machine(), &listed).await;
+    assert!(ec2.calls.borrow().contains(&"tables of subnet-7".to_owned()));
+    assert_eq!(seen.tables.unwrap().iter().map(|t| t.id.to_string()).collect::<Vec<_>>(), ["rtb-0a", "rtb-0b", "rtb-0c"]);
+
+    let set = guarded_set(&ec2, &listed, None, Timestamp::UNIX_EPOCH).await.unwrap();
+    assert_eq!(on(&set), pairs(&[("subnet-1", "rtb-0a"), ("subnet-7", "rtb-0c")]), "exactly those; one on no table is on none");
+}
+
+#[tokio::test(start_paused = true)]
+async fn guarded_are_the_primarys_subnets_and_what_was_taken_over() {
+    let ec2 = Ec2::with(both());
+    let first = guarded_set(&ec2, &settings(), None, Timestamp::UNIX_EPOCH).await.unwrap();
+    assert_eq!(on(&first), pairs(&[("subnet-1", "rtb-0a"), ("subnet-2", "rtb-0a")]));
+    assert_eq!((first.subnets[0].name.as_deref(), first.families.as_slice()), (Some("name of subnet-1"), &[Family::V4][..]));
+
+    // subnet-1 was taken over, subnet-2 was given to somebody else; subnet-9 is the standby's own, subnet-3 is new.
+    let ec2 = Ec2::with(vec![
+        table("rtb-0a", default_route(Family::V4, None, true), &["3"]),
+        table("rtb-0b", None, &["1", "9"]),
+        table("rtb-0c", None, &["2"]),
+    ]);
+    let next = guarded_set(&ec2, &settings(), Some(&first), Timestamp::UNIX_EPOCH).await.unwrap();
+    assert_eq!(on(&next), pairs(&[("subnet-1", "rtb-0b"), ("subnet-3", "rtb-0a")]));
+    assert_eq!(next.families, [Family::V4], "a blackhole is what is left of a dead instance's route");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f066_memory_of_another_primary_makes_nothing_ours() {
+    let other = GuardedSet {
+        version: 1,
+        primary: id("rtb-0z"),
+        standby: id("rtb-0b"),
+        subnets: vec![Guarded { subnet: id("subnet-9"), name: None, cidrs: Vec::new(), on: id("rtb-0b") }],
+        families: Vec::new(),
+        seen: Timestamp::UNIX_EPOCH,
+    };
+    let set = guarded_set(&Ec2::with(both()), &settings(), Some(&other), Timestamp::UNIX_EPOCH).await.unwrap();
+    assert_eq!(on(&set), pairs(&[("subnet-1", "rtb-0a"), ("subnet-2", "rtb-0a")]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn f056_a_primary_table_that_does_not_exist_is_an_error_and_never_an_empty_set() {
+    let error = guarded_set(&Ec2::default(), &settings(), None, Timestamp::UNIX_EPOCH).await.unwrap_err();
+    assert!(error.starts_with("primary.route_table: rtb-0a does not exist"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f085_ipv6_counts_where_the_primary_carries_it() {
+    let mut tables = both();
+    assert_eq!(families(&settings(), &tables), [Family::V4]);
+    // An egress-only gateway is not the primary.
+    tables[0].routes.push(Route { other: Some("eigw-1".to_owned()), ..default_route(Family::V6, None, false).unwrap() });
+    assert_eq!(families(&settings(), &tables), [Family::V4]);
+    tables[0].routes.pop();
+    tables[0].routes.extend(default_route(Family::V6, Some("i-0a"), false));
+    assert_eq!(families(&settings(), &tables), [Family::V4, Family::V6]);
+    let seen = survey(&Ec2::with(tables.clone()), &machine(), &settings()).await;
+    assert_eq!(seen.ip_forward, Ok(false), "IPv6 is guarded and not forwarded");
+    let seen = survey(&Ec2::with(tables), &Machine { forwards_v6: true, ..machine() }, &settings()).await;
+    assert_eq!(seen.ip_forward, Ok(true));
+}
