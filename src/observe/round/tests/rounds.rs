@@ -241,6 +241,21 @@ async fn f019_the_internet_dying_in_mid_round_is_isolated_and_nobodys_fault() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn f019_nothing_is_settled_between_a_miss_and_the_controls_second_word() {
+    let world = World::new();
+    for n in 1..=3 {
+        world.target_dies(n, ms(150));
+    }
+    let (settings, clock) = (settings(1), || world.now());
+    let observer = crate::observe::Observer::new(&settings, &world, &world, &clock);
+    let strict = crate::decide::DecideSettings { threshold: 1, ..rules() };
+    let outlook = |round: &Round| crate::decide::outlook(round, &strict);
+    let ask = Ask { burst: true, ..at_once(&world) };
+    let round = observer.round(draw(1), &targets(3), ask, &outlook).await;
+    assert_eq!(verdict(&round), Verdict::Isolated, "one backend, and its first misses would be enough");
+}
+
+#[tokio::test(start_paused = true)]
 async fn f019_controls_whose_second_word_the_end_of_the_round_cut_short_are_not_good() {
     let world = World::new();
     for n in 1..=3 {
@@ -277,6 +292,7 @@ async fn f013_a_round_ends_at_its_limit_and_its_evidence_is_not_called_old() {
     assert!(round.ended >= limit && round.ended <= limit + ms(5), "{:?}", round.ended);
     assert_eq!((verdict(&round), judged(&round).cut_off), (Verdict::Down, 3), "late answers are silence");
     assert!(!judged(&round).stale, "it ended when it should");
+    assert_eq!(round.limit, limit + Duration::from_secs(1), "and a busy standby may notice it a little late");
 }
 
 #[tokio::test(start_paused = true)]
