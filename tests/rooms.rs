@@ -429,7 +429,7 @@ fn read(folder: &Path, sources: &mut Vec<Source>, root: &Path) {
             read(&path, sources, root);
         } else {
             let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-            assert!(name.ends_with(".rs"), "src/{name}: only Rust lives here");
+            assert!(path.extension().is_some_and(|ending| ending == "rs"), "src/{name}: only Rust lives here");
             sources.push(Source { path: name, text: std::fs::read_to_string(&path).unwrap() });
         }
     }
