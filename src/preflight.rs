@@ -49,7 +49,7 @@ pub trait Cloud {
 
 /// This machine, read.
 pub trait Host {
-    /// The id of this instance by IMDSv2.
+    /// The id of this instance by `IMDSv2`.
     fn instance(&self) -> impl Future<Output = Result<InstanceId, String>>;
     /// Time since boot.
     fn uptime(&self) -> Result<Duration, String>;

@@ -3,10 +3,18 @@
 //! | file | job |
 //! |---|---|
 //! | `pass` | the pass itself, on traits |
-//! | `takeover` | a takeover as carried out, recorded and verified |
+//! | `rest` | the end of a pass that is not down: lock, guarded subnets, refresh |
+//! | `down` | the end of a pass that is: gates and plan |
+//! | `takeover` | a takeover as carried out and recorded |
+//! | `verify` | whether it helped |
+//! | `remember` | the takeover record as found |
 
+mod down;
 pub mod pass;
+mod remember;
+mod rest;
 mod takeover;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;

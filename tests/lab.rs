@@ -442,7 +442,7 @@ fn f067_a_run_beside_one_that_moves_is_busy_and_silent() {
     let second = lab.natwatch(&["run"]).unwrap();
     expect(&second, 75);
     assert_eq!((second.stdout.as_str(), second.stderr.as_str()), ("", ""));
-    let first = first.wait(Duration::from_secs(60)).unwrap();
+    let first = first.wait(Duration::from_mins(1)).unwrap();
     expect(&first, 4);
 }
 

@@ -55,7 +55,7 @@ impl<'f> Reader<'f> {
         match (self.document.items.get(key.path), key.presence) {
             (Some(item), _) => self.note(item.line, format!("{} = {}: {what}{accepted}", key.path, item.shown)),
             (None, Presence::Default(default)) => {
-                self.note(None, format!("{} = {default} (the default): {what}{accepted}", key.path))
+                self.note(None, format!("{} = {default} (the default): {what}{accepted}", key.path));
             }
             (None, _) => self.note(None, format!("{}: {what}{accepted}", key.path)),
         }

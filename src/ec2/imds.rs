@@ -1,4 +1,4 @@
-//! IMDSv2, the instance metadata service: who and where this instance is.
+//! `IMDSv2`, the instance metadata service: who and where this instance is.
 //!
 //! It is on this very host, so it answers in milliseconds or not at all: short bounds, one repeat for a 5xx.
 

@@ -235,7 +235,7 @@ async fn f063_all_pages_are_read() {
                  <instanceId>i-0a</instanceId><state>blackhole</state></item></routeSet><associationSet>\
                  <item><routeTableAssociationId>rtbassoc-{id}</routeTableAssociationId><subnetId>subnet-1</subnetId><main>false</main></item>\
                  <item><routeTableAssociationId>rtbassoc-9</routeTableAssociationId><subnetId>subnet-2</subnetId>\
-                 <associationState><state>disassociated</state></associationState></item></associationSet></item>", id = id)
+                 <associationState><state>disassociated</state></associationState></item></associationSet></item>")
             .replace("rtbassoc-rtb-", "rtbassoc-")
     };
     let page = |body: &str, next: &str| {

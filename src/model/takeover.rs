@@ -127,6 +127,12 @@ impl MoveResult {
         matches!(self, Self::Moved | Self::AlreadyThere | Self::Elsewhere(_) | Self::WouldMove)
     }
 
+    /// Whether the subnet is on the standby's table.
+    #[must_use]
+    pub const fn moved(&self) -> bool {
+        matches!(self, Self::Moved | Self::AlreadyThere)
+    }
+
     /// The word that machines read.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {

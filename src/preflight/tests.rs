@@ -9,7 +9,7 @@ use super::*;
 use crate::model::{Association, Guarded, GuardedSet, Route};
 
 /// Longer than any fake takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Default)]
 struct Ec2 {
@@ -124,7 +124,7 @@ impl Host for Machine {
         self.imds.clone()
     }
     fn uptime(&self) -> Result<Duration, String> {
-        Ok(Duration::from_secs(60))
+        Ok(Duration::from_mins(1))
     }
     fn forwards(&self, family: Family) -> Result<bool, String> {
         Ok(family == Family::V4 || self.forwards_v6)

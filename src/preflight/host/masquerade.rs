@@ -51,7 +51,7 @@ pub(super) fn read() -> Masquerade {
                 .push(run(&LEGACY, &["-t", "nat"], until).map(|text| in_iptables(&text)).map_err(Failed::into_text));
         }
         Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
-            readings.push(Err(format!("cannot read {LEGACY_TABLES}: {why}")))
+            readings.push(Err(format!("cannot read {LEGACY_TABLES}: {why}")));
         }
         _ => {}
     }

@@ -1,0 +1,85 @@
+//! The takeover record as a pass finds it, and as the route tables correct it.
+
+use std::time::Duration;
+
+use super::pass::Going;
+use super::takeover;
+use crate::act::Changer;
+use crate::model::{Found, InstanceId, Phase, Record};
+use crate::observe::{Uplink, Vantages};
+use crate::preflight::{Cloud, Host};
+use crate::record::lock::RunLock;
+
+/// The record as far as a pass goes by it.
+pub(super) struct Remembered {
+    pub(super) record: Option<Record>,
+    /// Why the record can't be used, with the remedy.
+    pub(super) unreadable: Option<String>,
+}
+
+impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
+    /// Reads the record, and puts one that is about another instance aside.
+    pub(super) fn remember(&mut self, own: Option<InstanceId>) -> Remembered {
+        let found = self.world.state.read_record(own.as_ref());
+        let trouble = found.trouble();
+        match found {
+            Found::Absent => Remembered { record: None, unreadable: None },
+            Found::Present(record) => Remembered { record: Some(record), unreadable: None },
+            Found::Foreign { .. } => {
+                self.notes.extend(trouble);
+                if let Some(own) = own.filter(|_| !self.dry_run) {
+                    match self.world.state.set_foreign_aside(&own) {
+                        Ok(Some(path)) => self.notes.push(format!("it was set aside as {}", path.display())),
+                        Ok(None) => {}
+                        Err(error) => self.notes.push(error.to_string()),
+                    }
+                }
+                Remembered { record: None, unreadable: None }
+            }
+            Found::Corrupt { .. } => {
+                if let Some(Ok(path)) = (!self.dry_run).then(|| self.world.state.keep_corrupt()) {
+                    self.notes.push(format!("a copy is kept as {}", path.display()));
+                }
+                let why = format!(
+                    "{}; look where the subnets are (natwatch status), then: natwatch reset --force",
+                    trouble.unwrap_or_default()
+                );
+                Remembered { record: None, unreadable: Some(why) }
+            }
+            Found::Newer { .. } => {
+                let why = format!("{}; install that version again, or move the file away", trouble.unwrap_or_default());
+                Remembered { record: None, unreadable: Some(why) }
+            }
+        }
+    }
+
+    /// A takeover that was cut short is what the route tables say it is. Returns the record as it stands then.
+    pub(super) async fn reconcile(&mut self, mut record: Record) -> Option<Record> {
+        let Some(guarded) = self.guarded.clone() else { return Some(record) };
+        if record.phase == Phase::Taken || self.dry_run {
+            return Some(record);
+        }
+        let Ok(_lock) = RunLock::acquire(self.world.state, Duration::ZERO, self.settings.deadline).await else {
+            return Some(record);
+        };
+        takeover::reconcile(&mut record, &guarded, (self.world.wall)());
+        let nothing_moved = !record.moves.iter().any(|one| one.result.moved());
+        let written =
+            if nothing_moved { self.world.state.clear_record() } else { self.world.state.write_record(&record) };
+        if let Err(error) = written {
+            self.notes.push(error.to_string());
+            return Some(record);
+        }
+        if nothing_moved {
+            self.notes
+                .push("an earlier takeover was cut short before anything was moved; its record is cleared".to_owned());
+            return None;
+        }
+        if record.phase == Phase::Taken {
+            self.notes.push(
+                "an earlier takeover was cut short, but all its subnets are moved; its record says so now".to_owned(),
+            );
+        }
+        Some(record)
+    }
+}
