@@ -84,7 +84,7 @@ pub(super) fn instance(instance: &types::Instance, now: Timestamp) -> Result<Ins
 fn interface(interface: &types::InstanceNetworkInterface) -> Result<Interface, String> {
     Ok(Interface {
         id: id(interface.network_interface_id())?,
-        device_index: interface.attachment().and_then(|attachment| attachment.device_index()).unwrap_or_default(),
+        device_index: interface.attachment().and_then(types::InstanceNetworkInterfaceAttachment::device_index).unwrap_or_default(),
         // Where EC2 does not say, it is on: that is what a new interface has.
         source_dest_check: interface.source_dest_check().unwrap_or(true),
     })

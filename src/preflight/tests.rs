@@ -33,12 +33,12 @@ fn table(name: &str, route: Option<Route>, subnets: &[&str]) -> RouteTable {
     }
 }
 
-fn default_route(family: Family, instance: Option<&str>, blackhole: bool) -> Option<Route> {
-    Some(Route { destination: family.default_route().to_owned(), instance: instance.map(id), interface: None, other: None, blackhole })
+fn default_route(family: Family, instance: Option<&str>, blackhole: bool) -> Route {
+    Route { destination: family.default_route().to_owned(), instance: instance.map(id), interface: None, other: None, blackhole }
 }
 
 fn to_primary() -> Option<Route> {
-    default_route(Family::V4, Some("i-0a"), false)
+    Some(default_route(Family::V4, Some("i-0a"), false))
 }
 
 impl Ec2 {
@@ -94,7 +94,7 @@ impl Host for Machine {
         self.imds.clone()
     }
     fn uptime(&self) -> Result<Duration, String> {
-        Ok(Duration::from_secs(60))
+        Ok(Duration::from_mins(1))
     }
     fn forwards(&self, family: Family) -> Result<bool, String> {
         Ok(family == Family::V4 || self.forwards_v6)
@@ -115,7 +115,7 @@ fn settings() -> PreflightSettings {
 }
 
 fn both() -> Vec<RouteTable> {
-    vec![table("rtb-0a", to_primary(), &["1", "2"]), table("rtb-0b", default_route(Family::V4, Some("i-0b"), false), &["9"])]
+    vec![table("rtb-0a", to_primary(), &["1", "2"]), table("rtb-0b", Some(default_route(Family::V4, Some("i-0b"), false)), &["9"])]
 }
 
 fn on(set: &GuardedSet) -> Vec<(String, String)> {
@@ -198,7 +198,7 @@ async fn guarded_are_the_primarys_subnets_and_what_was_taken_over() {
 
     // subnet-1 was taken over, subnet-2 was given to somebody else; subnet-9 is the standby's own, subnet-3 is new.
     let ec2 = Ec2::with(vec![
-        table("rtb-0a", default_route(Family::V4, None, true), &["3"]),
+        table("rtb-0a", Some(default_route(Family::V4, None, true)), &["3"]),
         table("rtb-0b", None, &["1", "9"]),
         table("rtb-0c", None, &["2"]),
     ]);
@@ -232,10 +232,10 @@ async fn f085_ipv6_counts_where_the_primary_carries_it() {
     let mut tables = both();
     assert_eq!(families(&settings(), &tables), [Family::V4]);
     // An egress-only gateway is not the primary.
-    tables[0].routes.push(Route { other: Some("eigw-1".to_owned()), ..default_route(Family::V6, None, false).unwrap() });
+    tables[0].routes.push(Route { other: Some("eigw-1".to_owned()), ..default_route(Family::V6, None, false) });
     assert_eq!(families(&settings(), &tables), [Family::V4]);
     tables[0].routes.pop();
-    tables[0].routes.extend(default_route(Family::V6, Some("i-0a"), false));
+    tables[0].routes.push(default_route(Family::V6, Some("i-0a"), false));
     assert_eq!(families(&settings(), &tables), [Family::V4, Family::V6]);
     let seen = survey(&Ec2::with(tables.clone()), &machine(), &settings()).await;
     assert_eq!(seen.ip_forward, Ok(false), "IPv6 is guarded and not forwarded");
