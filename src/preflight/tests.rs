@@ -37,8 +37,8 @@ fn default_route(family: Family, instance: Option<&str>, blackhole: bool) -> Rou
     Route { destination: family.default_route().to_owned(), instance: instance.map(id), interface: None, other: None, blackhole }
 }
 
-fn to_primary() -> Option<Route> {
-    Some(default_route(Family::V4, Some("i-0a"), false))
+fn to_primary() -> Route {
+    default_route(Family::V4, Some("i-0a"), false)
 }
 
 impl Ec2 {
@@ -115,7 +115,7 @@ fn settings() -> PreflightSettings {
 }
 
 fn both() -> Vec<RouteTable> {
-    vec![table("rtb-0a", to_primary(), &["1", "2"]), table("rtb-0b", Some(default_route(Family::V4, Some("i-0b"), false)), &["9"])]
+    vec![table("rtb-0a", Some(to_primary()), &["1", "2"]), table("rtb-0b", Some(default_route(Family::V4, Some("i-0b"), false)), &["9"])]
 }
 
 fn on(set: &GuardedSet) -> Vec<(String, String)> {
