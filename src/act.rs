@@ -40,7 +40,8 @@ pub enum ChangeError {
     /// The association id is not the present one (`InvalidAssociationID.NotFound`): somebody moved the subnet.
     #[error("{0}")]
     Stale(String),
-    /// EC2 asks for patience (`RequestLimitExceeded`, `Throttling`…).
+    /// EC2 asks for patience (`RequestLimitExceeded`, `Throttling`…), or nothing could be sent for want of a region or
+    /// credentials, which IMDS may have the next moment: not carried out, and worth another try.
     #[error("{0}")]
     Throttled(String),
     /// Timeout, lost connection or a 5xx: it may or may not have happened.

@@ -253,7 +253,7 @@ impl Changer for Ec2 {
         dry_run: bool,
     ) -> Result<AssociationId, ChangeError> {
         const ACTION: &str = "ReplaceRouteTableAssociation";
-        let client = &self.clients().await.map_err(ChangeError::Unknown)?.change;
+        let client = &self.clients().await.map_err(ChangeError::Throttled)?.change;
         let began = Instant::now();
         let call = client
             .replace_route_table_association()
@@ -286,7 +286,7 @@ impl Changer for Ec2 {
     }
 
     async fn disable_check(&self, interface: &InterfaceId, dry_run: bool) -> Result<(), ChangeError> {
-        let client = &self.clients().await.map_err(ChangeError::Unknown)?.change;
+        let client = &self.clients().await.map_err(ChangeError::Throttled)?.change;
         let began = Instant::now();
         let call = client
             .modify_network_interface_attribute()
@@ -302,7 +302,9 @@ impl Changer for Ec2 {
 
 impl Identity for Ec2 {
     async fn instance(&self) -> Result<InstanceId, String> {
-        let id = self.imds.get(imds::INSTANCE).await.map_err(|why| format!("{why}; or set standby.instance"))?;
+        let id = self.imds.get(imds::INSTANCE).await.map_err(|why| {
+            format!("{why}; set standby.instance, or enable the service (aws ec2 modify-instance-metadata-options --http-endpoint enabled)")
+        })?;
         id.trim().parse().map_err(|e| format!("IMDS: {e}"))
     }
 }

@@ -65,9 +65,9 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
         .map_err(|error| Failure::new(exit::FAILED, format!("the async runtime could not be started: {error}")))?;
     let status = runtime.block_on(async {
         match cli.command {
-            Command::Run { dry_run } => run::command(&settings, &cli.global, dry_run).await,
-            Command::Status => status::command(&settings, &cli.global).await,
-            Command::Reset { yes, force } => reset::command(&settings, &cli.global, yes, force).await,
+            Command::Run { dry_run } => Box::pin(run::command(&settings, &cli.global, dry_run)).await,
+            Command::Status => Box::pin(status::command(&settings, &cli.global)).await,
+            Command::Reset { yes, force } => Box::pin(reset::command(&settings, &cli.global, yes, force)).await,
             Command::Print { .. } => Ok(0),
         }
     });

@@ -52,8 +52,16 @@ pub trait Host {
     /// The id of this instance by `IMDSv2`.
     fn instance(&self) -> impl Future<Output = Result<InstanceId, String>>;
     /// Time since boot.
+    ///
+    /// # Errors
+    ///
+    /// Where the clock cannot be read: one line fit to print.
     fn uptime(&self) -> Result<Duration, String>;
     /// Whether packets of `family` are forwarded (`net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`).
+    ///
+    /// # Errors
+    ///
+    /// Where the sysctl cannot be read: one line fit to print.
     fn forwards(&self, family: Family) -> Result<bool, String>;
     /// Whether something masquerades.
     fn masquerade(&self) -> impl Future<Output = Masquerade>;

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub async fn command(settings: &Settings, global: &Global, yes: bool, force: bool) -> Result<u8, Failure> {
     let failed = |why: String| Failure::new(exit::FAILED, why);
     let state = State::open(&settings.state).map_err(|error| failed(error.to_string()))?;
-    let status = crate::status::gather(settings, &state).await.map_err(failed)?;
+    let status = Box::pin(crate::status::gather(settings, &state)).await.map_err(failed)?;
     if matches!(status.record, Found::Absent) {
         return say(global, &status, false, "there is no lock to clear");
     }

@@ -78,7 +78,7 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
     if watched {
         report::progress(&format!("asking {} of {} backends", panel(settings), settings.observe.backends.len()));
     }
-    let mut done = pass::pass(&world, settings, witnesses, dry_run).await;
+    let mut done = Box::pin(pass::pass(&world, settings, witnesses, dry_run)).await;
     done.pass.notes.splice(0..0, trouble);
     if !dry_run && done.pass.outcome != Outcome::Busy {
         remember(settings, &state, &ssh, &mut done);

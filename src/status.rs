@@ -29,7 +29,7 @@ const ASKING: Duration = Duration::from_secs(8);
 pub async fn command(settings: &Settings, global: &Global) -> Result<u8, Failure> {
     let failed = |why: String| Failure::new(exit::FAILED, why);
     let state = State::open(&settings.state).map_err(|error| failed(error.to_string()))?;
-    let status = gather(settings, &state).await.map_err(failed)?;
+    let status = Box::pin(gather(settings, &state)).await.map_err(failed)?;
     let text = match global.format {
         Format::Json => report::status::json(&status),
         Format::Text => report::status::text(&status, crate::run::style(global, std::io::stdout().is_terminal())),

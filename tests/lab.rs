@@ -2,6 +2,8 @@
 //!
 //! Each test raises a VPC of its own, so that they may run side by side and none sees another's faults.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::PathBuf;
 use std::time::Duration;
 

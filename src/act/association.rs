@@ -32,6 +32,7 @@ enum Next {
     End(MoveResult),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 struct Attempt<'a, C> {
     changer: &'a C,
     planned: &'a PlannedMove,

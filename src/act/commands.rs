@@ -9,8 +9,8 @@ use crate::model::{Move, MoveResult};
 /// A moved subnet has a new association id that only EC2 knows for certain, so each command looks it up.
 #[must_use]
 pub fn undo_commands(moves: &[Move]) -> Vec<String> {
-    let moved = moves.iter().filter(|done| matches!(done.result, MoveResult::Moved | MoveResult::AlreadyThere));
-    moved
+    let on_standby = moves.iter().filter(|done| matches!(done.result, MoveResult::Moved | MoveResult::AlreadyThere));
+    on_standby
         .map(|done| {
             let subnet = &done.plan.subnet;
             format!(

@@ -88,7 +88,7 @@ fn interface(interface: &types::InstanceNetworkInterface) -> Result<Interface, S
         id: id(interface.network_interface_id())?,
         device_index: interface
             .attachment()
-            .and_then(aws_sdk_ec2::types::InstanceNetworkInterfaceAttachment::device_index)
+            .and_then(types::InstanceNetworkInterfaceAttachment::device_index)
             .unwrap_or_default(),
         // Where EC2 does not say, it is on: that is what a new interface has.
         source_dest_check: interface.source_dest_check().unwrap_or(true),

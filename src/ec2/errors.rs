@@ -59,19 +59,28 @@ where
             (Kind::Unknown, format!("no answer within {:.1} s", began.elapsed().as_secs_f64()))
         }
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            (Kind::Unknown, format!("no connection within {:.1} s", began.elapsed().as_secs_f64()))
+            (Kind::Unknown, format!("no connection to EC2 within {:.1} s", began.elapsed().as_secs_f64()))
         }
         SdkError::ResponseError(context) => {
             let status = context.raw().status().as_u16();
             (Kind::Unknown, format!("an answer that cannot be read (HTTP {status}): {}", root_cause(error)))
         }
         other => match credentials(other) {
-            // Nothing was sent, and nothing will be until somebody does something.
-            Some(why) => (Kind::Refused, why),
-            None => (Kind::Unknown, format!("no connection: {}", root_cause(other))),
+            // Nothing was sent. The role's credentials may be there again the next moment.
+            Some(why) => (Kind::Throttled, why),
+            None => (Kind::Unknown, lost(&root_cause(other))),
         },
     };
     (kind, format!("{action}: {}", printable(&what, LONGEST)))
+}
+
+fn lost(cause: &str) -> String {
+    let remedy = if cause.contains("invalid peer certificate") {
+        "; set AWS_CA_BUNDLE to the PEM file of the CA to trust"
+    } else {
+        ""
+    };
+    format!("no connection to EC2, or it was lost: {cause}{remedy}")
 }
 
 /// What an answer of EC2 means, by its code

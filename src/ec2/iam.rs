@@ -57,7 +57,7 @@ mod tests {
         // An operation's builder is what takes `.dry_run`, `.filters` or an id next: all of them begin with one of these verbs.
         let calls = regex_lite::Regex::new(r"\.((?:describe|replace|modify|associate|disassociate|reboot|create|delete|allocate|release)_[a-z_0-9]+)\(\)").unwrap();
         let pascal = |name: &str| {
-            name.split('_').map(|word| format!("{}{}", word[..1].to_uppercase(), &word[1..])).collect::<String>()
+            name.split('_').flat_map(|word| [word[..1].to_uppercase(), word[1..].to_owned()]).collect::<String>()
         };
         let code = sources.iter().flat_map(|source| source.lines()).filter(|line| !line.trim_start().starts_with("//"));
         code.flat_map(|line| calls.captures_iter(line).map(|found| pascal(&found[1])).collect::<Vec<_>>()).collect()

@@ -39,23 +39,19 @@ impl Imds {
         self.0.clone()
     }
 
-    /// What `path` says. The error is one line with a remedy.
+    /// What `path` says. The error is one line without a remedy, which is the caller's to know.
     pub(super) async fn get(&self, path: &str) -> Result<String, String> {
         if std::env::var("AWS_EC2_METADATA_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true")) {
             return Err("the instance metadata service is switched off by AWS_EC2_METADATA_DISABLED".to_owned());
         }
-        // The bound of the client covers the answer, not the token that it needs first.
+        let failed = |why: &str| {
+            format!("the instance metadata service (IMDSv2, 169.254.169.254) failed: {}", printable(why, 200))
+        };
+        // The client's bounds are for the answer; the token that it needs first has its own.
         match tokio::time::timeout(ALL, self.0.get(path)).await {
             Ok(Ok(text)) => Ok(text.as_ref().to_owned()),
-            Ok(Err(error)) => Err(format!(
-                "the instance metadata service (IMDSv2, http://169.254.169.254) does not answer: {}; enable it \
-                 (aws ec2 modify-instance-metadata-options --http-endpoint enabled)",
-                printable(&super::errors::root_cause(&error), 200)
-            )),
-            Err(_) => Err(format!(
-                "the instance metadata service (IMDSv2, http://169.254.169.254) gave no answer within {ALL:?}; enable it \
-                 (aws ec2 modify-instance-metadata-options --http-endpoint enabled)"
-            )),
+            Ok(Err(error)) => Err(failed(super::errors::root_cause(&error).trim_end_matches('.'))),
+            Err(_) => Err(failed(&format!("no answer within {ALL:?}"))),
         }
     }
 }

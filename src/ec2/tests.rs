@@ -225,7 +225,10 @@ async fn f061_a_closed_port_is_said_at_once() {
     drop(listener);
     let server = Server { url, asked: Arc::default() };
     let error = server.ec2(quick()).tables(&["rtb-0a".parse().unwrap()]).await.unwrap_err();
-    assert!(error.starts_with("DescribeRouteTables: no connection: ") && error.contains("refused"), "{error}");
+    assert!(
+        error.starts_with("DescribeRouteTables: no connection to EC2, or it was lost: ") && error.contains("refused"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

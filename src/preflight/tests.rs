@@ -40,17 +40,17 @@ fn table(name: &str, route: Option<Route>, subnets: &[&str]) -> RouteTable {
     }
 }
 
-fn default_route(family: Family, instance: Option<&str>, blackhole: bool) -> Option<Route> {
-    Some(Route {
+fn default_route(family: Family, instance: Option<&str>, blackhole: bool) -> Route {
+    Route {
         destination: family.default_route().to_owned(),
         instance: instance.map(id),
         interface: None,
         other: None,
         blackhole,
-    })
+    }
 }
 
-fn to_primary() -> Option<Route> {
+fn to_primary() -> Route {
     default_route(Family::V4, Some("i-0a"), false)
 }
 
@@ -146,8 +146,8 @@ fn settings() -> PreflightSettings {
 
 fn both() -> Vec<RouteTable> {
     vec![
-        table("rtb-0a", to_primary(), &["1", "2"]),
-        table("rtb-0b", default_route(Family::V4, Some("i-0b"), false), &["9"]),
+        table("rtb-0a", Some(to_primary()), &["1", "2"]),
+        table("rtb-0b", Some(default_route(Family::V4, Some("i-0b"), false)), &["9"]),
     ]
 }
 
@@ -244,7 +244,7 @@ async fn guarded_are_the_primarys_subnets_and_what_was_taken_over() {
 
     // subnet-1 was taken over, subnet-2 was given to somebody else; subnet-9 is the standby's own, subnet-3 is new.
     let ec2 = Ec2::with(vec![
-        table("rtb-0a", default_route(Family::V4, None, true), &["3"]),
+        table("rtb-0a", Some(default_route(Family::V4, None, true)), &["3"]),
         table("rtb-0b", None, &["1", "9"]),
         table("rtb-0c", None, &["2"]),
     ]);
@@ -278,12 +278,10 @@ async fn f085_ipv6_counts_where_the_primary_carries_it() {
     let mut tables = both();
     assert_eq!(families(&settings(), &tables), [Family::V4]);
     // An egress-only gateway is not the primary.
-    tables[0]
-        .routes
-        .push(Route { other: Some("eigw-1".to_owned()), ..default_route(Family::V6, None, false).unwrap() });
+    tables[0].routes.push(Route { other: Some("eigw-1".to_owned()), ..default_route(Family::V6, None, false) });
     assert_eq!(families(&settings(), &tables), [Family::V4]);
     tables[0].routes.pop();
-    tables[0].routes.extend(default_route(Family::V6, Some("i-0a"), false));
+    tables[0].routes.push(default_route(Family::V6, Some("i-0a"), false));
     assert_eq!(families(&settings(), &tables), [Family::V4, Family::V6]);
     let seen = survey(&Ec2::with(tables.clone()), &machine(), &settings(), PATIENCE).await;
     assert_eq!(seen.ip_forward, Ok(false), "IPv6 is guarded and not forwarded");

@@ -168,7 +168,7 @@ pub(super) fn reconcile(record: &mut Record, guarded: &GuardedSet, now: Timestam
 pub(super) fn sentence(moves: &[Move], because: &str) -> String {
     let of = |wanted: fn(&Move) -> bool| moves.iter().filter(|one| wanted(one)).count();
     let total = moves.len();
-    let moved = of(|one| one.result.settled());
+    let done = of(|one| one.result.settled());
     match crate::decide::outcome(crate::decide::Ending::Moved(moves)).0 {
         Outcome::WouldTakeOver => format!("{because}; {total} subnets would be moved to this standby"),
         Outcome::TakenOver => format!("{because}; all {total} subnets are on this standby and traffic flows"),
@@ -176,7 +176,7 @@ pub(super) fn sentence(moves: &[Move], because: &str) -> String {
             let unverified = of(|one| one.verification == Verification::Unverified);
             format!("{because}; all {total} subnets are moved, but {unverified} were not seen to reach anything since")
         }
-        Outcome::Partial => format!("{because}; {moved} of {total} subnets are moved"),
+        Outcome::Partial => format!("{because}; {done} of {total} subnets are moved"),
         _ => format!("{because}; none of {total} subnets could be moved"),
     }
 }
