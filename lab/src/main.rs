@@ -1,6 +1,7 @@
 //! `lab`: raise a VPC on this machine, break it, watch what happens.
 
 mod cli;
+mod demo;
 
 use std::process::ExitCode;
 
