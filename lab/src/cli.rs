@@ -60,6 +60,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         natwatch: Option<PathBuf>,
     },
+    /// Measure natwatch in labs of its own
+    Bench(crate::bench::Bench),
     /// Run natwatch on the standby, as its user
     #[command(disable_help_flag = true)]
     Natwatch {
@@ -138,6 +140,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         Command::Up(options) => up(options)?,
         Command::Demo { natwatch } => return crate::demo::run(&natwatch.clone().map_or_else(beside, Ok)?),
+        Command::Bench(options) => return crate::bench::run(options),
         Command::Fault { words } => with("fault", words)?,
         Command::Heal { words } => with("heal", words)?,
         Command::Traffic { seconds } => send(&["traffic", &seconds.to_string()])?,

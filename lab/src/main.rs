@@ -1,5 +1,6 @@
 //! `lab`: raise a VPC on this machine, break it, watch what happens.
 
+mod bench;
 mod cli;
 mod demo;
 
