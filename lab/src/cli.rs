@@ -54,6 +54,14 @@ enum Command {
     Status,
     /// Every call the API has seen
     Calls,
+    /// Show an outage from beginning to end, with its times, in a lab of its own
+    Demo {
+        /// natwatch's binary; default: the one beside this program
+        #[arg(long, value_name = "FILE")]
+        natwatch: Option<PathBuf>,
+    },
+    /// Measure natwatch in labs of its own
+    Bench(crate::bench::Bench),
     /// Run natwatch on the standby, as its user
     #[command(disable_help_flag = true)]
     Natwatch {
@@ -95,6 +103,13 @@ struct Up {
     natwatch: Option<PathBuf>,
 }
 
+/// natwatch's binary where cargo puts it, beside this program.
+pub(crate) fn beside() -> anyhow::Result<PathBuf> {
+    let path = std::env::current_exe().context("find this program")?.with_file_name("natwatch");
+    anyhow::ensure!(path.exists(), "there is no {}; name natwatch's binary with --natwatch", path.display());
+    Ok(path)
+}
+
 fn fault_help() -> String {
     let width = FAULTS.iter().map(|(words, _)| words.len()).max().unwrap_or_default();
     let lines: Vec<_> = FAULTS.iter().map(|(words, what)| format!("  {words:width$}  {what}")).collect();
@@ -102,7 +117,7 @@ fn fault_help() -> String {
 }
 
 /// To standard output; a reader that has gone away is no failure.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
 }
 
@@ -124,6 +139,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             say(&if done.is_empty() { "everything is there".to_owned() } else { done.join("\n") });
         }
         Command::Up(options) => up(options)?,
+        Command::Demo { natwatch } => return crate::demo::run(&natwatch.clone().map_or_else(beside, Ok)?),
+        Command::Bench(options) => return crate::bench::run(options),
         Command::Fault { words } => with("fault", words)?,
         Command::Heal { words } => with("heal", words)?,
         Command::Traffic { seconds } => send(&["traffic", &seconds.to_string()])?,
@@ -162,15 +179,13 @@ fn choose(name: Option<&str>) -> anyhow::Result<Description> {
 }
 
 fn up(options: &Up) -> anyhow::Result<()> {
-    let beside =
-        || std::env::current_exe().ok().map(|path| path.with_file_name("natwatch")).filter(|path| path.exists());
     let options = Options {
         subnets: options.subnets,
         backends: options.backends,
         describe_latency: Duration::from_millis(options.describe_latency),
         mutate_latency: Duration::from_millis(options.mutate_latency),
         tls: !options.no_tls,
-        natwatch: options.natwatch.clone().or_else(beside).unwrap_or_default(),
+        natwatch: options.natwatch.clone().or_else(|| beside().ok()).unwrap_or_default(),
         traffic: true,
     };
     let started = Instant::now();

@@ -1,6 +1,8 @@
 //! `lab`: raise a VPC on this machine, break it, watch what happens.
 
+mod bench;
 mod cli;
+mod demo;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,127 @@
+//! Some measurements of one thing, and how they are written. Pure.
+
+use std::time::Duration;
+
+/// Measurements in seconds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seconds(Vec<Duration>);
+
+impl Seconds {
+    pub(super) fn add(&mut self, one: Duration) {
+        self.0.push(one);
+        self.0.sort_unstable();
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn median(&self) -> Option<Duration> {
+        let upper = *self.0.get(self.0.len() / 2)?;
+        let lower = *self.0.get(self.0.len().checked_sub(1)? / 2)?;
+        Some((lower + upper) / 2)
+    }
+
+    /// `0.21 s`
+    pub(super) fn middle(&self) -> String {
+        self.median().map_or_else(none, seconds)
+    }
+
+    /// `0.20 to 0.24 s`
+    pub(super) fn range(&self) -> String {
+        match (self.0.first(), self.0.last()) {
+            (Some(least), Some(most)) => format!("{:.2} to {}", least.as_secs_f64(), seconds(*most)),
+            _ => none(),
+        }
+    }
+}
+
+/// Peaks of memory in KiB.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory(Vec<u64>);
+
+impl Memory {
+    pub(super) fn add(&mut self, kib: u64) {
+        self.0.push(kib);
+        self.0.sort_unstable();
+    }
+
+    /// The upper one of the two in the middle, where there are two.
+    pub(super) fn middle(&self) -> String {
+        self.0.get(self.0.len() / 2).map_or_else(none, |kib| mebibytes(*kib))
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.2} s", time.as_secs_f64())
+}
+
+fn none() -> String {
+    "-".to_owned()
+}
+
+/// `31.4 MiB`
+pub(super) fn mebibytes(kib: u64) -> String {
+    let tenths = (kib * 10 + 512) / 1024;
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
+/// A markdown table.
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
+    let mut text = line(head.to_vec());
+    text.extend(["|", &"---|".repeat(head.len()), "\n"]);
+    text.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
+    text
+}
+
+const BEGIN: &str = "<!-- bench:begin -->";
+const END: &str = "<!-- bench:end -->";
+
+/// The document with the block between the two marks replaced; `None` unless both are there once, in order.
+pub(super) fn replaced(document: &str, block: &str) -> Option<String> {
+    let (head, rest) = document.split_once(BEGIN)?;
+    let (_, tail) = rest.split_once(END)?;
+    let again = [head, rest].iter().any(|part| part.contains(BEGIN)) || tail.contains(END);
+    (!again).then(|| format!("{head}{BEGIN}\n{}\n{END}{tail}", block.trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(millis: &[u64]) -> Seconds {
+        let mut seconds = Seconds::default();
+        for one in millis {
+            seconds.add(Duration::from_millis(*one));
+        }
+        seconds
+    }
+
+    #[test]
+    fn the_median_is_the_middle_whatever_the_order() {
+        assert_eq!(of(&[500, 100, 300]).middle(), "0.30 s");
+        assert_eq!(of(&[500, 100, 300, 200]).middle(), "0.25 s");
+        assert_eq!(of(&[500, 100, 300]).range(), "0.10 to 0.50 s");
+        assert_eq!(of(&[]).middle(), "-");
+    }
+
+    #[test]
+    fn memory_is_written_with_one_decimal() {
+        assert_eq!(mebibytes(1024), "1.0 MiB");
+        assert_eq!(mebibytes(1587), "1.5 MiB");
+        assert_eq!(mebibytes(2047), "2.0 MiB");
+    }
+
+    #[test]
+    fn a_block_is_replaced_and_nothing_else() {
+        let document = "a\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nb\n";
+        let new = replaced(document, "new\n").unwrap();
+        assert_eq!(new, "a\n<!-- bench:begin -->\nnew\n<!-- bench:end -->\nb\n");
+        assert_eq!(replaced(&new, "new").unwrap(), new);
+        for broken in ["", "<!-- bench:begin -->", "<!-- bench:end --><!-- bench:begin -->"] {
+            assert_eq!(replaced(broken, "new"), None);
+        }
+        assert_eq!(replaced(&format!("{document}{document}"), "new"), None);
+    }
+}

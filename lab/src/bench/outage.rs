@@ -1,0 +1,167 @@
+//! From the start of a run to traffic restored, with the primary's masquerade rule gone; natwatch, and a shell script in its place.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use natwatch_lab::{Fault, Invocation, Lab, Nat, Options, REGION, Run, target, venv};
+
+use super::figures::{Memory, Seconds};
+use super::meter::{measure, weigh};
+use super::{Bench, progress};
+
+const SCRIPT: &str = include_str!("naive.sh");
+const EC2: &str = include_str!("ec2.py");
+
+/// A line of the table.
+pub(super) struct Row {
+    pub(super) what: String,
+    /// To the first packet through, in the subnet that is last.
+    pub(super) restored: Seconds,
+    /// To the run's end.
+    pub(super) ended: Seconds,
+    pub(super) processor: Seconds,
+    pub(super) tree: Memory,
+}
+
+impl Row {
+    fn new(what: &str) -> Self {
+        Self {
+            what: what.to_owned(),
+            restored: Seconds::default(),
+            ended: Seconds::default(),
+            processor: Seconds::default(),
+            tree: Memory::default(),
+        }
+    }
+}
+
+pub(super) fn all(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    progress("raising a lab with 6 backends in 2 subnets");
+    let lab = Lab::up(&Options { natwatch: bench.natwatch()?, ..Options::default() })?;
+    let mut rows = vec![
+        natwatch(bench, &lab, "natwatch, as it comes (evidence spans 3 s)", &[])?,
+        natwatch(bench, &lab, "natwatch, `decision.run_span = \"0s\"`", &[("decision.run_span", "\"0s\"")])?,
+    ];
+    install(&lab)?;
+    let waits: &[&str] = if bench.quick { &["-c 3 -W 2"] } else { &["-c 3 -W 2", "-c 1"] };
+    for ping in waits {
+        rows.push(script(bench, &lab, ping)?);
+    }
+    Ok(rows)
+}
+
+fn natwatch(bench: &Bench, lab: &Lab, what: &str, changes: &[(&str, &str)]) -> anyhow::Result<Row> {
+    progress(what);
+    lab.configure(changes)?;
+    let mut row = Row::new(what);
+    let prepare = || -> anyhow::Result<Invocation> {
+        home(lab)?;
+        lab.reset_state()?;
+        // Twice: a round ends when its verdict is clear, so not everybody is a witness after the first.
+        for _ in 0..2 {
+            let run = lab.natwatch(&["run"])?;
+            anyhow::ensure!(run.status == Some(0), "a run that should be healthy is not: {run}");
+        }
+        break_it(lab)?;
+        Ok(lab.command(&["run"]))
+    };
+    for _ in 0..bench.runs() {
+        let measured = measure(&prepare()?)?;
+        row.restored.add(restored(lab, &measured.run)?);
+        row.ended.add(measured.run.elapsed);
+        measured.processor.into_iter().for_each(|spent| row.processor.add(spent));
+    }
+    for _ in 0..bench.runs() {
+        let (run, peak) = weigh(lab, &prepare()?)?;
+        restored(lab, &run)?;
+        row.tree.add(peak.tree);
+    }
+    Ok(row)
+}
+
+fn script(bench: &Bench, lab: &Lab, ping: &str) -> anyhow::Result<Row> {
+    let what = format!("the script, `ping {ping}`");
+    progress(&what);
+    let mut row = Row::new(&what);
+    for n in 0..bench.runs() {
+        home(lab)?;
+        let invocation = naive(lab, ping);
+        if n == 0 {
+            let run = invocation.run()?;
+            anyhow::ensure!(run.status == Some(0), "the script should find nothing wrong: {run}");
+        }
+        break_it(lab)?;
+        let measured = measure(&invocation)?;
+        row.restored.add(restored(lab, &measured.run)?);
+        row.ended.add(measured.run.elapsed);
+        measured.processor.into_iter().for_each(|spent| row.processor.add(spent));
+    }
+    Ok(row)
+}
+
+/// Everything as it was before the outage.
+fn home(lab: &Lab) -> anyhow::Result<()> {
+    lab.heal_all()?;
+    for subnet in 0..lab.ids().subnets.len() {
+        lab.associate(subnet, &lab.ids().primary.table)?;
+    }
+    lab.traffic().wait_flowing(Duration::from_secs(5))
+}
+
+fn break_it(lab: &Lab) -> anyhow::Result<()> {
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary))?;
+    lab.traffic().wait_silent(Duration::from_secs(5))
+}
+
+/// From the run's start to the first echo, in the subnet that is last. Nothing had come back just before.
+fn restored(lab: &Lab, run: &Run) -> anyhow::Result<Duration> {
+    anyhow::ensure!(run.status == Some(4), "a run that should have taken over has not: {run}");
+    lab.traffic().wait_flowing(Duration::from_secs(5))?;
+    let mut last = Duration::ZERO;
+    for subnet in 0..lab.ids().subnets.len() {
+        anyhow::ensure!(lab.carrier(subnet)? == lab.ids().standby.table, "subnet {subnet} has not been moved: {run}");
+        let samples = lab.traffic().samples(subnet);
+        let back = samples.iter().filter(|one| one.sent >= run.started).find_map(|one| one.back);
+        last = last.max(back.context("no packet came back")?.duration_since(run.started));
+    }
+    Ok(last)
+}
+
+fn install(lab: &Lab) -> anyhow::Result<()> {
+    for (name, text) in [("naive.sh", SCRIPT), ("ec2.py", EC2)] {
+        let path = lab.plan().root.join("bin").join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+/// The script on the standby, as natwatch's user, with the same key, backends, targets and API.
+fn naive(lab: &Lab, ping: &str) -> Invocation {
+    let (plan, ids) = (lab.plan(), lab.ids());
+    let bin = plan.root.join("bin");
+    let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let backends: Vec<_> = plan.backends().map(|host| host.name.as_str()).collect();
+    let targets: Vec<_> = (1..=3).map(|n| target(n).to_string()).collect();
+    let ec2 = format!("{} {}", text(&venv().join("bin/python")), text(&bin.join("ec2.py")));
+    let mut invocation = lab.program("nat2", "/bin/sh", &[&text(&bin.join("naive.sh"))]).as_user();
+    let ca = if plan.tls { text(&plan.ca()) } else { String::new() };
+    for (key, value) in [
+        ("BACKENDS", backends.join(" ").as_str()),
+        ("TARGETS", &targets.join(" ")),
+        ("PING", ping),
+        ("IDENTITY", &text(&plan.identity())),
+        ("KNOWN_HOSTS", &text(&plan.known_hosts())),
+        ("PRIMARY", &ids.primary.table),
+        ("STANDBY", &ids.standby.table),
+        ("EC2", &ec2),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_ENDPOINT_URL_EC2", &plan.endpoint()),
+        ("AWS_CA_BUNDLE", &ca),
+    ] {
+        invocation = invocation.env(key, value);
+    }
+    invocation
+}
