@@ -1,6 +1,6 @@
 //! Evidence: one round of questions to a panel of backends, with the standby's own pings as a control.
 //!
-//! It cannot change anything, and it does not fail: what could not be measured is a value in the [`Round`]. What a round
+//! It cannot change anything, and it does not fail: what could not be measured is a value in the [`Round`](crate::model::Round). What a round
 //! means is decided elsewhere; the caller passes in the judge of when there is nothing left to wait for.
 //!
 //! | file | job |

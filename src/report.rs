@@ -1,7 +1,7 @@
 //! From values to what people and machines read: text, JSON, log lines.
 //!
 //! It decides nothing and asks nobody. Nothing from outside (names, tags, what a remote host said) reaches the output
-//! other than through [`safe`], since a terminal obeys escape sequences whoever sent them.
+//! other than through `safe`, since a terminal obeys escape sequences whoever sent them.
 
 pub mod json;
 pub mod log;

@@ -1,7 +1,7 @@
 //! One pass: observe, decide, act, record. The only place besides `watch` where the stages meet.
 //!
 //! Everything outside comes in through traits and values ([`World`]), so that a test runs whole passes on a paused clock.
-//! A healthy pass asks EC2 nothing, but for what is refreshed after the verdict ([`Pass::refresh_due`]).
+//! A healthy pass asks EC2 nothing, but for what is refreshed once an hour, after the verdict.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
