@@ -36,7 +36,7 @@ test: build-tests
 bench: tools
 	$(CARGO) build --locked --workspace --release
 	$(SUDO) '$(TARGET)/release/lab' setup
-	$(SUDO) '$(TARGET)/release/lab' bench
+	$(SUDO) '$(TARGET)/release/lab' bench --write '$(CURDIR)/README.md'
 
 lab-setup: build
 	$(SUDO) '$(TARGET)/debug/lab' setup

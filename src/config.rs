@@ -8,6 +8,7 @@
 
 mod backends;
 mod check;
+mod counts;
 mod error;
 mod file;
 mod hosts;

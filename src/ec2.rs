@@ -1,12 +1,13 @@
 //! EC2 and IMDS by the AWS SDK. This file and `ec2/` are the only ones that name an AWS crate.
 //!
-//! It asks and changes what the stages' traits say ([`Cloud`], [`Changer`], [`Identity`]) and turns answers into the
+//! It asks and changes what the stages' traits say ([`Cloud`], [`Changer`](crate::act::Changer), [`Identity`]) and turns answers into the
 //! vocabulary and errors into one line for people. It decides nothing, and never tries a changing call again: whoever
 //! calls it knows what a repeated move would mean.
 //!
 //! Invariants: every call is bounded; nothing is asked over the network before the first call, so a healthy round costs
 //! EC2 nothing; no error text carries a type name, a secret or a control character.
 
+mod change;
 mod convert;
 mod errors;
 mod http;
@@ -26,14 +27,10 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::SharedHttpClient;
-use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, RouteTableAssociationStateCode};
+use aws_sdk_ec2::types::Filter;
 use tokio::sync::OnceCell;
 
-use crate::act::{ChangeError, Changer};
-use crate::model::{
-    Association, AssociationId, Instance, InstanceId, InterfaceId, RouteTable, RouteTableId, Subnet, SubnetId,
-    printable,
-};
+use crate::model::{Instance, InstanceId, RouteTable, RouteTableId, Subnet, SubnetId};
 use crate::preflight::{Cloud, Identity};
 
 pub use iam::{IAM_ACTIONS, iam_policy};
@@ -242,61 +239,6 @@ impl Cloud for Ec2 {
             found.extend(subnets.iter().map(convert::subnet).collect::<Result<Vec<_>, _>>()?);
         }
         Ok(found)
-    }
-}
-
-impl Changer for Ec2 {
-    async fn associate(
-        &self,
-        association: &AssociationId,
-        table: &RouteTableId,
-        dry_run: bool,
-    ) -> Result<AssociationId, ChangeError> {
-        const ACTION: &str = "ReplaceRouteTableAssociation";
-        let client = &self.clients().await.map_err(ChangeError::Throttled)?.change;
-        let began = Instant::now();
-        let call = client
-            .replace_route_table_association()
-            .association_id(association.as_str())
-            .route_table_id(table.as_str())
-            .set_dry_run(dry_run.then_some(true));
-        let answer = match call.send().await {
-            Ok(answer) => answer,
-            Err(error) => return errors::change(ACTION, &error, began).map(|()| association.clone()),
-        };
-        if let Some(state) = answer.association_state()
-            && state.state() == Some(&RouteTableAssociationStateCode::Failed)
-        {
-            let why = printable(state.status_message().unwrap_or("no reason given"), 200);
-            return Err(ChangeError::Unknown(format!("{ACTION}: the association failed: {why}")));
-        }
-        let id = answer.new_association_id().unwrap_or_default();
-        id.parse()
-            .map_err(|e| ChangeError::Unknown(format!("{ACTION}: answered without the new association's id: {e}")))
-    }
-
-    async fn whereabouts(&self, subnets: &[SubnetId]) -> Result<Vec<(RouteTableId, Association)>, String> {
-        let tables = Cloud::tables_of(self, subnets).await?;
-        let pairs = tables
-            .into_iter()
-            .flat_map(|table| table.associations.into_iter().map(move |association| (table.id.clone(), association)));
-        Ok(pairs
-            .filter(|(_, association)| association.subnet.as_ref().is_some_and(|subnet| subnets.contains(subnet)))
-            .collect())
-    }
-
-    async fn disable_check(&self, interface: &InterfaceId, dry_run: bool) -> Result<(), ChangeError> {
-        let client = &self.clients().await.map_err(ChangeError::Throttled)?.change;
-        let began = Instant::now();
-        let call = client
-            .modify_network_interface_attribute()
-            .network_interface_id(interface.as_str())
-            .source_dest_check(AttributeBooleanValue::builder().value(false).build())
-            .set_dry_run(dry_run.then_some(true));
-        match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => errors::change("ModifyNetworkInterfaceAttribute", &error, began),
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::check::Counts;
+use super::counts::Counts;
 use super::keys;
 use super::reader::Reader;
 use super::values::written;

@@ -9,6 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::act::{ChangeError, Changer as _};
+use crate::model::AssociationId;
 
 enum Reply {
     Says(u16, String),
