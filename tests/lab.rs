@@ -509,6 +509,109 @@ fn f025_a_key_that_nobody_accepts_is_unheard_and_named() {
     assert!(run.stdout.contains("id_ed25519"), "{run}");
 }
 
+#[track_caller]
+fn silent_for(run: &Run, host: &str, reason: &str) {
+    let report = json(run);
+    let backends = report["rounds"][0]["backends"].as_array().unwrap();
+    let one = backends.iter().find(|one| one["host"] == host).unwrap_or_else(|| panic!("{host} was not asked: {run}"));
+    assert_eq!(one["reason"], reason, "{run}");
+}
+
+#[test]
+fn f026_a_changed_host_key_is_never_accepted() {
+    let lab = seasoned();
+    lab.inject(&Fault::SshdNewHostKey(4)).unwrap();
+    for policy in ["\"strict\"", "\"accept-new\""] {
+        // Three backends and a threshold of three: without b4's word nothing is settled, so it is waited for.
+        lab.configure(&[("backends.match", "\"^b[024]$\""), ("backends.host_keys", policy)]).unwrap();
+        let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+        expect(&run, 3);
+        silent_for(&run, "b4", "host-key-changed");
+    }
+}
+
+#[test]
+fn f027_an_unknown_host_key_is_silent_under_strict_with_the_command_that_learns_it() {
+    let lab = seasoned();
+    std::fs::write(lab.plan().known_hosts(), "").unwrap();
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 3);
+    assert!(run.stdout.contains("ssh-keyscan"), "{run}");
+}
+
+#[test]
+fn f032_f102_backends_that_hang_hold_nobody_up() {
+    let lab = seasoned();
+    lab.inject(&Fault::SshdHang(0)).unwrap();
+    lab.inject(&Fault::SshdFrozen(3)).unwrap();
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    expect(&lab.natwatch(&["run"]).unwrap(), 4);
+    carried_by(&lab, Nat::Standby);
+}
+
+#[test]
+fn f071_f072_a_record_that_cannot_be_used_holds_as_locked() {
+    let lab = seasoned();
+    let record = lab.plan().state().join("natwatch/takeover.json");
+    for (content, word) in [("{ torn", "reset --force"), ("{\"version\": 99}", "newer")] {
+        std::fs::write(&record, content).unwrap();
+        std::os::unix::fs::chown(&record, Some(natwatch_lab::UID), Some(natwatch_lab::UID)).unwrap();
+        let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+        expect(&run, 2);
+        assert_eq!(json(&run)["gate"], "locked", "{run}");
+        assert!(run.stdout.contains(word), "{run}");
+        assert_eq!(std::fs::read_to_string(&record).unwrap(), content, "left as it was");
+    }
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 2);
+    assert!(lab.api().mutations().is_empty(), "{run}");
+}
+
+#[test]
+fn f070_a_state_folder_that_cannot_be_written_holds_no_takeover_up() {
+    let lab = seasoned();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    // A file system without room for one more byte, with what natwatch knows already on it.
+    let folder = lab.plan().state().join("natwatch");
+    let kept: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect();
+    let folder = folder.to_str().unwrap().to_owned();
+    let script = kept.iter().fold(
+        format!("mount -t tmpfs -o size=64k,mode=0750,uid={0},gid={0} tmpfs {folder}\n", natwatch_lab::UID),
+        |script, (path, content)| {
+            let name = path.to_str().unwrap();
+            let text = String::from_utf8_lossy(content).replace('\'', "'\\''");
+            if name.ends_with("guarded.json") || name.ends_with("witnesses.json") {
+                format!("{script}printf '%s' '{text}' > {name}\n")
+            } else {
+                script
+            }
+        },
+    );
+    // `ip netns exec` gives each command mounts of its own, so all that must see this one runs in one shell.
+    let script = format!(
+        "set -e\n{script}chown -R {0}:{0} {folder}\n(dd if=/dev/zero of={folder}/full bs=1k || true) 2>/dev/null\nexec setpriv --reuid {0} --regid {0} --clear-groups --inh-caps=+net_raw --ambient-caps=+net_raw {1} run",
+        natwatch_lab::UID,
+        lab.plan().binary().display()
+    );
+    let shell = lab.program("nat2", "/bin/sh", &["-c", &script]);
+    let endpoint = lab.plan().endpoint();
+    let run = shell
+        .env("NATWATCH_CONFIG", lab.plan().config().to_str().unwrap())
+        .env("AWS_ENDPOINT_URL_EC2", &endpoint)
+        .env("AWS_CA_BUNDLE", lab.plan().ca().to_str().unwrap())
+        .run()
+        .unwrap();
+    expect(&run, 4);
+    assert!(run.stdout.contains("NOT ON RECORD"), "{run}");
+    carried_by(&lab, Nat::Standby);
+}
+
 #[test]
 fn a_user_who_may_not_ping_is_told_how() {
     let lab = seasoned();

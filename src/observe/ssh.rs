@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
 use tokio::io::AsyncReadExt;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::ping::{self, Answer, Dialect, OUTPUT_CAP, Reading};
@@ -33,8 +34,13 @@ const OWN_BOUND_GRACE: Duration = Duration::from_millis(250);
 /// By when open sessions must have said good-bye; the masters end by themselves otherwise.
 const CLOSING: Duration = Duration::from_millis(500);
 
+/// Logins at once. Each is a process with a key exchange of some 15 ms of processor time; more at once would only slow each
+/// other down, and with `panel = 0` there may be hundreds to do.
+const LOGINS: usize = 16;
+
 /// Opens sessions to backends.
 pub struct Ssh {
+    turns: Semaphore,
     builder: SessionBuilder,
     login: String,
     login_timeout: Duration,
@@ -88,6 +94,7 @@ impl Ssh {
         let user = settings.user.as_deref().unwrap_or("this user's name");
         let login = format!("key {key}, user {user}");
         Ok(Self {
+            turns: Semaphore::new(LOGINS),
             builder,
             login,
             login_timeout: settings.login_timeout,
@@ -183,6 +190,8 @@ impl Vantages for Ssh {
     type Session = Session;
 
     async fn connect(&self, backend: &Backend) -> Result<Session, Silence> {
+        // Its time begins with its turn. The semaphore is never closed.
+        let _turn = self.turns.acquire().await;
         match timeout(self.login_timeout, self.builder.connect_mux(&backend.destination)).await {
             Ok(Ok(session)) => Ok(session),
             Ok(Err(error)) => Err(refused(&error, &self.login, &backend.destination)),
