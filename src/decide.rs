@@ -22,10 +22,12 @@ pub use outcome::{Ending, Redundancy, lead, outcome};
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{InstanceId, RouteTableId, SubnetId};
 
-/// Everything `decide` needs to know.
-#[derive(Debug, Clone, PartialEq)]
+/// Everything `decide` needs to know. Kept with the evidence, so that a pass can be decided again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecideSettings {
     /// Backends cut off (`decision.threshold`).
     pub threshold: usize,

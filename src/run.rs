@@ -31,7 +31,7 @@ use crate::observe::icmp::Icmp;
 use crate::observe::ssh::Ssh;
 use crate::preflight::{self, IdentityError, LocalHost};
 use crate::record::printed::{Printed, should_print};
-use crate::record::round::{LastRound, Rules};
+use crate::record::round::LastRound;
 use crate::record::witnesses::Witnesses;
 use crate::record::{State, VERSION};
 use crate::report::{self, Color, Style};
@@ -111,31 +111,13 @@ fn remember(settings: &Settings, state: &State, ssh: &Ssh, done: &mut Done) {
     let last = LastRound {
         version: VERSION,
         at: now,
-        rules: rules(settings, done),
+        rules: settings.decide.clone(),
+        families: done.families.clone(),
         rounds: done.rounds.clone(),
         pass: done.pass.clone(),
     };
     let written = [done.witnesses.save(state, now).err(), state.write_last_round(&last).err()];
     done.pass.notes.extend(written.into_iter().flatten().map(|error| error.to_string()));
-}
-
-fn rules(settings: &Settings, done: &Done) -> Rules {
-    let decide = &settings.decide;
-    Rules {
-        threshold: decide.threshold,
-        fraction: decide.fraction,
-        rounds: decide.rounds,
-        span: decide.span,
-        tries: decide.tries,
-        min_uptime: decide.min_uptime,
-        primary_table: decide.primary_table.clone(),
-        primary_instance: decide.primary_instance.clone(),
-        standby_table: decide.standby_table.clone(),
-        subnets: decide.subnets.clone(),
-        max_subnets: decide.max_subnets,
-        disable_source_dest_check: decide.disable_source_dest_check,
-        families: done.families.clone(),
-    }
 }
 
 fn print(settings: &Settings, global: &Global, state: &State, done: &Done, dry_run: bool) -> std::io::Result<()> {

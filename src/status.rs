@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 
 use crate::cli::{Format, Global};
 use crate::config::Settings;
@@ -54,7 +55,7 @@ pub(crate) async fn gather(settings: &Settings, state: &State) -> Result<Status,
     );
     let record = state.read_record(survey.identity.as_ref().ok());
     let mut notes: Vec<String> = trouble.into_iter().collect();
-    let last_round = match state.read_last_round() {
+    let last_round = match state.read_last_round::<IgnoredAny>() {
         Found::Present(last) => Some((last.at, last.pass)),
         other => {
             notes.extend(other.trouble());

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::history::{Deed, Entry};
 use super::lock::{LockError, RunLock, peek};
 use super::printed::{Printed, should_print};
-use super::round::{LastRound, Rules};
+use super::round::LastRound;
 use super::witnesses::Witnesses;
 use super::*;
 use crate::model::{
@@ -355,25 +355,12 @@ fn guarded_set() -> GuardedSet {
     }
 }
 
-fn last_round() -> LastRound {
+fn last_round() -> LastRound<String> {
     LastRound {
         version: VERSION,
         at: now(),
-        rules: Rules {
-            threshold: 3,
-            fraction: 0.5,
-            rounds: 2,
-            span: Duration::from_secs(3),
-            tries: 2,
-            min_uptime: Duration::from_mins(5),
-            primary_table: "rtb-0a".parse().unwrap(),
-            primary_instance: None,
-            standby_table: "rtb-0b".parse().unwrap(),
-            subnets: Vec::new(),
-            max_subnets: 50,
-            disable_source_dest_check: true,
-            families: vec![Family::V4],
-        },
+        rules: "threshold 3".to_owned(),
+        families: vec![Family::V4],
         rounds: Vec::new(),
         pass: Pass {
             outcome: Outcome::Healthy,
@@ -396,7 +383,7 @@ fn guarded_set_and_last_round_are_read_as_written() {
     assert_eq!(state.read_guarded(), (None, None));
     state.write_guarded(&guarded_set()).unwrap();
     assert_eq!(state.read_guarded(), (Some(guarded_set()), None));
-    assert_eq!(state.read_last_round(), Found::Absent);
+    assert_eq!(state.read_last_round::<String>(), Found::Absent);
     state.write_last_round(&last_round()).unwrap();
     assert_eq!(state.read_last_round(), Found::Present(last_round()));
     put(&state.path(GUARDED), "?").unwrap();
