@@ -1,6 +1,6 @@
 //! The one durable write: temporary file, fsync, rename, fsync of the folder.
 //!
-//! After [`write()`] returns `Ok`, the new content survives a power loss; until then the old content does. There is no state
+//! After `write` returns `Ok`, the new content survives a power loss; until then the old content does. There is no state
 //! in between (rename(2) replaces atomically, and the file is on disk before its name is).
 
 use std::io::{self, Write as _};
