@@ -46,10 +46,10 @@ pub(super) struct Peak {
 /// Runs something for its time and processor.
 pub(super) fn measure(invocation: &Invocation) -> anyhow::Result<Measured> {
     let group = Group::make();
-    let running = invocation.spawn()?;
-    if let Some(group) = &group {
-        group.adopt(running.pid())?;
-    }
+    let running = match &group {
+        Some(group) => group.inside(|| invocation.spawn())?,
+        None => invocation.spawn()?,
+    };
     let run = running.wait(PATIENCE)?;
     let processor = group.map(|group| group.spent()).transpose()?;
     Ok(Measured { run, processor })
@@ -86,8 +86,16 @@ impl Group {
         path.join("cpu.stat").exists().then_some(Self(path))
     }
 
-    fn adopt(&self, pid: i32) -> anyhow::Result<()> {
-        fs::write(self.0.join("cgroup.procs"), pid.to_string()).context("put a run into its control group")
+    /// Does `start` while this process is in the group, as children are born where their parent is. To move them afterwards would
+    /// be too late for those they have started by then.
+    fn inside<T>(&self, start: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let home = fs::read_to_string("/proc/self/cgroup").context("find our own control group")?;
+        let home = home.lines().find_map(|line| line.strip_prefix("0::/")).context("we are in no control group")?;
+        let home = self.0.parent().context("a group without a parent")?.join(home);
+        enter(&self.0)?;
+        let started = start();
+        enter(&home)?;
+        started
     }
 
     /// User and system time of all who were in it, once they are gone.
@@ -105,6 +113,11 @@ impl Group {
         let micros = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")?.parse().ok());
         Ok(Duration::from_micros(micros.context("the control group tells no processor time")?))
     }
+}
+
+fn enter(group: &Path) -> anyhow::Result<()> {
+    let path = group.join("cgroup.procs");
+    fs::write(&path, std::process::id().to_string()).with_context(|| format!("enter {}", path.display()))
 }
 
 impl Drop for Group {
