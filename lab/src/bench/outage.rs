@@ -62,7 +62,7 @@ fn natwatch(bench: &Bench, lab: &Lab, what: &str, changes: &[(&str, &str)]) -> a
         lab.reset_state()?;
         // Twice: a round ends when its verdict is clear, so not everybody is a witness after the first.
         for _ in 0..2 {
-            let run = lab.natwatch(&["run"])?;
+            let run = measure(&lab.command(&["run"]))?.run;
             anyhow::ensure!(run.status == Some(0), "a run that should be healthy is not: {run}");
         }
         break_it(lab)?;
