@@ -135,7 +135,7 @@ const NOTES: &str = "\
 All hosts share the machine's cores: a login costs the lab 50 to 100 ms of CPU on top of what is counted here. Times begin before \
 `ip netns exec` and `setpriv`, a few milliseconds. \"Restored\" is the first datagram that came back in the later subnet, counted from the start of the run \
 (cron adds up to its period). The API takes 80 ms to describe and 250 ms to change. No healthy run made an EC2 call.
-CPU is user and system time of natwatch and all its ssh processes (a control group). Memory is the highest sum of PSS over them, looked at every 10 ms in \
+CPU is user and system time of natwatch and all its ssh processes (a control group), the two programs that start it included. Memory is the highest sum of PSS over them, looked at every 10 ms in \
 runs of its own; libraries that the lab's sshd uses too count by share. natwatch's own is its resident memory.
 The script (`lab/src/bench/naive.sh`) asks one backend after the other by ssh to ping one target; three bad ones, and it moves one subnet after the other. \
 Nearly all its time is ping's waiting: `-c 1` waits ten seconds for a reply unless told otherwise. A Python process with boto3 per call stands in for the AWS CLI.";

@@ -1,4 +1,7 @@
-"""Stands in for the AWS CLI in naive.sh: the same library, credentials and endpoint, one process per call."""
+"""Stands in for the AWS CLI in naive.sh: the same library, credentials and endpoint, one process per call.
+
+`associations TABLE` prints a route table's associations, `replace ASSOCIATION TABLE` moves one.
+"""
 
 import os
 import sys

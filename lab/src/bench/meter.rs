@@ -12,13 +12,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use natwatch_lab::{Invocation, Lab, Nat, Run};
+use natwatch_lab::{Invocation, Lab, Nat, Run, Running};
 
 /// Between two looks at memory. Logins take 50 ms and more, so a peak is seen several times.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Masters end within half a second of natwatch; who stays longer was left behind.
-const ENDING: Duration = Duration::from_secs(3);
+const ENDING: Duration = Duration::from_secs(1);
 
 /// The longest a run may take; the script's takes half of it.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -45,26 +45,32 @@ pub(super) struct Peak {
 
 /// Runs something for its time and processor.
 pub(super) fn measure(invocation: &Invocation) -> anyhow::Result<Measured> {
-    let group = Group::make();
-    let running = invocation.spawn()?;
-    if let Some(group) = &group {
-        group.adopt(running.pid())?;
-    }
+    let (group, running) = start(invocation)?;
     let run = running.wait(PATIENCE)?;
-    let processor = group.map(|group| group.spent()).transpose()?;
+    let processor = group.map(|group| group.close()).transpose()?;
     Ok(Measured { run, processor })
 }
 
 /// Runs something for its memory; looking slows it down, so its time is not worth knowing.
 pub(super) fn weigh(lab: &Lab, invocation: &Invocation) -> anyhow::Result<(Run, Peak)> {
     let standby = fs::metadata(lab.plan().nat(Nat::Standby)?.ns_path()).context("the standby's namespace")?;
-    let running = invocation.spawn()?;
+    let (group, running) = start(invocation)?;
     let sampler = Sampler::start((standby.dev(), standby.ino()), running.pid());
     let run = running.wait(PATIENCE);
     let peak = sampler.stop();
     let run = run?;
+    group.map(|group| group.close()).transpose()?;
     anyhow::ensure!(peak.own > 0, "the run's memory was never seen: {run}");
     Ok((run, peak))
+}
+
+fn start(invocation: &Invocation) -> anyhow::Result<(Option<Group>, Running)> {
+    let group = Group::make();
+    let running = match &group {
+        Some(group) => group.inside(|| invocation.spawn())?,
+        None => invocation.spawn()?,
+    };
+    Ok((group, running))
 }
 
 /// A control group of its own for each run.
@@ -81,30 +87,56 @@ impl Group {
                 let _ = fs::remove_dir(entry.path());
             }
         }
-        let path = Path::new(mount).join(format!("{GROUP}{}", std::process::id()));
+        let path = Path::new(mount).join(format!("{GROUP}{}-{}", std::process::id(), rand::random::<u32>()));
         fs::create_dir(&path).ok()?;
         path.join("cpu.stat").exists().then_some(Self(path))
     }
 
-    fn adopt(&self, pid: i32) -> anyhow::Result<()> {
-        fs::write(self.0.join("cgroup.procs"), pid.to_string()).context("put a run into its control group")
+    /// Does `start` while this process is in the group, as children are born where their parent is. To move them afterwards would
+    /// be too late for those they have started by then.
+    fn inside<T>(&self, start: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let home = fs::read_to_string("/proc/self/cgroup").context("find our own control group")?;
+        let home = home.lines().find_map(|line| line.strip_prefix("0::/")).context("we are in no control group")?;
+        let home = self.0.parent().context("a group without a parent")?.join(home);
+        enter(&self.0)?;
+        let started = start();
+        enter(&home)?;
+        started
     }
 
-    /// User and system time of all who were in it, once they are gone.
-    fn spent(&self) -> anyhow::Result<Duration> {
+    /// User and system time of all who were in it. Who is left after a while is told of and ended, so that the next run is alone.
+    fn close(&self) -> anyhow::Result<Duration> {
         let patience = Instant::now() + ENDING;
         loop {
             let left = fs::read_to_string(self.0.join("cgroup.procs")).context("look into a control group")?;
             if left.trim().is_empty() {
                 break;
             }
-            anyhow::ensure!(Instant::now() < patience, "these processes outlive the run: {}", left.replace('\n', " "));
+            if Instant::now() > patience {
+                super::progress(&format!("left behind by the run, {ENDING:?} after its end:{}", named(&left)));
+                fs::write(self.0.join("cgroup.kill"), "1").context("end what a run left behind")?;
+                break;
+            }
             thread::sleep(LOOK_EVERY);
         }
         let stat = fs::read_to_string(self.0.join("cpu.stat"))?;
         let micros = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")?.parse().ok());
         Ok(Duration::from_micros(micros.context("the control group tells no processor time")?))
     }
+}
+
+/// Processes with their command lines.
+fn named(pids: &str) -> String {
+    let line = |pid: &str| {
+        let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ");
+        format!("\n  {pid} {}", words.chars().take(300).collect::<String>())
+    };
+    pids.split_whitespace().map(line).collect()
+}
+
+fn enter(group: &Path) -> anyhow::Result<()> {
+    let path = group.join("cgroup.procs");
+    fs::write(&path, std::process::id().to_string()).with_context(|| format!("enter {}", path.display()))
 }
 
 impl Drop for Group {

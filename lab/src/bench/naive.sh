@@ -4,7 +4,8 @@
 #   BACKENDS, TARGETS    names and addresses, with spaces between
 #   PING                 ping's options
 #   IDENTITY KNOWN_HOSTS files for ssh
-#   PRIMARY STANDBY      route tables
+#   ASSOCIATIONS         of the private subnets with the primary's route table, as if written into the script
+#   STANDBY              the standby's route table
 #   EC2                  stands in for the AWS CLI: a Python program with boto3, started anew for each call, as the CLI is
 # Exit status: 0 nothing to do, 4 moved, anything else: failed.
 bad=0
@@ -16,8 +17,7 @@ for host in $BACKENDS; do
 done
 [ "$bad" -ge 3 ] || exit 0
 
-associations=$($EC2 associations "$PRIMARY") || exit 1
-for association in $associations; do
+for association in $ASSOCIATIONS; do
     $EC2 replace "$association" "$STANDBY" || exit 1
 done
 exit 4

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -61,7 +62,7 @@ fn natwatch(bench: &Bench, lab: &Lab, what: &str, changes: &[(&str, &str)]) -> a
         lab.reset_state()?;
         // Twice: a round ends when its verdict is clear, so not everybody is a witness after the first.
         for _ in 0..2 {
-            let run = lab.natwatch(&["run"])?;
+            let run = measure(&lab.command(&["run"]))?.run;
             anyhow::ensure!(run.status == Some(0), "a run that should be healthy is not: {run}");
         }
         break_it(lab)?;
@@ -87,7 +88,7 @@ fn script(bench: &Bench, lab: &Lab, ping: &str) -> anyhow::Result<Row> {
     let mut row = Row::new(&what);
     for n in 0..bench.runs() {
         home(lab)?;
-        let invocation = naive(lab, ping);
+        let invocation = naive(lab, ping)?;
         if n == 0 {
             let run = invocation.run()?;
             anyhow::ensure!(run.status == Some(0), "the script should find nothing wrong: {run}");
@@ -138,30 +139,36 @@ fn install(lab: &Lab) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The script on the standby, as natwatch's user, with the same key, backends, targets and API.
-fn naive(lab: &Lab, ping: &str) -> Invocation {
+/// A program on the standby, as natwatch's user, with the same API.
+fn on_standby(lab: &Lab, program: &str, args: &[&str]) -> Invocation {
+    let plan = lab.plan();
+    let ca = if plan.tls { plan.ca().to_string_lossy().into_owned() } else { String::new() };
+    lab.program("nat2", program, args)
+        .as_user()
+        .env("AWS_DEFAULT_REGION", REGION)
+        .env("AWS_ENDPOINT_URL_EC2", &plan.endpoint())
+        .env("AWS_CA_BUNDLE", &ca)
+}
+
+/// The script, with the same key, backends and targets as natwatch.
+fn naive(lab: &Lab, ping: &str) -> anyhow::Result<Invocation> {
     let (plan, ids) = (lab.plan(), lab.ids());
+    let text = |path: PathBuf| path.to_string_lossy().into_owned();
     let bin = plan.root.join("bin");
-    let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let (python, ec2) = (text(venv().join("bin/python")), text(bin.join("ec2.py")));
+    // Moving a subnet gives it a new association, so they are asked for each time; before the clock starts.
+    let asked = on_standby(lab, &python, &[&ec2, "associations", &ids.primary.table]).run()?;
+    let associations: Vec<_> = asked.stdout.split_whitespace().collect();
+    anyhow::ensure!(associations.len() == ids.subnets.len(), "the primary's associations: {asked}");
     let backends: Vec<_> = plan.backends().map(|host| host.name.as_str()).collect();
     let targets: Vec<_> = (1..=3).map(|n| target(n).to_string()).collect();
-    let ec2 = format!("{} {}", text(&venv().join("bin/python")), text(&bin.join("ec2.py")));
-    let mut invocation = lab.program("nat2", "/bin/sh", &[&text(&bin.join("naive.sh"))]).as_user();
-    let ca = if plan.tls { text(&plan.ca()) } else { String::new() };
-    for (key, value) in [
-        ("BACKENDS", backends.join(" ").as_str()),
-        ("TARGETS", &targets.join(" ")),
-        ("PING", ping),
-        ("IDENTITY", &text(&plan.identity())),
-        ("KNOWN_HOSTS", &text(&plan.known_hosts())),
-        ("PRIMARY", &ids.primary.table),
-        ("STANDBY", &ids.standby.table),
-        ("EC2", &ec2),
-        ("AWS_DEFAULT_REGION", REGION),
-        ("AWS_ENDPOINT_URL_EC2", &plan.endpoint()),
-        ("AWS_CA_BUNDLE", &ca),
-    ] {
-        invocation = invocation.env(key, value);
-    }
-    invocation
+    Ok(on_standby(lab, "/bin/sh", &[&text(bin.join("naive.sh"))])
+        .env("BACKENDS", &backends.join(" "))
+        .env("TARGETS", &targets.join(" "))
+        .env("PING", ping)
+        .env("IDENTITY", &text(plan.identity()))
+        .env("KNOWN_HOSTS", &text(plan.known_hosts()))
+        .env("ASSOCIATIONS", &associations.join(" "))
+        .env("STANDBY", &ids.standby.table)
+        .env("EC2", &format!("{python} {ec2}")))
 }
