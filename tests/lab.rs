@@ -550,6 +550,36 @@ fn f032_f102_backends_that_hang_hold_nobody_up() {
     carried_by(&lab, Nat::Standby);
 }
 
+/// Command lines of the `ssh` processes on the standby.
+fn ssh_processes(lab: &Lab) -> Vec<String> {
+    let ns = &lab.plan().nat(Nat::Standby).unwrap().ns;
+    let pids = std::process::Command::new("ip").args(["netns", "pids", ns]).output().unwrap();
+    String::from_utf8(pids.stdout)
+        .unwrap()
+        .lines()
+        .filter_map(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .filter(|line| line.starts_with("ssh"))
+        .collect()
+}
+
+#[test]
+fn f032_no_process_of_ours_outlives_a_run() {
+    let lab = seasoned();
+    lab.inject(&Fault::BackendDead(0)).unwrap();
+    lab.inject(&Fault::SshdFrozen(1)).unwrap();
+    lab.inject(&Fault::SlowLogin(2, 2)).unwrap();
+    for _ in 0..5 {
+        let run = lab.natwatch(&["run"]).unwrap();
+        expect(&run, 0);
+        // Ended with a signal just before the run ended: gone in milliseconds, long before any timeout of its own.
+        let until = std::time::Instant::now() + Duration::from_secs(1);
+        while !ssh_processes(&lab).is_empty() {
+            assert!(std::time::Instant::now() < until, "left behind: {:?}", ssh_processes(&lab));
+        }
+    }
+}
+
 #[test]
 fn f071_f072_a_record_that_cannot_be_used_holds_as_locked() {
     let lab = seasoned();

@@ -45,7 +45,7 @@ pub struct Ssh {
     login: String,
     login_timeout: Duration,
     /// Holds the control sockets; removed with this value.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     /// Backends whose `ping` was found to take whole seconds only.
     whole_seconds: RefCell<std::collections::BTreeSet<String>>,
 }
@@ -98,7 +98,7 @@ impl Ssh {
             builder,
             login,
             login_timeout: settings.login_timeout,
-            _folder: folder,
+            folder,
             whole_seconds: RefCell::default(),
         })
     }
@@ -232,10 +232,10 @@ impl Vantages for Ssh {
     }
 
     async fn close(&self, sessions: Vec<Session>) {
-        local::end_children();
         let closing = futures_util::future::join_all(sessions.into_iter().map(Session::close));
-        // Past the bound the masters end by themselves when idle.
         let _ = timeout(CLOSING, closing).await;
+        // What did not say good-bye, and what never got so far.
+        local::end_all(self.folder.path());
     }
 }
 

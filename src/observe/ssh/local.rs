@@ -1,7 +1,10 @@
 //! What `ssh` needs and leaves on this machine: its configuration, the folder of control sockets, its processes.
 
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
 use crate::observe::SshSettings;
 
@@ -43,19 +46,26 @@ pub(super) fn sweep(parent: &Path) {
     }
 }
 
-/// Ends our own `ssh` children that are still connecting: a dropped connection attempt leaves its process until its
-/// timeout (the crate starts it without a handle to it). They have not been waited for, so their ids can't be anybody else's.
-pub(super) fn end_children() {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    for task in tasks {
-        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        for pid in
-            children.split_whitespace().filter_map(|pid| pid.parse().ok()).filter_map(rustix::process::Pid::from_raw)
+/// Ends every process that was started with a control socket in `folder`: attempts that are still connecting, which the crate
+/// starts without a handle to them, and masters that went to the background just when nobody waited for them any more.
+///
+/// The folder's name is random and this process's own, so nobody else's process names it. A process is held by a descriptor
+/// while it is looked at, since its id may be another's a moment later (`pidfd_open(2)`).
+pub(super) fn end_all(folder: &Path) {
+    let folder = folder.as_os_str().as_bytes();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        let Some(pid) = pid.filter(|pid| *pid != getpid()) else { continue };
+        let names_it = || {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            line.windows(folder.len()).any(|part| part == folder)
+        };
+        if names_it()
+            && let Ok(process) = pidfd_open(pid, PidfdFlags::empty())
+            && names_it()
         {
-            let comm = std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).unwrap_or_default();
-            if comm.trim() == "ssh" {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-            }
+            // It may have ended by itself meanwhile.
+            let _ = pidfd_send_signal(process, Signal::TERM);
         }
     }
 }
