@@ -83,7 +83,10 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
     if !dry_run && done.pass.outcome != Outcome::Busy {
         remember(settings, &state, &ssh, &mut done);
     }
-    print(settings, global, &state, &done, dry_run).map_err(|error| failed(format!("stdout: {error}")))?;
+    // What has happened is in the exit status, whether or not anybody could be told.
+    if let Err(error) = print(settings, global, &state, &done, dry_run) {
+        tracing::warn!("stdout: {error}");
+    }
     Ok(done.pass.exit)
 }
 
@@ -117,7 +120,15 @@ fn remember(settings: &Settings, state: &State, ssh: &Ssh, done: &mut Done) {
         pass: done.pass.clone(),
     };
     let written = [done.witnesses.save(state, now).err(), state.write_last_round(&last).err()];
+    let before = done.pass.notes.len();
     done.pass.notes.extend(written.into_iter().flatten().map(|error| error.to_string()));
+    if done.pass.notes.len() > before && done.pass.outcome == Outcome::Healthy {
+        // Without its memory this standby has no witnesses and no lock one day: that must not stay unseen for weeks.
+        done.pass.outcome = Outcome::NoRedundancy;
+        done.pass.exit = 1;
+        done.pass.because =
+            format!("{}; but nothing can be remembered, so this standby can't be relied on", done.pass.because);
+    }
 }
 
 fn print(settings: &Settings, global: &Global, state: &State, done: &Done, dry_run: bool) -> std::io::Result<()> {

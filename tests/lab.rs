@@ -367,10 +367,61 @@ fn f051_what_could_not_be_moved_is_finished_by_the_next_run() {
     expect(&run, 2);
     assert_eq!(json(&run)["outcome"], "partial", "{run}");
     assert_eq!(json(&lab.natwatch(&["status", "--format", "json"]).unwrap())["phase"], "partial");
-    // Half of the backends reach again, so there is no evidence to go on: it stays critical.
+    // The moved subnet reaches again, and clears nobody: only those who are still behind the primary are asked about it.
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 4);
+    carried_by(&lab, Nat::Standby);
+    let status = json(&lab.natwatch(&["status", "--format", "json"]).unwrap());
+    assert_eq!(status["phase"], "taken", "{status}");
+    assert_eq!(lab.api().mutations().iter().filter(|call| call.outcome == natwatch_lab::Outcome::Done).count(), 2);
+    expect(&lab.natwatch(&["run"]).unwrap(), 5);
+}
+
+#[test]
+fn f045_backends_behind_the_standby_accuse_and_clear_nobody() {
+    let lab = seasoned();
+    // An operator has moved a subnet; natwatch saw it at home less than an hour ago.
+    lab.associate(0, &lab.ids().standby.table).unwrap();
+    for n in [1, 3] {
+        lab.inject(&Fault::SshdDead(n)).unwrap();
+    }
+    lab.inject(&Fault::MasqueradeGone(Nat::Standby)).unwrap();
+    for status in [2, 3] {
+        let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+        expect(&run, status);
+        assert!(lab.api().mutations().is_empty(), "{run}");
+    }
+}
+
+#[test]
+fn f068_a_lock_is_not_cleared_by_what_was_seen_before() {
+    let lab = seasoned();
+    let guarded = lab.plan().state().join("natwatch/guarded.json");
+    let before = std::fs::read(&guarded).unwrap();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    expect(&lab.natwatch(&["run"]).unwrap(), 4);
+    // What a kill right after the moves leaves: a record that knows of none, and the guarded subnets as seen before.
+    let record = lab.plan().state().join("natwatch/takeover.json");
+    let mut taking: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    taking["phase"] = "taking".into();
+    for one in taking["moves"].as_array_mut().unwrap() {
+        one["result"] = "pending".into();
+        one["verification"] = "pending".into();
+    }
+    std::fs::write(&record, taking.to_string()).unwrap();
+    std::fs::write(&guarded, before).unwrap();
+
+    let down = "api-500 DescribeRouteTables".parse::<Fault>().unwrap();
+    lab.inject(&down).unwrap();
     let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
     expect(&run, 2);
     assert_eq!(json(&run)["outcome"], "partial", "{run}");
+    assert!(record.exists(), "{run}");
+    lab.heal(&down).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 5);
+    let status = json(&lab.natwatch(&["status", "--format", "json"]).unwrap());
+    assert_eq!((&status["phase"], status["locked"].as_bool()), (&"taken".into(), Some(true)), "{status}");
 }
 
 #[test]
@@ -425,13 +476,18 @@ fn f068_a_takeover_killed_between_its_moves_ends_as_if_it_had_not_been() {
     run.wait(FLOWS_WITHIN).unwrap();
     lab.api().disarm(None);
     assert_eq!(json(&lab.natwatch(&["status", "--format", "json"]).unwrap())["phase"], "taking");
-    // The other half is brought over by hand; the record follows what the route tables say.
-    for subnet in 0..2 {
-        lab.associate(subnet, &lab.ids().standby.table).unwrap();
-    }
     let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
-    expect(&run, 5);
-    assert_eq!(json(&lab.natwatch(&["status", "--format", "json"]).unwrap())["phase"], "taken");
+    expect(&run, 4);
+    carried_by(&lab, Nat::Standby);
+    let status = json(&lab.natwatch(&["status", "--format", "json"]).unwrap());
+    assert_eq!(status["phase"], "taken", "{status}");
+    let record = std::fs::read(lab.plan().state().join("natwatch/takeover.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    assert_eq!(
+        record["moves"].as_array().unwrap().len(),
+        2,
+        "what was moved before the kill is on record too: {record}"
+    );
 }
 
 #[test]
@@ -624,10 +680,15 @@ fn f070_a_state_folder_that_cannot_be_written_holds_no_takeover_up() {
         },
     );
     // `ip netns exec` gives each command mounts of its own, so all that must see this one runs in one shell.
-    let script = format!(
-        "set -e\n{script}chown -R {0}:{0} {folder}\n(dd if=/dev/zero of={folder}/full bs=1k || true) 2>/dev/null\nexec setpriv --reuid {0} --regid {0} --clear-groups --inh-caps=+net_raw --ambient-caps=+net_raw {1} run",
+    let natwatch = format!(
+        "setpriv --reuid {0} --regid {0} --clear-groups --inh-caps=+net_raw --ambient-caps=+net_raw {1} run",
         natwatch_lab::UID,
         lab.plan().binary().display()
+    );
+    let script = format!(
+        "set -e\n{script}chown -R {0}:{0} {folder}\n(dd if=/dev/zero of={folder}/full bs=1k || true) 2>/dev/null\n\
+         set +e\n{natwatch}; echo first=$?\n{natwatch}; echo second=$?",
+        natwatch_lab::UID
     );
     let shell = lab.program("nat2", "/bin/sh", &["-c", &script]);
     let endpoint = lab.plan().endpoint();
@@ -637,8 +698,9 @@ fn f070_a_state_folder_that_cannot_be_written_holds_no_takeover_up() {
         .env("AWS_CA_BUNDLE", lab.plan().ca().to_str().unwrap())
         .run()
         .unwrap();
-    expect(&run, 4);
-    assert!(run.stdout.contains("NOT ON RECORD"), "{run}");
+    assert!(run.stdout.contains("NOT ON RECORD") && run.stdout.contains("first=4"), "{run}");
+    // Traffic flows, and nothing can be remembered of it: that must not look like a healthy standby.
+    assert!(run.stdout.contains("no-redundancy") && run.stdout.contains("second=1"), "{run}");
     carried_by(&lab, Nat::Standby);
 }
 

@@ -18,7 +18,9 @@ pub(crate) fn write(folder: &Folder, path: &Path, bytes: &[u8]) -> Result<(), St
 
 fn replace(folder: &Folder, path: &Path, bytes: &[u8]) -> io::Result<()> {
     // In the same folder, because a rename doesn't cross file systems. Dropped unpersisted, it removes itself.
-    let mut file = tempfile::Builder::new().prefix(TEMPORARY).suffix(".tmp").tempfile_in(folder.dir())?;
+    let temporary = tempfile::Builder::new().prefix(TEMPORARY).suffix(".tmp").tempfile_in(folder.dir());
+    // Its error names the temporary file, which is another each time and nobody's concern.
+    let mut file = temporary.map_err(|error| io::Error::from(error.kind()))?;
     folder.adopt(file.as_file())?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::pass::Going;
 use super::takeover::{self, Takeover};
 use crate::act::{self, Changer};
-use crate::decide::{self, Ending, Lock, Situation};
+use crate::decide::{self, Ending, Evidence, Lock, Situation};
 use crate::model::failure::exit;
-use crate::model::{Family, Outcome, Pass, Survey};
+use crate::model::{Family, Gate, Hold, Judgement, Outcome, Pass, Phase, Plan, Round, Survey};
 use crate::observe::{Uplink, Vantages};
-use crate::preflight::{Cloud, Host};
+use crate::preflight::{self, Cloud, Host};
 use crate::record::lock::{LockError, RunLock};
 
 impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
@@ -35,7 +35,12 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 }
             }
         };
-        let remembered = self.remember(survey.identity.as_ref().ok().cloned());
+        let mut remembered = self.remember(survey.identity.as_ref().ok().cloned());
+        if let (Some(record), Ok(tables)) = (&mut remembered.record, &survey.tables)
+            && record.phase != Phase::Taken
+        {
+            takeover::reconcile(record, (self.world.wall)(), |subnet| preflight::now_on(tables, subnet).cloned());
+        }
         let families: Vec<Family> = self.judgements.keys().copied().collect();
         let situation = Situation {
             survey: &survey,
@@ -61,6 +66,15 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 return report;
             }
         };
+        if !self.accuses(&plan) {
+            let why = "some who are cut off are not behind the primary any more by EC2's route tables, and without them the evidence is not enough";
+            let remedy = "none; where each subnet is was read anew, and the next run judges by that";
+            let mut report =
+                self.report(Outcome::Down, exit::FAILED, format!("{because}, and nothing is moved: {why}"));
+            report.holds = vec![Hold { gate: Gate::Foreign, why: why.to_owned(), remedy: remedy.to_owned() }];
+            self.refresh().await;
+            return report;
+        }
         let moves =
             Takeover { going: self, plan: &plan, because: &because, earlier: remembered.record }.carry_out().await;
         let (outcome, exit) = decide::outcome(Ending::Moved(&moves));
@@ -73,5 +87,26 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         report.moves = moves;
         drop(lock);
         report
+    }
+
+    /// Whether the evidence is enough with only the backends of the subnets that are to be moved: what was saved of the
+    /// guarded subnets may be an hour old, and a subnet that has left the primary meanwhile says nothing about it.
+    fn accuses(&self, plan: &Plan) -> bool {
+        let concerned = |subnet: &str| plan.moves.iter().any(|one| one.subnet.as_str() == subnet);
+        let rounds: Vec<Round> = self
+            .rounds
+            .iter()
+            .cloned()
+            .map(|mut round| {
+                round.members.retain(|member| concerned(&member.subnet));
+                round
+            })
+            .collect();
+        self.judgements.keys().any(|family| {
+            let judged: Vec<Judgement> =
+                rounds.iter().map(|round| decide::judge(round, &self.settings.decide, *family)).collect();
+            let now = rounds.last().map_or(Duration::ZERO, |round| round.ended);
+            decide::evidence(&judged, &self.settings.decide, now) == Evidence::Conclusive
+        })
     }
 }

@@ -14,7 +14,8 @@ use crate::config::Settings;
 use crate::decide::{self, Evidence};
 use crate::model::failure::exit;
 use crate::model::{
-    Backend, BackendVerdict, Family, GuardedSet, Judgement, Moment, Move, Outcome, Pass, Round, Survey, Target,
+    Backend, BackendVerdict, Family, Found, GuardedSet, Hold, Judgement, Moment, Move, Outcome, Pass, Round, Survey,
+    Target,
 };
 use crate::observe::panel::{Drawn, SubnetMap, draw};
 use crate::observe::{Ask, Observer, TargetName, Uplink, Vantages, resolve};
@@ -71,6 +72,10 @@ pub(super) struct Going<'a, V: Vantages, U, C, H> {
     pub(super) backends: Vec<Backend>,
     pub(super) witnesses: Witnesses,
     pub(super) guarded: Option<GuardedSet>,
+    /// `guarded` says where the subnets are now: EC2 was asked in this pass, or nothing hints that any has moved.
+    pub(super) certain: bool,
+    /// What is wrong with the guarded set itself.
+    pub(super) faults: Vec<Hold>,
     pub(super) deadline: Instant,
     pub(super) notes: Vec<String>,
     pub(super) rounds: Vec<Round>,
@@ -98,7 +103,7 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
         .filter(|set| set.primary == settings.decide.primary_table && set.standby == settings.decide.standby_table);
     let (targets, backends) =
         tokio::join!(resolve::targets(&settings.observe.targets), resolve::backends(&settings.observe.backends),);
-    let going = Going {
+    let mut going = Going {
         world,
         settings,
         dry_run,
@@ -107,11 +112,19 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
         backends,
         witnesses,
         guarded,
+        certain: true,
+        faults: Vec::new(),
         deadline: began + settings.deadline,
         notes: trouble.into_iter().collect(),
         rounds: Vec::new(),
         judgements: BTreeMap::new(),
     };
+    // Where a takeover is on record, or a subnet was last seen away from home, evidence is sorted by who carries what now.
+    let recorded = !matches!(world.state.read_record(None), Found::Absent);
+    let away = going.guarded.as_ref().is_some_and(|set| set.subnets.iter().any(|one| one.on != set.primary));
+    if recorded || away {
+        going.refresh().await;
+    }
     going.go(began).await
 }
 
@@ -203,7 +216,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
 
     async fn round(&self, ask: Ask) -> Round {
         let now = (self.world.wall)();
-        let map = SubnetMap::new(self.guarded.as_ref(), &self.settings.observe.within);
+        let map = self.subnets();
         let candidates = self.backends.iter().filter_map(|backend| {
             let subnet = map.of(backend)?;
             let witness = [Family::V4, Family::V6]
@@ -214,6 +227,18 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         });
         let draw = draw(candidates.collect(), &mut rand::rng());
         self.observer.round(draw, &self.targets, ask, &|round| decide::outlook(round, &self.settings.decide)).await
+    }
+
+    /// Which subnet a backend counts for. While the primary carries any guarded subnet, only those that it carries: whoever
+    /// is behind the standby can neither accuse the primary nor clear it. When it carries none, the standby is watched.
+    pub(super) fn subnets(&self) -> SubnetMap {
+        let mut set = self.guarded.clone();
+        if let Some(set) = &mut set
+            && set.subnets.iter().any(|one| one.on == set.primary)
+        {
+            set.subnets.retain(|one| one.on == set.primary);
+        }
+        SubnetMap::new(set.as_ref(), &self.settings.observe.within)
     }
 
     fn judge(&mut self, round: Round) {
@@ -227,7 +252,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
 
     /// Who reaches while the primary carries its subnet is a witness from now on.
     pub(super) fn note_witnesses(&mut self, judgement: &Judgement) {
-        let Some(guarded) = &self.guarded else { return };
+        let Some(guarded) = self.guarded.as_ref().filter(|_| self.certain) else { return };
         let now = (self.world.wall)();
         for judged in judgement.backends.iter().filter(|one| one.verdict == BackendVerdict::Reaches) {
             let on_primary =

@@ -5,9 +5,12 @@ use std::time::Duration;
 use super::pass::Going;
 use super::takeover;
 use crate::act::Changer;
-use crate::model::{Found, InstanceId, Phase, Record};
+use crate::decide::{self, Ending};
+use crate::model::{BackendVerdict, Found, InstanceId, Phase, Record, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
+use crate::record::VERSION;
+use crate::record::history::{Deed, Entry};
 use crate::record::lock::RunLock;
 
 /// The record as far as a pass goes by it.
@@ -54,32 +57,70 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     }
 
     /// A takeover that was cut short is what the route tables say it is. Returns the record as it stands then.
+    ///
+    /// Where EC2 could not be asked it stays as it is: what was seen an hour ago must not clear a lock.
     pub(super) async fn reconcile(&mut self, mut record: Record) -> Option<Record> {
-        let Some(guarded) = self.guarded.clone() else { return Some(record) };
+        let Some(guarded) = self.guarded.clone().filter(|_| self.certain) else { return Some(record) };
         if record.phase == Phase::Taken || self.dry_run {
             return Some(record);
         }
         let Ok(_lock) = RunLock::acquire(self.world.state, Duration::ZERO, self.settings.deadline).await else {
             return Some(record);
         };
-        takeover::reconcile(&mut record, &guarded, (self.world.wall)());
-        let nothing_moved = !record.moves.iter().any(|one| one.result.moved());
-        let written =
-            if nothing_moved { self.world.state.clear_record() } else { self.world.state.write_record(&record) };
-        if let Err(error) = written {
-            self.notes.push(error.to_string());
-            return Some(record);
-        }
-        if nothing_moved {
+        let now = (self.world.wall)();
+        takeover::reconcile(&mut record, now, |subnet| {
+            guarded.subnets.iter().find(|one| one.subnet == *subnet).map(|one| one.on.clone())
+        });
+        if !record.moves.iter().any(|one| one.result.moved()) {
+            if let Err(error) = self.world.state.clear_record() {
+                self.notes.push(error.to_string());
+                return Some(record);
+            }
             self.notes
                 .push("an earlier takeover was cut short before anything was moved; its record is cleared".to_owned());
             return None;
+        }
+        self.verify_late(&mut record);
+        if let Err(error) = self.world.state.write_record(&record) {
+            self.notes.push(error.to_string());
+            return Some(record);
         }
         if record.phase == Phase::Taken {
             self.notes.push(
                 "an earlier takeover was cut short, but all its subnets are moved; its record says so now".to_owned(),
             );
+            self.tell_history(&record);
         }
         Some(record)
+    }
+
+    /// What nobody was left to verify, this round's replies do.
+    fn verify_late(&self, record: &mut Record) {
+        let reaches = |subnet: &str| {
+            let mut judged = self.judgements.values().filter_map(|all| all.last()).flat_map(|one| &one.backends);
+            judged.any(|one| one.verdict == BackendVerdict::Reaches && one.subnet == subnet)
+        };
+        for one in record.moves.iter_mut().filter(|one| one.result.moved()) {
+            if one.verification == Verification::Pending && reaches(one.plan.subnet.as_str()) {
+                one.verification = Verification::Verified;
+            }
+        }
+    }
+
+    fn tell_history(&mut self, record: &Record) {
+        let took = Duration::try_from(record.changed.duration_since(record.began)).unwrap_or_default();
+        let entry = Entry {
+            version: VERSION,
+            kind: Deed::Takeover,
+            at: record.began,
+            instance: Some(record.instance.clone()),
+            why: record.because.clone(),
+            outcome: Some(decide::outcome(Ending::Moved(&record.moves)).0),
+            moves: record.moves.clone(),
+            took,
+        };
+        if let Err(error) = self.world.state.append_history(&entry) {
+            self.notes.push(error.to_string());
+        }
     }
 }

@@ -7,11 +7,10 @@ use tokio::time::Instant;
 
 use super::pass::Going;
 use super::remember::Remembered;
-use crate::act::Changer;
+use crate::act::{self, Changer};
 use crate::config::Settings;
 use crate::decide::{self, Ending, Redundancy};
 use crate::model::{Family, Found, Gate, GuardedSet, Hold, Judgement, Outcome, Pass};
-use crate::observe::panel::SubnetMap;
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
 
@@ -29,10 +28,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             let own = preflight::identity(self.world.host, &self.settings.preflight).await;
             remembered = self.remember(own.ok());
         }
-        let mut holds = Vec::new();
-        if self.refresh_due(&remembered) {
-            holds = self.refresh().await;
+        if self.refresh_due() {
+            self.refresh().await;
         }
+        let mut holds = std::mem::take(&mut self.faults);
         if let Some(record) = remembered.record.take() {
             remembered.record = self.reconcile(record).await;
         }
@@ -55,27 +54,27 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             _ => judgement.because.clone(),
         };
         let mut report = self.report(outcome, exit, because);
-        if let Some(why) = remembered.unreadable {
-            holds.push(Hold { gate: Gate::Locked, why, remedy: String::new() });
-        }
-        if !holds.is_empty() && report.exit != 3 {
+        let untrusted = remembered.unreadable.is_some();
+        holds.extend(remembered.unreadable.map(|why| Hold { gate: Gate::Locked, why, remedy: String::new() }));
+        if untrusted || (!holds.is_empty() && report.exit != 3) {
             // Nothing is guarded, or the record can't be trusted: that must never look healthy.
             report = self.report(Outcome::Failed, 2, holds[0].why.clone());
+        }
+        if outcome == Outcome::Partial {
+            report.commands = act::finish_commands(remembered.record.as_ref().map_or(&[], |record| &record.moves));
         }
         report.holds = holds;
         report
     }
 
-    fn refresh_due(&self, remembered: &Remembered) -> bool {
+    fn refresh_due(&self) -> bool {
         let Some(set) = &self.guarded else { return true };
         let age = (self.world.wall)().duration_since(set.seen);
-        let nothing_on_primary = !set.subnets.iter().any(|one| one.on == set.primary);
-        remembered.record.is_some() || nothing_on_primary || age >= GUARDED_FOR || age.is_negative()
+        age >= GUARDED_FOR || age.is_negative()
     }
 
-    /// Asks EC2 what is guarded. What that shows to be wrong is returned as holds.
-    async fn refresh(&mut self) -> Vec<Hold> {
-        let first = self.guarded.is_none();
+    /// Asks EC2 what is guarded and where it is. What that shows to be wrong is kept for the report.
+    pub(super) async fn refresh(&mut self) {
         let asked = preflight::guarded_set(
             self.world.cloud,
             &self.settings.preflight,
@@ -86,41 +85,39 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let found = tokio::time::timeout(left, asked)
             .await
             .unwrap_or_else(|_| Err(format!("EC2 gave no answer within {} s", left.as_secs())));
+        self.certain = found.is_ok();
         match found {
             Ok(set) => {
                 let v6 =
                     self.targets.iter().filter_map(|(_, one)| one.as_ref().ok()).any(|one| one.family() == Family::V6);
-                let holds = guarded_holds(&set, v6, self.settings);
+                self.faults = guarded_faults(&set, v6, self.settings);
                 if !self.dry_run
                     && let Err(error) = self.world.state.write_guarded(&set)
                 {
                     self.notes.push(error.to_string());
                 }
-                self.guarded = Some(set);
-                let seen: Vec<Judgement> = self.judgements.values().filter_map(|all| all.last()).cloned().collect();
-                if first {
+                if self.guarded.replace(set).is_none() {
                     // Judged by the /24 so far; whose subnet is known now may become a witness.
+                    let seen: Vec<Judgement> = self.judgements.values().filter_map(|all| all.last()).cloned().collect();
                     for judgement in seen {
                         let relabelled = self.relabel(judgement);
                         self.note_witnesses(&relabelled);
                     }
                 }
-                holds
             }
-            Err(why) if first => vec![Hold {
-                gate: Gate::Unfit,
-                why: format!("it is not known what to guard: {why}"),
-                remedy: String::new(),
-            }],
-            Err(why) => {
-                self.notes.push(format!("the guarded subnets could not be refreshed: {why}"));
-                Vec::new()
+            Err(why) if self.guarded.is_none() => {
+                self.faults = vec![Hold {
+                    gate: Gate::Unfit,
+                    why: format!("it is not known what to guard: {why}"),
+                    remedy: String::new(),
+                }];
             }
+            Err(why) => self.notes.push(format!("the guarded subnets could not be refreshed: {why}")),
         }
     }
 
     fn relabel(&self, mut judgement: Judgement) -> Judgement {
-        let map = SubnetMap::new(self.guarded.as_ref(), &self.settings.observe.within);
+        let map = self.subnets();
         for judged in &mut judgement.backends {
             let subnet = self.backends.iter().find(|one| one.host == judged.host).and_then(|one| map.of(one));
             judged.subnet = subnet.unwrap_or_default();
@@ -131,7 +128,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
 
 /// What is wrong with the guarded set itself, although the network is healthy: it would hold the takeover that is due one
 /// night, so it must not look healthy today.
-fn guarded_holds(set: &GuardedSet, v6_targets: bool, settings: &Settings) -> Vec<Hold> {
+fn guarded_faults(set: &GuardedSet, v6_targets: bool, settings: &Settings) -> Vec<Hold> {
     let hold = |why: String, remedy: String| Hold { gate: Gate::Foreign, why, remedy };
     let mut holds = Vec::new();
     if set.subnets.is_empty() {

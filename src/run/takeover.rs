@@ -15,7 +15,8 @@ use super::verify;
 use crate::act::{self, Changer};
 use crate::decide::DecideSettings;
 use crate::model::{
-    GuardedSet, Move, MoveResult, Outcome, Phase, Plan, PlannedMove, Record, SubnetId, Survey, Verification,
+    GuardedSet, Move, MoveResult, Outcome, Phase, Plan, PlannedMove, Record, RouteTableId, SubnetId, Survey,
+    Verification,
 };
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -79,6 +80,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
         } else {
             record.borrow_mut().phase = if settled == moves.len() { Phase::Taken } else { Phase::Partial };
             write();
+            remember_guarded(going, &moves);
             verify::verify(going, &mut moves).await;
             for one in &moves {
                 replace(&mut record.borrow_mut().moves, one);
@@ -86,7 +88,6 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             write();
         }
         going.notes.extend(trouble.into_inner());
-        remember_guarded(going, &moves);
         let entry = Entry {
             version: VERSION,
             kind: Deed::Takeover,
@@ -114,13 +115,10 @@ fn step(one: &Move) -> String {
     format!("{} {}{detail} after {} ms", one.plan.subnet, one.result.as_str(), one.took.as_millis())
 }
 
-/// The moves of an earlier, incomplete takeover that are done, and those of this plan, pending.
+/// The moves of an earlier, incomplete takeover, and those of this plan, pending. None is forgotten: a reset goes by them.
 fn remembered(earlier: Option<&Record>, plan: &Plan) -> Vec<Move> {
     let again: BTreeSet<&SubnetId> = plan.moves.iter().map(|one| &one.subnet).collect();
-    let done = earlier
-        .into_iter()
-        .flat_map(|record| &record.moves)
-        .filter(|one| one.result.settled() && !again.contains(&one.plan.subnet));
+    let done = earlier.into_iter().flat_map(|record| &record.moves).filter(|one| !again.contains(&one.plan.subnet));
     done.cloned().chain(plan.moves.iter().map(pending)).collect()
 }
 
@@ -147,15 +145,13 @@ fn remember_guarded<V: Vantages, U, C, H>(going: &mut Going<'_, V, U, C, H>, mov
     }
 }
 
-/// Brings the record of a takeover that was cut short up to what the route tables say.
-pub(super) fn reconcile(record: &mut Record, guarded: &GuardedSet, now: Timestamp) {
+/// Brings the record of a takeover that was cut short up to what the route tables say; `place` tells where a subnet is.
+pub(super) fn reconcile(record: &mut Record, now: Timestamp, place: impl Fn(&SubnetId) -> Option<RouteTableId>) {
     for one in record.moves.iter_mut().filter(|one| !one.result.settled()) {
-        let on = guarded.subnets.iter().find(|subnet| subnet.subnet == one.plan.subnet).map(|subnet| &subnet.on);
-        match on {
-            Some(table) if *table == one.plan.to => one.result = MoveResult::AlreadyThere,
-            Some(table) if *table == one.plan.from => {}
-            Some(table) => one.result = MoveResult::Elsewhere(table.clone()),
-            None => {}
+        match place(&one.plan.subnet) {
+            Some(table) if table == one.plan.to => one.result = MoveResult::AlreadyThere,
+            Some(table) if table != one.plan.from => one.result = MoveResult::Elsewhere(table),
+            Some(_) | None => {}
         }
     }
     if record.moves.iter().all(|one| one.result.settled()) {
