@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use natwatch::cli::Cli;
+use natwatch::cli::{Cli, Format};
 
 fn main() -> ExitCode {
     let cli = match Cli::parse_or_exit_status() {
@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     match natwatch::execute(&cli) {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
-            natwatch::report::error(&failure);
+            natwatch::report::error(&failure, cli.global.format == Format::Json);
             ExitCode::from(failure.exit)
         }
     }

@@ -220,8 +220,14 @@ fn move_row(step: &Move) -> Vec<(String, Paint)> {
     ]
 }
 
-/// Writes a failure to stderr, each of its lines as an error. Nothing can be done where stderr is closed.
-pub fn error(failure: &Failure) {
+/// Writes a failure to stderr, each of its lines as an error, and where JSON is wanted as a document to stdout: who reads that
+/// expects one whatever happens. Nothing can be done where they are closed.
+pub fn error(failure: &Failure, json: bool) {
+    if json {
+        let errors: Vec<String> = failure.text.lines().map(whole).collect();
+        let _ =
+            stdout(&format!("{}\n", serde_json::json!({ "outcome": "error", "exit": failure.exit, "errors": errors })));
+    }
     let mut err = io::stderr().lock();
     for line in failure.text.lines() {
         let _ = writeln!(err, "error: {}", whole(line));

@@ -742,6 +742,10 @@ fn a_wrong_command_line_is_64_and_help_is_0() {
     expect(&lab.natwatch(&["run", "--frobnicate"]).unwrap(), 64);
     expect(&lab.natwatch(&[]).unwrap(), 64);
     expect(&lab.natwatch(&["--help"]).unwrap(), 0);
+    lab.configure(&[("decision.threshold", "0"), ("decision.rounds", "99")]).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 78);
+    assert_eq!(json(&run)["errors"].as_array().unwrap().len(), 2, "{run}");
     expect(&lab.command(&["run"]).config(&PathBuf::from("/nonexistent/natwatch.toml")).run().unwrap(), 78);
 }
 

@@ -19,13 +19,22 @@ pub(crate) fn write(folder: &Folder, path: &Path, bytes: &[u8]) -> Result<(), St
 fn replace(folder: &Folder, path: &Path, bytes: &[u8]) -> io::Result<()> {
     // In the same folder, because a rename doesn't cross file systems. Dropped unpersisted, it removes itself.
     let temporary = tempfile::Builder::new().prefix(TEMPORARY).suffix(".tmp").tempfile_in(folder.dir());
-    // Its error names the temporary file, which is another each time and nobody's concern.
-    let mut file = temporary.map_err(|error| io::Error::from(error.kind()))?;
+    let mut file = temporary.map_err(bare)?;
     folder.adopt(file.as_file())?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     folder.sync()
+}
+
+/// The operating system's own error: tempfile's names the temporary file, which is another each time and nobody's concern.
+fn bare(error: io::Error) -> io::Error {
+    let inner =
+        error.get_ref().and_then(|wrapped| wrapped.source()).and_then(|cause| cause.downcast_ref::<io::Error>());
+    match inner.and_then(io::Error::raw_os_error) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error,
+    }
 }
 
 /// Removes the file at `path`; that there is none is success.
