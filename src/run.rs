@@ -16,17 +16,21 @@ mod rest;
 mod takeover;
 mod verify;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::signal::unix::{self, SignalKind};
+use tokio::time::timeout;
 
 use crate::cli::{Format, Global};
 use crate::config::Settings;
 use crate::ec2::Ec2;
 use crate::model::failure::exit;
 use crate::model::{Failure, Moment, Outcome};
+use crate::observe::Vantages as _;
 use crate::observe::icmp::Icmp;
 use crate::observe::ssh::Ssh;
 use crate::preflight::{self, IdentityError, LocalHost};
@@ -37,7 +41,11 @@ use crate::record::{State, VERSION};
 use crate::report::{self, Color, Style};
 use pass::{Done, World};
 
-/// One pass, told and remembered; returns the exit status.
+/// After the first signal, moves under way have this long to be brought to their end: systemd and operators lose patience
+/// after ten seconds.
+const LAST_WORDS: Duration = Duration::from_secs(9);
+
+/// One pass, told and remembered; returns the exit status, which after a signal that ended it is 128 and the signal's number.
 ///
 /// # Errors
 /// The state folder can't be used, or SSH can't be prepared; 78: the configuration is another instance's.
@@ -65,6 +73,7 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
         cloud: &ec2,
         host: &host,
         state: &state,
+        moving: Cell::new(false),
         clock: &|| boottime().saturating_sub(began),
         wall: &Timestamp::now,
         tell: &|text| {
@@ -78,7 +87,30 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
     if watched {
         report::progress(&format!("asking {} of {} backends", panel(settings), settings.observe.backends.len()));
     }
-    let mut done = Box::pin(pass::pass(&world, settings, witnesses, dry_run)).await;
+    let mut passing = Box::pin(pass::pass(&world, settings, witnesses, dry_run));
+    let finished = tokio::select! {
+        done = &mut passing => Ok(done),
+        signal = signal() => Err(signal),
+    };
+    let mut done = match finished {
+        Ok(done) => done,
+        Err(number) => {
+            tracing::warn!("ended by signal {number}");
+            // Moves that are under way are brought to their end and recorded; a second signal ends that too.
+            let moving = world.moving.get();
+            let last = tokio::select! {
+                last = timeout(LAST_WORDS, &mut passing), if moving => last.ok(),
+                _ = signal(), if moving => None,
+                else => None,
+            };
+            let Some(done) = last else {
+                drop(passing);
+                ssh.close(Vec::new()).await;
+                return Ok(128 + number);
+            };
+            done
+        }
+    };
     done.pass.notes.splice(0..0, trouble);
     if !dry_run && done.pass.outcome != Outcome::Busy {
         remember(settings, &state, &ssh, &mut done);
@@ -88,6 +120,19 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
         tracing::warn!("stdout: {error}");
     }
     Ok(done.pass.exit)
+}
+
+/// Waits for SIGTERM or SIGINT, and returns its number (signal(7)). Where no handler can be had, it waits for ever, and the
+/// signal does what it does by default.
+async fn signal() -> u8 {
+    let (Ok(mut term), Ok(mut int)) = (unix::signal(SignalKind::terminate()), unix::signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => 15,
+        _ = int.recv() => 2,
+    }
 }
 
 fn panel(settings: &Settings) -> usize {

@@ -505,6 +505,42 @@ fn f067_a_run_beside_one_that_moves_is_busy_and_silent() {
 }
 
 #[test]
+fn f090_a_signal_in_a_takeover_lets_it_end_and_be_recorded() {
+    let lab = seasoned();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    lab.api().arm(ApiFault::new(ApiFaultKind::Hang).on("ReplaceRouteTableAssociation").after(1).times(1));
+    let run = lab.command(&["run", "-v"]).spawn().unwrap();
+    run.wait_output("moved after", FLOWS_WITHIN).unwrap();
+    run.kill(natwatch_lab::Signal::TERM).unwrap();
+    let run = run.wait(FLOWS_WITHIN).unwrap();
+    expect(&run, 4);
+    carried_by(&lab, Nat::Standby);
+    assert_eq!(json(&lab.natwatch(&["status", "--format", "json"]).unwrap())["phase"], "taken");
+}
+
+#[test]
+fn f090_a_signal_before_any_move_ends_the_run_and_leaves_nothing_behind() {
+    let lab = seasoned();
+    lab.configure(&[("backends.panel", "0"), ("decision.run_span", "\"20s\"")]).unwrap();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    for (signal, status) in [(natwatch_lab::Signal::INT, 130), (natwatch_lab::Signal::TERM, 143)] {
+        let run = lab.command(&["run", "-v"]).spawn().unwrap();
+        let sockets = format!("natwatch-{}-", run.pid());
+        run.wait_output("looking again", FLOWS_WITHIN).unwrap();
+        run.kill(signal).unwrap();
+        expect(&run.wait(FLOWS_WITHIN).unwrap(), status);
+        let left = std::fs::read_dir(std::env::temp_dir()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with(&sockets)));
+        let until = std::time::Instant::now() + Duration::from_secs(1);
+        while !ssh_processes(&lab).is_empty() {
+            assert!(std::time::Instant::now() < until, "left behind: {:?}", ssh_processes(&lab));
+        }
+    }
+    assert!(lab.api().mutations().is_empty());
+    carried_by(&lab, Nat::Primary);
+}
+
+#[test]
 fn f012_subnets_on_the_standby_without_a_lock_are_no_redundancy() {
     let lab = seasoned();
     for subnet in 0..2 {

@@ -134,6 +134,12 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// Whether EC2 answered all that a plan needs.
+    #[must_use]
+    pub const fn answered(&self) -> bool {
+        self.tables.is_ok() && self.standby.is_ok()
+    }
+
     /// The table `id`, where EC2 has it.
     #[must_use]
     pub fn table(&self, id: &RouteTableId) -> Option<&RouteTable> {

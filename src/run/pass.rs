@@ -3,6 +3,7 @@
 //! Everything outside comes in through traits and values ([`World`]), so that a test runs whole passes on a paused clock.
 //! A healthy pass asks EC2 nothing, but for what is refreshed once an hour, after the verdict.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct World<'a, V, U, C, H> {
     pub host: &'a H,
     /// The state folder.
     pub state: &'a State,
+    /// Set once EC2 is being changed: from there on a pass is better ended than broken off.
+    pub moving: Cell<bool>,
     /// The moment; see [`Moment`].
     pub clock: &'a dyn Fn() -> Moment,
     /// The wall clock, for what is printed and remembered only.
@@ -174,7 +177,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             } else {
                 // What a takeover needs to know is read in the shadow of the confirming rounds. A survey that EC2 did not
                 // answer is made again.
-                let complete = survey.as_ref().is_some_and(answered);
+                let complete = survey.as_ref().is_some_and(Survey::answered);
                 let (round, fresh) =
                     tokio::join!(self.round(ask), async { if complete { None } else { Some(self.survey().await) } });
                 if fresh.is_some() {
@@ -184,7 +187,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             }
             // Evidence must be fresh for a move. Where EC2 could not be asked there will be none, so nothing is gained by
             // looking again until the deadline: what is known now is said now.
-            let unasked = survey.as_ref().is_some_and(|survey| !answered(survey));
+            let unasked = survey.as_ref().is_some_and(|survey| !survey.answered());
             let now = match self.rounds.last() {
                 Some(round) if unasked => round.ended,
                 _ => (self.world.clock)(),
@@ -285,11 +288,6 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             commands: Vec::new(),
         }
     }
-}
-
-/// Whether EC2 answered all that a plan needs.
-fn answered(survey: &Survey) -> bool {
-    survey.tables.is_ok() && survey.standby.is_ok()
 }
 
 /// Rounds in order, the families of one round next to each other.

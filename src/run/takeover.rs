@@ -44,6 +44,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             return act::take_over(world.cloud, plan, until, true, |one| (world.tell)(&step(one))).await;
         }
 
+        world.moving.set(true);
         let record = RefCell::new(Record {
             version: VERSION,
             instance: plan.standby.clone(),
