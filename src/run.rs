@@ -16,12 +16,14 @@ mod rest;
 mod takeover;
 mod verify;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::time::timeout;
 
@@ -74,6 +76,7 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
         host: &host,
         state: &state,
         moving: Cell::new(false),
+        rng: RefCell::new(SmallRng::seed_from_u64(rand::random())),
         clock: &|| boottime().saturating_sub(began),
         wall: &Timestamp::now,
         tell: &|text| {

@@ -8,12 +8,14 @@
 mod member;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture, Shared};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use rand::rngs::SmallRng;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -55,6 +57,9 @@ pub struct Observer<'a, V: Vantages, U> {
     vantages: &'a V,
     uplink: &'a U,
     clock: &'a dyn Fn() -> Moment,
+    rng: &'a RefCell<SmallRng>,
+    /// The targets that were good at the end of the last round.
+    known_good: RefCell<BTreeSet<IpAddr>>,
     sessions: RefCell<BTreeMap<String, Connecting<'a, V::Session>>>,
 }
 
@@ -74,9 +79,15 @@ enum Event {
 }
 
 impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
-    /// `clock` tells the moment; see [`Moment`].
-    pub fn new(settings: &'a ObserveSettings, vantages: &'a V, uplink: &'a U, clock: &'a dyn Fn() -> Moment) -> Self {
-        Self { settings, vantages, uplink, clock, sessions: RefCell::default() }
+    /// `clock` tells the moment, see [`Moment`]; `rng` draws the targets.
+    pub fn new(
+        settings: &'a ObserveSettings,
+        vantages: &'a V,
+        uplink: &'a U,
+        clock: &'a dyn Fn() -> Moment,
+        rng: &'a RefCell<SmallRng>,
+    ) -> Self {
+        Self { settings, vantages, uplink, clock, rng, known_good: RefCell::default(), sessions: RefCell::default() }
     }
 
     /// By when a round ends itself.
@@ -187,6 +198,7 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
             }
         }
         round.ended = (self.clock)().max(started);
+        *self.known_good.borrow_mut() = good_of(&round).into_iter().map(|target| target.addr).collect();
         round
     }
 

@@ -3,11 +3,12 @@
 //! Everything outside comes in through traits and values ([`World`]), so that a test runs whole passes on a paused clock.
 //! A healthy pass asks EC2 nothing, but for what is refreshed once an hour, after the verdict.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
 use crate::act::Changer;
@@ -45,6 +46,8 @@ pub struct World<'a, V, U, C, H> {
     pub state: &'a State,
     /// Set once EC2 is being changed: from there on a pass is better ended than broken off.
     pub moving: Cell<bool>,
+    /// Draws panels and targets.
+    pub rng: RefCell<SmallRng>,
     /// The moment; see [`Moment`].
     pub clock: &'a dyn Fn() -> Moment,
     /// The wall clock, for what is printed and remembered only.
@@ -110,7 +113,7 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
         world,
         settings,
         dry_run,
-        observer: Observer::new(&settings.observe, world.vantages, world.uplink, world.clock),
+        observer: Observer::new(&settings.observe, world.vantages, world.uplink, world.clock, &world.rng),
         targets,
         backends,
         witnesses,
@@ -228,7 +231,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 .collect();
             Some(Drawn { backend: backend.clone(), subnet, witness })
         });
-        let draw = draw(candidates.collect(), &mut rand::rng());
+        let draw = draw(candidates.collect(), &mut *self.world.rng.borrow_mut());
         self.observer.round(draw, &self.targets, ask, &|round| decide::outlook(round, &self.settings.decide)).await
     }
 

@@ -15,6 +15,11 @@ use crate::observe::{Asked, TargetName, Uplink, Vantages};
 /// `sshd_config(5)`), and a command given up keeps its own until it ends.
 pub(super) const AT_ONCE: usize = 4;
 
+/// How many pings of good targets, all unanswered, a member that is cut off has behind it in each round, whatever the number of
+/// targets. The chance that plain packet loss does this to one is the fourth power of that of a single miss, and the odds in
+/// `docs/design.md` rest on it: with two, a path that loses a fifth of its packets would be taken for dead within the hour.
+const PINGS: usize = 4;
+
 impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
     pub(super) async fn session(&self, backend: &Backend) -> Result<Rc<V::Session>, Silence> {
         let connecting = {
@@ -82,7 +87,8 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         Event::Member(index, testimony)
     }
 
-    /// The pings of one family: one first (or several, in a burst), and after a miss those good targets that are left.
+    /// The pings of one family: one first (or several, in a burst), and after a miss the good targets, others before those
+    /// that have been asked, until [`Self::wanted`] pings of good targets have been missed or one is answered.
     async fn question(
         &self,
         backend: &Backend,
@@ -91,10 +97,10 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         burst: bool,
         shout: &Shout,
     ) -> Result<Vec<Probe>, Silence> {
-        targets.shuffle(&mut rand::rng());
-        let first = if burst { AT_ONCE.min(targets.len()) } else { 1 };
-        let rest = targets.split_off(first.min(targets.len()));
-        let (mut probes, mut silence) = self.ask(backend, session, &targets).await;
+        targets.shuffle(&mut *self.rng.borrow_mut());
+        let first: Vec<Target> =
+            if burst { self.in_turn(&targets) } else { targets.first().cloned().into_iter().collect() };
+        let (mut probes, mut silence) = self.ask(backend, session, &first).await;
         let replied = |probes: &[Probe]| probes.iter().any(|probe| matches!(probe.fate, Fate::Reply { .. }));
         if replied(&probes) {
             return Ok(probes);
@@ -106,10 +112,17 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         let mut seen = shout.good.clone();
         let good =
             seen.wait_for(Option::is_some).await.map_or_else(|_| Vec::new(), |good| good.clone().unwrap_or_default());
+        targets.retain(|target| good.contains(target));
         let counted = |probes: &[Probe]| probes.iter().filter(|probe| good.contains(&probe.target)).count();
-        if silence.is_none() && counted(&probes) < self.settings.tries {
-            let left: Vec<Target> = rest.into_iter().filter(|target| good.contains(target)).take(AT_ONCE).collect();
-            let (more, why) = self.ask(backend, session, &left).await;
+        while silence.is_none() && !replied(&probes) {
+            let missing = self.wanted(targets.len()).saturating_sub(counted(&probes));
+            let times = |target: &Target| probes.iter().filter(|probe| probe.target == *target).count();
+            targets.sort_by_key(times);
+            let next: Vec<Target> = targets.iter().cycle().take(missing.min(AT_ONCE)).cloned().collect();
+            if next.is_empty() {
+                break;
+            }
+            let (more, why) = self.ask(backend, session, &next).await;
             probes.extend(more);
             silence = why;
         }
@@ -117,6 +130,21 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
             Some(why) if !replied(&probes) && counted(&probes) < self.settings.tries => Err(why),
             _ => Ok(probes),
         }
+    }
+
+    /// How many pings of good targets are asked for before a backend is left to its misses. Where `good` are too few to accuse
+    /// anybody, each is asked once: any may clear.
+    fn wanted(&self, good: usize) -> usize {
+        if good < self.settings.tries { good } else { PINGS.max(self.settings.tries) }
+    }
+
+    /// As many targets as are asked at once in a burst: those that were good a round ago, where they are enough, so that none is
+    /// asked in vain; each again, where there are few.
+    fn in_turn(&self, targets: &[Target]) -> Vec<Target> {
+        let known = self.known_good.borrow();
+        let good: Vec<Target> = targets.iter().filter(|target| known.contains(&target.addr)).cloned().collect();
+        let targets = if good.len() < self.settings.tries { targets } else { &good };
+        targets.iter().cycle().take(AT_ONCE).cloned().collect()
     }
 
     async fn ask(&self, backend: &Backend, session: &V::Session, targets: &[Target]) -> (Vec<Probe>, Option<Silence>) {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep};
 
 use crate::decide::{DecideSettings, judge, outlook};
@@ -20,6 +22,10 @@ pub(super) const TIMEOUT: Duration = ms(300);
 
 pub(super) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
+}
+
+pub(super) fn rng() -> RefCell<SmallRng> {
+    RefCell::new(SmallRng::seed_from_u64(7))
 }
 
 /// How a backend behaves.
@@ -256,6 +262,7 @@ pub(super) fn at_once(world: &World) -> Ask {
 pub(super) async fn one_round(world: &World, panel: usize, drawn: usize, count: usize, ask: Ask) -> Round {
     let settings = settings(panel);
     let clock = || world.now();
-    let observer = Observer::new(&settings, world, world, &clock);
+    let rng = rng();
+    let observer = Observer::new(&settings, world, world, &clock, &rng);
     observer.round(draw(drawn), &targets(count), ask, &|round| outlook(round, &rules())).await
 }

@@ -157,7 +157,8 @@ async fn who_is_no_witness_and_misses_is_replaced_too() {
     outage(&world);
     let settings = settings(3);
     let clock = || world.now();
-    let observer = crate::observe::Observer::new(&settings, &world, &world, &clock);
+    let rng = rng();
+    let observer = crate::observe::Observer::new(&settings, &world, &world, &clock, &rng);
     let mut drawn = draw(6);
     for newcomer in &mut drawn[..3] {
         newcomer.witness.clear();
@@ -179,7 +180,9 @@ async fn after_a_miss_the_other_good_targets_are_asked_at_once_and_no_others() {
         let probes = probes(member);
         let (first, rest) = probes.split_first().unwrap();
         assert!(rest.iter().all(|probe| probe.target != target(4)), "a target that is not good is not asked again");
-        assert_eq!(rest.len(), if first.target == target(4) { 3 } else { 2 }, "b{n}");
+        assert_eq!(rest.len(), if first.target == target(4) { 4 } else { 3 }, "b{n}");
+        let others = rest.iter().filter(|probe| probe.target != first.target);
+        assert!(others.count() >= 2, "b{n}: those not asked yet come first");
         assert!(rest.iter().all(|probe| probe.earliest == LOGIN + SSH + TIMEOUT), "b{n}: all at once: {rest:?}");
     }
 }
@@ -206,6 +209,37 @@ async fn a_burst_asks_up_to_four_at_once() {
     for member in heard(&round) {
         assert!(probes(member).len() == 4 && probes(member).iter().all(|probe| probe.earliest == LOGIN));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f022_whoever_is_cut_off_missed_four_pings_of_good_targets_however_few_there_are() {
+    for (count, burst) in [(2, false), (2, true), (3, false), (3, true), (8, false), (8, true)] {
+        let world = World::new();
+        outage(&world);
+        world.target_dies(3, ms(0));
+        let round = one_round(&world, 8, 8, count, Ask { burst, ..at_once(&world) }).await;
+        assert_eq!(verdict(&round), Verdict::Down, "{count} targets");
+        for member in heard(&round) {
+            let counted = probes(member).iter().filter(|probe| probe.target != target(3)).count();
+            assert_eq!(counted, 4, "{count} targets, burst: {burst}: {:?}", probes(member));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_asks_nothing_of_a_target_that_was_not_good_a_round_ago() {
+    let world = World::new();
+    outage(&world);
+    world.target_dies(3, ms(0));
+    let (settings, clock, rng) = (settings(8), || world.now(), rng());
+    let observer = crate::observe::Observer::new(&settings, &world, &world, &clock, &rng);
+    let outlook = |round: &Round| crate::decide::outlook(round, &rules());
+    observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
+    let before = world.pings.borrow().len();
+    let ask = Ask { burst: true, ..at_once(&world) };
+    let round = observer.round(draw(8), &targets(3), ask, &outlook).await;
+    assert_eq!(verdict(&round), Verdict::Down);
+    assert!(world.pings.borrow()[before..].iter().all(|seen| seen.target != target(3).addr));
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,7 +281,8 @@ async fn f019_nothing_is_settled_between_a_miss_and_the_controls_second_word() {
         world.target_dies(n, ms(150));
     }
     let (settings, clock) = (settings(1), || world.now());
-    let observer = crate::observe::Observer::new(&settings, &world, &world, &clock);
+    let rng = rng();
+    let observer = crate::observe::Observer::new(&settings, &world, &world, &clock, &rng);
     let strict = crate::decide::DecideSettings { threshold: 1, ..rules() };
     let outlook = |round: &Round| crate::decide::outlook(round, &strict);
     let ask = Ask { burst: true, ..at_once(&world) };
@@ -336,7 +371,8 @@ async fn f020_without_a_target_that_resolves_the_round_is_isolated_at_once_and_n
     let world = World::new();
     let settings = settings(8);
     let clock = || world.now();
-    let observer = crate::observe::Observer::new(&settings, &world, &world, &clock);
+    let rng = rng();
+    let observer = crate::observe::Observer::new(&settings, &world, &world, &clock, &rng);
     let unresolved = vec![("one.example".to_owned(), Err("one.example does not resolve".to_owned()))];
     let outlook = |round: &Round| crate::decide::outlook(round, &rules());
     let round = observer.round(draw(8), &unresolved, at_once(&world), &outlook).await;

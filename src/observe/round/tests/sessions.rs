@@ -12,7 +12,8 @@ fn outlook(round: &Round) -> crate::model::Outlook {
 async fn the_next_round_uses_the_sessions_of_the_one_before() {
     let world = World::new();
     let (settings, clock) = (settings(8), || world.now());
-    let observer = Observer::new(&settings, &world, &world, &clock);
+    let rng = rng();
+    let observer = Observer::new(&settings, &world, &world, &clock, &rng);
     observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
     let began = world.now();
     let second = observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
@@ -26,7 +27,8 @@ async fn the_next_round_uses_the_sessions_of_the_one_before() {
 async fn a_broken_session_is_silence_and_the_next_round_opens_another() {
     let world = World::new();
     let (settings, clock) = (settings(8), || world.now());
-    let observer = Observer::new(&settings, &world, &world, &clock);
+    let rng = rng();
+    let observer = Observer::new(&settings, &world, &world, &clock, &rng);
     observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
     world.are(Nature::BreaksAt(world.now()), [0]);
     let second = observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
@@ -44,7 +46,8 @@ async fn a_login_that_one_round_did_not_wait_for_goes_on_in_the_next() {
     let world = World::new();
     world.are(Nature::Slow(ms(1000)), [0]);
     let (settings, clock) = (settings(8), || world.now());
-    let observer = Observer::new(&settings, &world, &world, &clock);
+    let rng = rng();
+    let observer = Observer::new(&settings, &world, &world, &clock, &rng);
     let first = observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
     assert_eq!(first.members[0].testimony, Testimony::Awaited);
     let ask = Ask { not_before: ms(1500), ..at_once(&world) };
@@ -58,7 +61,8 @@ async fn a_backend_reaches_again_when_any_target_answers_it() {
     let world = World::new();
     world.primary_dies.set(Some(ms(0)));
     let (settings, clock) = (settings(8), || world.now());
-    let observer = Observer::new(&settings, &world, &world, &clock);
+    let rng = rng();
+    let observer = Observer::new(&settings, &world, &world, &clock, &rng);
     let backend = draw(1).remove(0).backend;
     let until = tokio::time::Instant::now() + ms(15_000);
     let all = [target(1), target(2)];
