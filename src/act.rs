@@ -8,7 +8,6 @@
 
 mod association;
 mod budget;
-pub mod commands;
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,8 +19,6 @@ use crate::model::{
     Association, AssociationId, InterfaceId, Move, MoveResult, Plan, PlannedMove, RouteTableId, SubnetId, Verification,
 };
 use budget::Budget;
-
-pub use commands::{finish_commands, undo_commands};
 
 /// How many moves are under way at once. EC2's bucket for mutating calls holds about 50 and is shared with the whole
 /// account, and each call in flight needs a connection of its own (EC2 speaks HTTP/1.1).

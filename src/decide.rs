@@ -6,16 +6,26 @@
 //! | file | rule |
 //! |---|---|
 //! | `judge` | what one round amounts to; when a running round is settled |
-//! | `evidence` | whether a row of rounds is enough to act on, and when to look again |
+//! | `course` | whether a row of rounds is enough to act on, and when to look again: a state machine |
 //! | `gates` | whether this standby may take over, and the plan; `gates/fit`: whether it could carry the traffic |
+//! | `guarded` | what is wrong with the guarded subnets themselves |
+//! | `case` | a whole pass: from all that it knew to the plan, or to what it came to |
 //! | `outcome` | what a pass came to, and its exit status |
+//! | `reason` | why, in one sentence |
+//! | `commands` | what an operator would type instead |
 
-mod evidence;
+mod case;
+mod commands;
+mod course;
 mod gates;
+mod guarded;
 mod judge;
 mod outcome;
+mod reason;
 
-pub use evidence::{Evidence, evidence};
+pub use case::{Case, Decision, Look, conclude, decide};
+pub use commands::{finish_commands, held_commands, undo_commands};
+pub use course::{Course, Next, Row};
 pub use gates::{Lock, Situation, plan};
 pub use judge::{families, judge, outlook};
 pub use outcome::{Ending, Redundancy, lead, outcome};

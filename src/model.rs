@@ -19,7 +19,7 @@ pub use evidence::{
 pub use failure::Failure;
 pub use id::{AssociationId, IdError, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId};
 pub use judgement::{BackendVerdict, Judged, Judgement, Outlook, Verdict};
-pub use pass::{Found, Pass};
+pub use pass::{Conclusion, Found, Pass};
 pub use takeover::{
     Gate, Guarded, GuardedSet, Hold, Move, MoveResult, Outcome, Phase, Plan, PlannedMove, Record, Verification,
 };

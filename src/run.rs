@@ -3,8 +3,9 @@
 //! | file | job |
 //! |---|---|
 //! | `pass` | the pass itself, on traits |
+//! | `rounds` | its rounds, until the evidence is enough or there is none |
 //! | `rest` | the end of a pass that is not down: lock, guarded subnets, refresh |
-//! | `down` | the end of a pass that is: gates and plan |
+//! | `down` | the end of a pass that is: the lock and the decision |
 //! | `takeover` | a takeover as carried out and recorded |
 //! | `verify` | whether it helped |
 //! | `remember` | the takeover record as found |
@@ -13,6 +14,7 @@ mod down;
 pub mod pass;
 mod remember;
 mod rest;
+mod rounds;
 mod takeover;
 mod verify;
 
@@ -41,7 +43,7 @@ use crate::record::round::LastRound;
 use crate::record::witnesses::Witnesses;
 use crate::record::{State, VERSION};
 use crate::report::{self, Color, Style};
-use pass::{Done, World};
+use pass::{Done, Mode, World};
 
 /// After the first signal, moves under way have this long to be brought to their end: systemd and operators lose patience
 /// after ten seconds.
@@ -90,7 +92,7 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
     if watched {
         report::progress(&format!("asking {} of {} backends", panel(settings), settings.observe.backends.len()));
     }
-    let mut passing = Box::pin(pass::pass(&world, settings, witnesses, dry_run));
+    let mut passing = Box::pin(pass::pass(&world, settings, witnesses, if dry_run { Mode::DryRun } else { Mode::Act }));
     let finished = tokio::select! {
         done = &mut passing => Ok(done),
         signal = signal() => Err(signal),
@@ -159,23 +161,12 @@ fn remember(settings: &Settings, state: &State, ssh: &Ssh, done: &mut Done) {
             done.witnesses.found_whole_seconds(&one.host, one.addr, now);
         }
     }
-    let last = LastRound {
-        version: VERSION,
-        at: now,
-        rules: settings.decide.clone(),
-        families: done.families.clone(),
-        rounds: done.rounds.clone(),
-        pass: done.pass.clone(),
-    };
-    let written = [done.witnesses.save(state, now).err(), state.write_last_round(&last).err()];
-    let before = done.pass.notes.len();
-    done.pass.notes.extend(written.into_iter().flatten().map(|error| error.to_string()));
-    if done.pass.notes.len() > before && done.pass.outcome == Outcome::Healthy {
-        // Without its memory this standby has no witnesses and no lock one day: that must not stay unseen for weeks.
-        done.pass.outcome = Outcome::NoRedundancy;
-        done.pass.exit = 1;
-        done.pass.because =
-            format!("{}; but nothing can be remembered, so this standby can't be relied on", done.pass.because);
+    if let Err(error) = done.witnesses.save(state, now) {
+        done.forgets(error.to_string());
+    }
+    let last = LastRound { version: VERSION, at: now, case: done.case.clone(), pass: done.pass.clone() };
+    if let Err(error) = state.write_last_round(&last) {
+        done.forgets(error.to_string());
     }
 }
 

@@ -99,15 +99,16 @@ fn holds(
     record: &Found<Record>,
     guarded: Option<&GuardedSet>,
 ) -> Vec<crate::model::Hold> {
-    let trouble = record.trouble().unwrap_or_default();
     let lock = match record {
-        Found::Present(record) => Lock::Held(record.phase),
+        Found::Present(record) => Lock::Held { phase: record.phase, moves: record.moves.clone() },
         Found::Absent | Found::Foreign { .. } => Lock::Free,
-        Found::Corrupt { .. } | Found::Newer { .. } => Lock::Unreadable(&trouble),
+        Found::Corrupt { .. } | Found::Newer { .. } => Lock::Unreadable(record.trouble().unwrap_or_default()),
     };
     let families =
         guarded.filter(|set| !set.families.is_empty()).map_or_else(|| vec![Family::V4], |set| set.families.clone());
-    decide::plan(Situation { survey, lock, guarded, families: &families }, &settings.decide).err().unwrap_or_default()
+    decide::plan(Situation { survey, lock: &lock, guarded, families: &families }, &settings.decide)
+        .err()
+        .unwrap_or_default()
 }
 
 fn last_takeover(state: &State, record: &Found<Record>, notes: &mut Vec<String>) -> Option<LastTakeover> {

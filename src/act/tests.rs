@@ -8,6 +8,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::decide::{finish_commands, undo_commands};
 use crate::model::InstanceId;
 
 /// What the next `associate` of the script does.

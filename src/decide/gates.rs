@@ -5,20 +5,29 @@
 
 mod fit;
 
+use serde::{Deserialize, Serialize};
+
 use super::DecideSettings;
 use crate::model::{
-    Association, Family, Gate, Guarded, GuardedSet, Hold, Phase, Plan, PlannedMove, RouteTable, SubnetId, Survey,
+    Association, Family, Gate, Guarded, GuardedSet, Hold, Move, Phase, Plan, PlannedMove, RouteTable, RouteTableId,
+    SubnetId, Survey,
 };
 
 /// The lock as read before the decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lock<'a> {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lock {
     /// No takeover is on record.
     Free,
-    /// One is, this far.
-    Held(Phase),
+    /// One is.
+    Held {
+        /// How far it has come.
+        phase: Phase,
+        /// Its moves.
+        moves: Vec<Move>,
+    },
     /// The record can't be read, is of a newer version…: held, and why. The remedy stands in the text.
-    Unreadable(&'a str),
+    Unreadable(String),
 }
 
 /// Everything that the gates look at, and the families that are judged.
@@ -27,7 +36,7 @@ pub struct Situation<'a> {
     /// What EC2 and this machine look like.
     pub survey: &'a Survey,
     /// The takeover record.
-    pub lock: Lock<'a>,
+    pub lock: &'a Lock,
     /// The guarded subnets as saved earlier.
     pub guarded: Option<&'a GuardedSet>,
     /// The families of the targets.
@@ -88,15 +97,15 @@ pub fn plan(situation: Situation<'_>, settings: &DecideSettings) -> Result<Plan,
     }
 }
 
-fn hold(gate: Gate, why: impl Into<String>, remedy: impl Into<String>) -> Hold {
+pub(super) fn hold(gate: Gate, why: impl Into<String>, remedy: impl Into<String>) -> Hold {
     Hold { gate, why: why.into(), remedy: remedy.into() }
 }
 
-fn locked(lock: Lock<'_>) -> Option<Hold> {
+fn locked(lock: &Lock) -> Option<Hold> {
     match lock {
         // A takeover that is not complete is gone on with, on evidence as fresh as for a first one.
-        Lock::Free | Lock::Held(Phase::Taking | Phase::Partial) => None,
-        Lock::Held(Phase::Taken) => Some(hold(
+        Lock::Free | Lock::Held { phase: Phase::Taking | Phase::Partial, .. } => None,
+        Lock::Held { phase: Phase::Taken, .. } => Some(hold(
             Gate::Locked,
             "an earlier takeover is on record and nothing is moved twice",
             "repair the primary, bring the subnets back, then: natwatch reset",
@@ -233,11 +242,7 @@ fn astray(survey: &Survey, subnet: &SubnetId, primary: &RouteTable, standby: &Ro
 
 fn nothing_to_move(guarded: &[&SubnetId], primary: &RouteTable, standby: &RouteTable) -> Hold {
     if guarded.is_empty() {
-        return hold(
-            Gate::Foreign,
-            format!("no subnet is explicitly associated with primary.route_table = {}: nothing is guarded", primary.id),
-            format!("aws ec2 associate-route-table --subnet-id <private subnet> --route-table-id {}", primary.id),
-        );
+        return nothing_guarded(&primary.id);
     }
     let here = guarded.iter().filter(|subnet| association(standby, subnet).is_some()).count();
     let carriers = if here == guarded.len() {
@@ -248,6 +253,15 @@ fn nothing_to_move(guarded: &[&SubnetId], primary: &RouteTable, standby: &RouteT
         "other tables have them".to_owned()
     };
     hold(Gate::AlreadyActive, format!("no guarded subnet is on {}; {carriers}", primary.id), "")
+}
+
+/// The primary's table has no subnet of its own.
+pub(super) fn nothing_guarded(primary: &RouteTableId) -> Hold {
+    hold(
+        Gate::Foreign,
+        format!("no subnet is explicitly associated with primary.route_table = {primary}: nothing is guarded"),
+        format!("aws ec2 associate-route-table --subnet-id <private subnet> --route-table-id {primary}"),
+    )
 }
 
 fn association<'a>(table: &'a RouteTable, subnet: &SubnetId) -> Option<&'a Association> {

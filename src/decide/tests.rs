@@ -1,6 +1,6 @@
 //! The rules of judgement, sentence by sentence; numbers are the rows of the fault catalogue.
 
-mod evidence;
+mod course;
 mod gates;
 mod judge;
 mod outcome;

@@ -11,7 +11,7 @@ use super::{AssociationId, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcI
 pub type Cidr = ipnet::IpNet;
 
 /// A VPC route table as `DescribeRouteTables` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteTable {
     /// The table.
     pub id: RouteTableId,
@@ -34,7 +34,7 @@ impl RouteTable {
 }
 
 /// One route of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// A CIDR or prefix-list id.
     pub destination: String,
@@ -62,7 +62,7 @@ impl Route {
 }
 
 /// A table's association with a subnet, or with the VPC as its main table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Association {
     /// The compare-and-swap token: EC2 gives out a new one at every move and refuses a stale one.
     pub id: AssociationId,
@@ -75,7 +75,7 @@ pub struct Association {
 }
 
 /// An instance as `DescribeInstances` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     /// The instance.
     pub id: InstanceId,
@@ -90,7 +90,7 @@ pub struct Instance {
 }
 
 /// A network interface of an instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     /// The interface.
     pub id: InterfaceId,
@@ -101,7 +101,7 @@ pub struct Interface {
 }
 
 /// A subnet as `DescribeSubnets` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subnet {
     /// The subnet.
     pub id: SubnetId,
@@ -115,7 +115,7 @@ pub struct Subnet {
 ///
 /// A failed reading is a value here, never a missing fact: "could not ask" and "it is not there" lead to different
 /// decisions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
     /// This instance, from `standby.instance` or IMDS.
     pub identity: Result<InstanceId, String>,

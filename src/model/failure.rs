@@ -2,10 +2,14 @@
 
 use std::fmt;
 
-/// Exit statuses that say nothing of the network (sysexits(3) where it has one). The rest are a pass's outcome.
+/// Exit statuses by name (sysexits(3) where it has one). Those of a pass go with its outcome.
 pub mod exit {
+    /// Traffic flows, but something is wrong.
+    pub const WARNING: u8 = 1;
     /// What was asked could not be done.
     pub const FAILED: u8 = 2;
+    /// The network's state is not known.
+    pub const UNKNOWN: u8 = 3;
     /// The command line (`EX_USAGE`).
     pub const USAGE: u8 = 64;
     /// Another natwatch of this name is moving subnets now (`EX_TEMPFAIL`).

@@ -32,6 +32,29 @@ pub struct Pass {
     pub commands: Vec<String>,
 }
 
+/// What the rules make of a pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conclusion {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The exit status that goes with it.
+    pub exit: u8,
+    /// Why, in one sentence without a full stop.
+    pub because: String,
+    /// The gates that held, the one that is reported first.
+    pub holds: Vec<Hold>,
+    /// AWS CLI commands that an operator may paste to go on by hand.
+    pub commands: Vec<String>,
+}
+
+impl Conclusion {
+    /// One without gates and commands.
+    #[must_use]
+    pub const fn new(outcome: Outcome, exit: u8, because: String) -> Self {
+        Self { outcome, exit, because, holds: Vec::new(), commands: Vec::new() }
+    }
+}
+
 /// What was found where a file of ours belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<T> {

@@ -5,21 +5,17 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{LAST_ROUND, State, StateError};
-use crate::model::{Family, Found, Pass, Round};
+use crate::model::{Found, Pass};
 
-/// The last pass, and the rules `R` by which it was decided: whoever decides brings them, and who only tells ignores them.
+/// The last pass, and all that it was decided from, `C`: whoever decides brings it, and who only tells ignores it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LastRound<R> {
+pub struct LastRound<C> {
     /// Layout of the file: [`super::VERSION`].
     pub version: u32,
     /// When the pass ended, by the wall clock.
     pub at: Timestamp,
-    /// By which rules.
-    pub rules: R,
-    /// The families that were judged.
-    pub families: Vec<Family>,
-    /// The evidence.
-    pub rounds: Vec<Round>,
+    /// What it knew.
+    pub case: C,
     /// What it came to.
     pub pass: Pass,
 }
@@ -27,7 +23,7 @@ pub struct LastRound<R> {
 impl State {
     /// The last pass.
     #[must_use]
-    pub fn read_last_round<R: DeserializeOwned>(&self) -> Found<LastRound<R>> {
+    pub fn read_last_round<C: DeserializeOwned>(&self) -> Found<LastRound<C>> {
         self.read_json(LAST_ROUND)
     }
 

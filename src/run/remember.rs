@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::pass::Going;
+use super::pass::{Going, Mode};
 use super::takeover;
 use crate::act::Changer;
-use crate::decide::{self, Ending};
+use crate::decide::{self, Ending, Lock};
 use crate::model::{BackendVerdict, Found, InstanceId, Phase, Record, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -20,6 +20,17 @@ pub(super) struct Remembered {
     pub(super) unreadable: Option<String>,
 }
 
+impl Remembered {
+    /// The record as the rules see it.
+    pub(super) fn lock(&self) -> Lock {
+        match (&self.unreadable, &self.record) {
+            (Some(why), _) => Lock::Unreadable(why.clone()),
+            (None, Some(record)) => Lock::Held { phase: record.phase, moves: record.moves.clone() },
+            (None, None) => Lock::Free,
+        }
+    }
+}
+
 impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
     /// Reads the record, and puts one that is about another instance aside.
     pub(super) fn remember(&mut self, own: Option<InstanceId>) -> Remembered {
@@ -30,7 +41,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             Found::Present(record) => Remembered { record: Some(record), unreadable: None },
             Found::Foreign { .. } => {
                 self.notes.extend(trouble);
-                if let Some(own) = own.filter(|_| !self.dry_run) {
+                if let Some(own) = own.filter(|_| self.mode == Mode::Act) {
                     match self.world.state.set_foreign_aside(&own) {
                         Ok(Some(path)) => self.notes.push(format!("it was set aside as {}", path.display())),
                         Ok(None) => {}
@@ -40,7 +51,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 Remembered { record: None, unreadable: None }
             }
             Found::Corrupt { .. } => {
-                if let Some(Ok(path)) = (!self.dry_run).then(|| self.world.state.keep_corrupt()) {
+                if let Some(Ok(path)) = (self.mode == Mode::Act).then(|| self.world.state.keep_corrupt()) {
                     self.notes.push(format!("a copy is kept as {}", path.display()));
                 }
                 let why = format!(
@@ -60,8 +71,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     ///
     /// Where EC2 could not be asked it stays as it is: what was seen an hour ago must not clear a lock.
     pub(super) async fn reconcile(&mut self, mut record: Record) -> Option<Record> {
-        let Some(guarded) = self.guarded.clone().filter(|_| self.certain) else { return Some(record) };
-        if record.phase == Phase::Taken || self.dry_run {
+        let Some(guarded) = self.case.guarded.clone().filter(|_| self.certain) else { return Some(record) };
+        if record.phase == Phase::Taken || self.mode != Mode::Act {
             return Some(record);
         }
         let Ok(_lock) = RunLock::acquire(self.world.state, Duration::ZERO, self.settings.deadline).await else {
@@ -96,8 +107,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
 
     /// What nobody was left to verify, this round's replies do.
     fn verify_late(&self, record: &mut Record) {
+        let latest = self.case.latest();
         let reaches = |subnet: &str| {
-            let mut judged = self.judgements.values().filter_map(|all| all.last()).flat_map(|one| &one.backends);
+            let mut judged = latest.iter().flat_map(|one| &one.backends);
             judged.any(|one| one.verdict == BackendVerdict::Reaches && one.subnet == subnet)
         };
         for one in record.moves.iter_mut().filter(|one| one.result.moved()) {

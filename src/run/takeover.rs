@@ -10,14 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::pass::Going;
+use super::pass::{Going, Mode};
 use super::verify;
 use crate::act::{self, Changer};
-use crate::decide::DecideSettings;
-use crate::model::{
-    GuardedSet, Move, MoveResult, Outcome, Phase, Plan, PlannedMove, Record, RouteTableId, SubnetId, Survey,
-    Verification,
-};
+use crate::model::{Move, MoveResult, Phase, Plan, PlannedMove, Record, RouteTableId, SubnetId, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::VERSION;
@@ -40,7 +36,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
         let start = Instant::now();
         let until = going.deadline;
         (world.tell)(&format!("{because}; moving {} subnets", plan.moves.len()));
-        if going.dry_run {
+        if going.mode != Mode::Act {
             return act::take_over(world.cloud, plan, until, true, |one| (world.tell)(&step(one))).await;
         }
 
@@ -135,7 +131,7 @@ fn replace(moves: &mut [Move], one: &Move) {
 
 /// What the next run needs to know of where the subnets are.
 fn remember_guarded<V: Vantages, U, C, H>(going: &mut Going<'_, V, U, C, H>, moves: &[Move]) {
-    let Some(guarded) = &mut going.guarded else { return };
+    let Some(guarded) = &mut going.case.guarded else { return };
     for one in moves.iter().filter(|one| one.result.moved()) {
         if let Some(subnet) = guarded.subnets.iter_mut().find(|subnet| subnet.subnet == one.plan.subnet) {
             subnet.on = one.plan.to.clone();
@@ -159,52 +155,4 @@ pub(super) fn reconcile(record: &mut Record, now: Timestamp, place: impl Fn(&Sub
         record.phase = Phase::Taken;
         record.changed = now;
     }
-}
-
-/// What came of the moves, in one sentence.
-pub(super) fn sentence(moves: &[Move], because: &str) -> String {
-    let of = |wanted: fn(&Move) -> bool| moves.iter().filter(|one| wanted(one)).count();
-    let total = moves.len();
-    let done = of(|one| one.result.settled());
-    match crate::decide::outcome(crate::decide::Ending::Moved(moves)).0 {
-        Outcome::WouldTakeOver => format!("{because}; {total} subnets would be moved to this standby"),
-        Outcome::TakenOver => format!("{because}; all {total} subnets are on this standby and traffic flows"),
-        Outcome::Unverified => {
-            let unverified = of(|one| one.verification == Verification::Unverified);
-            format!("{because}; all {total} subnets are moved, but {unverified} were not seen to reach anything since")
-        }
-        Outcome::Partial => format!("{because}; {done} of {total} subnets are moved"),
-        _ => format!("{because}; none of {total} subnets could be moved"),
-    }
-}
-
-/// What an operator would type to move by hand what a gate held back.
-pub(super) fn commands(survey: &Survey, guarded: Option<&GuardedSet>, settings: &DecideSettings) -> Vec<String> {
-    let associations =
-        survey.table(&settings.primary_table).map(|table| table.associations.as_slice()).unwrap_or_default();
-    let known: Vec<String> = associations
-        .iter()
-        .filter(|one| one.subnet.is_some())
-        .map(|one| {
-            format!(
-                "aws ec2 replace-route-table-association --association-id {} --route-table-id {}",
-                one.id, settings.standby_table
-            )
-        })
-        .collect();
-    if !known.is_empty() || survey.tables.is_ok() {
-        return known;
-    }
-    // EC2 could not be asked, so the ids are not known: how to find them, and what to do with each.
-    let count = guarded.map_or_else(String::new, |set| format!(" # {} subnets", set.subnets.len()));
-    vec![
-        format!(
-            "aws ec2 describe-route-tables --route-table-ids {} --query 'RouteTables[].Associations[].[RouteTableAssociationId,SubnetId]' --output text{count}",
-            settings.primary_table
-        ),
-        format!(
-            "aws ec2 replace-route-table-association --association-id <each of them> --route-table-id {}",
-            settings.standby_table
-        ),
-    ]
 }

@@ -36,10 +36,11 @@ pub(super) async fn verify<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
 ) {
     let until = (Instant::now() + going.settings.act.verify_for).min(going.deadline);
     let targets: Vec<Target> = going
-        .rounds
+        .case
+        .looks
         .last()
-        .map(|round| {
-            [Family::V4, Family::V6].into_iter().flat_map(|family| round.good_targets(family)).cloned().collect()
+        .map(|look| {
+            [Family::V4, Family::V6].into_iter().flat_map(|family| look.round.good_targets(family)).cloned().collect()
         })
         .unwrap_or_default();
     let watchers = watchers(going);
@@ -87,8 +88,9 @@ async fn reached<V: Vantages, U: Uplink, C, H>(
 
 /// By subnet: the backends found cut off in any round of this pass, else witnesses that the panel did not hold.
 fn watchers<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>) -> BTreeMap<String, Watchers> {
-    let map = SubnetMap::new(going.guarded.as_ref(), &going.settings.observe.within);
-    let judged = || going.judgements.values().flatten().flat_map(|one| &one.backends);
+    let map = SubnetMap::new(going.case.guarded.as_ref(), &going.settings.observe.within);
+    let judgements = going.case.judgements();
+    let judged = || judgements.values().flatten().flat_map(|one| &one.backends);
     let mut heard: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let mut cut_off: BTreeSet<&str> = BTreeSet::new();
     for one in judged().filter(|one| one.verdict != BackendVerdict::Silent) {
@@ -98,7 +100,7 @@ fn watchers<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>) -> BTre
         }
     }
     let now = (going.world.wall)();
-    let families: Vec<_> = going.judgements.keys().copied().collect();
+    let families: Vec<_> = judgements.keys().copied().collect();
     let mut watchers: BTreeMap<String, Watchers> = BTreeMap::new();
     // Those found cut off first: they are known to answer, and to have something to recover from.
     for wanted in [true, false] {

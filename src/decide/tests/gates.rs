@@ -106,14 +106,18 @@ fn guarded(on: &[(&str, &str)]) -> GuardedSet {
     }
 }
 
+fn held(phase: Phase) -> Lock {
+    Lock::Held { phase, moves: Vec::new() }
+}
+
 fn ask_all(
     survey: &Survey,
-    lock: Lock<'_>,
+    lock: Lock,
     guarded: Option<&GuardedSet>,
     families: &[Family],
     settings: &DecideSettings,
 ) -> Result<Plan, Vec<Hold>> {
-    plan(Situation { survey, lock, guarded, families }, settings)
+    plan(Situation { survey, lock: &lock, guarded, families }, settings)
 }
 
 fn ask(survey: &Survey) -> Result<Plan, Vec<Hold>> {
@@ -502,19 +506,19 @@ fn f104_nothing_associated_and_nothing_guarded_is_foreign() {
 fn f080_a_takeover_on_record_holds_and_one_that_is_not_complete_goes_on() {
     let ask = |lock| ask_all(&survey(), lock, None, &[Family::V4], &settings());
     assert_hold(
-        ask(Lock::Held(Phase::Taken)),
+        ask(held(Phase::Taken)),
         Gate::Locked,
         "an earlier takeover is on record and nothing is moved twice",
         "repair the primary, bring the subnets back, then: natwatch reset",
     );
     for phase in [Phase::Taking, Phase::Partial] {
-        assert!(ask(Lock::Held(phase)).is_ok(), "{phase}");
+        assert!(ask(held(phase)).is_ok(), "{phase}");
     }
 }
 
 #[test]
 fn f071_f072_a_record_that_cannot_be_read_holds() {
-    let lock = Lock::Unreadable("takeover.json is corrupt");
+    let lock = Lock::Unreadable("takeover.json is corrupt".to_owned());
     let answer = ask_all(&survey(), lock, None, &[Family::V4], &settings());
     assert_hold(answer, Gate::Locked, "takeover.json is corrupt", "");
 }
@@ -529,7 +533,7 @@ fn every_gate_that_holds_is_named() {
         tables(survey)[1].routes.clear();
     });
     let settings = DecideSettings { max_subnets: 1, ..listing(&["subnet-1", "subnet-2", "subnet-5"]) };
-    let found = holds(ask_all(&survey, Lock::Held(Phase::Taken), None, &[Family::V4, Family::V6], &settings));
+    let found = holds(ask_all(&survey, held(Phase::Taken), None, &[Family::V4, Family::V6], &settings));
     let gates: Vec<Gate> = found.iter().map(|(gate, ..)| *gate).collect();
     assert_eq!(
         gates,

@@ -1,8 +1,9 @@
-//! What an operator would type to finish or to undo a takeover without natwatch.
+//! What an operator would type to make, finish or undo a takeover without natwatch.
 //!
 //! Plain AWS CLI, safe to paste into a POSIX shell: ids are `[a-z0-9-]` by their types. It runs nothing.
 
-use crate::model::{Move, MoveResult};
+use super::DecideSettings;
+use crate::model::{GuardedSet, Move, MoveResult, Survey};
 
 /// Commands that put back what was moved.
 ///
@@ -36,4 +37,36 @@ pub fn finish_commands(moves: &[Move]) -> Vec<String> {
         )
     })
     .collect()
+}
+
+/// Commands that move what a gate holds back.
+#[must_use]
+pub fn held_commands(survey: &Survey, guarded: Option<&GuardedSet>, settings: &DecideSettings) -> Vec<String> {
+    let associations =
+        survey.table(&settings.primary_table).map(|table| table.associations.as_slice()).unwrap_or_default();
+    let known: Vec<String> = associations
+        .iter()
+        .filter(|one| one.subnet.is_some())
+        .map(|one| {
+            format!(
+                "aws ec2 replace-route-table-association --association-id {} --route-table-id {}",
+                one.id, settings.standby_table
+            )
+        })
+        .collect();
+    if !known.is_empty() || survey.tables.is_ok() {
+        return known;
+    }
+    // EC2 could not be asked, so the ids are not known: how to find them, and what to do with each.
+    let count = guarded.map_or_else(String::new, |set| format!(" # {} subnets", set.subnets.len()));
+    vec![
+        format!(
+            "aws ec2 describe-route-tables --route-table-ids {} --query 'RouteTables[].Associations[].[RouteTableAssociationId,SubnetId]' --output text{count}",
+            settings.primary_table
+        ),
+        format!(
+            "aws ec2 replace-route-table-association --association-id <each of them> --route-table-id {}",
+            settings.standby_table
+        ),
+    ]
 }

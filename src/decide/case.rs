@@ -1,0 +1,221 @@
+//! One pass decided: from all that it knew to what is to be done, or to what it came to.
+//!
+//! [`Case`] is complete: whoever has it (`run`, `check`, `replay`, a simulation) comes to the same [`Decision`], to the last
+//! byte of its sentences.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::commands::{finish_commands, held_commands, undo_commands};
+use super::{
+    Course, DecideSettings, Ending, Lock, Next, Redundancy, Situation, families, guarded, judge, lead, outcome, plan,
+    reason,
+};
+use crate::model::failure::exit;
+use crate::model::{Conclusion, Family, Gate, GuardedSet, Hold, Judgement, Moment, Move, Outcome, Plan, Round, Survey};
+
+/// Everything that a pass knew when it decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// By which rules.
+    pub rules: DecideSettings,
+    /// The evidence, oldest round first.
+    pub looks: Vec<Look>,
+    /// No further round could be had before the deadline.
+    pub out_of_time: bool,
+    /// The takeover record.
+    pub lock: Lock,
+    /// The guarded subnets as known.
+    pub guarded: Option<GuardedSet>,
+    /// Why it is not known what is guarded, where EC2 was asked in vain.
+    pub unknown: Option<String>,
+    /// What EC2 and this machine look like; read only when the evidence calls for a takeover.
+    pub survey: Option<Survey>,
+    /// What became of the plan; `None` before it was carried out, or where there was none.
+    pub moves: Option<Vec<Move>>,
+    /// Who is moving subnets now, where somebody else is.
+    pub busy: Option<String>,
+    /// Why nothing can be remembered.
+    pub forgets: Option<String>,
+}
+
+/// A round, and when it was weighed: evidence ages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// The evidence.
+    pub round: Round,
+    /// When the decision was made on it.
+    pub weighed: Moment,
+}
+
+/// What a [`Case`] leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Carry this out; then decide again, with what became of it.
+    TakeOver(Plan),
+    /// It is over.
+    Over(Conclusion),
+}
+
+impl Case {
+    /// A case without evidence.
+    #[must_use]
+    pub const fn new(rules: DecideSettings) -> Self {
+        Self {
+            rules,
+            looks: Vec::new(),
+            out_of_time: false,
+            lock: Lock::Free,
+            guarded: None,
+            unknown: None,
+            survey: None,
+            moves: None,
+            busy: None,
+            forgets: None,
+        }
+    }
+
+    /// The rounds as judged, by family, oldest first.
+    #[must_use]
+    pub fn judgements(&self) -> BTreeMap<Family, Vec<Judgement>> {
+        let mut all: BTreeMap<Family, Vec<Judgement>> = BTreeMap::new();
+        for look in &self.looks {
+            for family in families(&look.round) {
+                all.entry(family).or_default().push(judge(&look.round, &self.rules, family));
+            }
+        }
+        all
+    }
+
+    /// The latest judgement of each family.
+    #[must_use]
+    pub fn latest(&self) -> Vec<Judgement> {
+        self.judgements().into_values().filter_map(|mut all| all.pop()).collect()
+    }
+
+    /// What follows from the evidence so far.
+    #[must_use]
+    pub fn next(&self) -> Next {
+        let weighed = self.looks.last().map_or(Moment::ZERO, |look| look.weighed);
+        self.follows(self.looks.iter().map(|look| Cow::Borrowed(&look.round)), weighed)
+    }
+
+    fn follows<'r>(&self, rounds: impl Iterator<Item = Cow<'r, Round>>, now: Moment) -> Next {
+        let mut courses: BTreeMap<Family, Course> = BTreeMap::new();
+        for round in rounds {
+            for family in families(&round) {
+                let course = courses.entry(family).or_default();
+                *course = course.step(&judge(&round, &self.rules, family));
+            }
+        }
+        Next::of_all(courses.into_values().map(|course| course.next(&self.rules, now)))
+    }
+
+    /// Whether it is enough with only the backends of the subnets that are to be moved: what was known of the guarded subnets
+    /// may be an hour old, and a subnet that has left the primary meanwhile says nothing about it.
+    fn accuses(&self, plan: &Plan) -> bool {
+        let concerned = |subnet: &str| plan.moves.iter().any(|one| one.subnet.as_str() == subnet);
+        let rounds = self.looks.iter().map(|look| {
+            let mut round = look.round.clone();
+            round.members.retain(|member| concerned(&member.subnet));
+            Cow::Owned(round)
+        });
+        self.follows(rounds, self.looks.last().map_or(Moment::ZERO, |look| look.round.ended)) == Next::Act
+    }
+}
+
+/// Decides a pass.
+#[must_use]
+pub fn decide(case: &Case) -> Decision {
+    match considered(case) {
+        Ok(plan) if case.moves.is_none() => Decision::TakeOver(plan),
+        Ok(_) => Decision::Over(moved(case)),
+        Err(over) => Decision::Over(over),
+    }
+}
+
+/// What a pass has come to; a plan that was not carried out has moved nothing.
+#[must_use]
+pub fn conclude(case: &Case) -> Conclusion {
+    considered(case).map_or_else(|over| over, |_| moved(case))
+}
+
+/// The plan, or why there is none.
+fn considered(case: &Case) -> Result<Plan, Conclusion> {
+    if let Some(who) = &case.busy {
+        return Err(Conclusion::new(Outcome::Busy, exit::BUSY, who.clone()));
+    }
+    if case.next() != Next::Act {
+        return Err(rested(case));
+    }
+    let Some(survey) = &case.survey else { return Err(held(case, vec![reason::unasked()])) };
+    let families: Vec<Family> = case.latest().iter().map(|one| one.family).collect();
+    let situation = Situation { survey, lock: &case.lock, guarded: case.guarded.as_ref(), families: &families };
+    let plan = plan(situation, &case.rules).map_err(|holds| held(case, holds))?;
+    if case.accuses(&plan) { Ok(plan) } else { Err(held(case, vec![reason::not_behind_the_primary()])) }
+}
+
+/// Why the last round is what it is.
+fn because(case: &Case) -> String {
+    lead(&case.latest()).map_or_else(String::new, |one| one.because.clone())
+}
+
+fn moved(case: &Case) -> Conclusion {
+    let moves = case.moves.as_deref().unwrap_or_default();
+    let (outcome, exit) = outcome(Ending::Moved(moves));
+    let commands = match outcome {
+        Outcome::Partial | Outcome::Failed => finish_commands(moves),
+        Outcome::Unverified => undo_commands(moves),
+        _ => Vec::new(),
+    };
+    Conclusion { commands, ..Conclusion::new(outcome, exit, reason::moved(outcome, moves, &because(case))) }
+}
+
+fn held(case: &Case, holds: Vec<Hold>) -> Conclusion {
+    let (outcome, exit) = outcome(Ending::Held(&holds));
+    let mut over = Conclusion::new(outcome, exit, reason::held(&because(case), &holds));
+    if let Some(survey) = &case.survey {
+        over.commands = held_commands(survey, case.guarded.as_ref(), &case.rules);
+    }
+    over.holds = holds;
+    over
+}
+
+fn rested(case: &Case) -> Conclusion {
+    let latest = case.latest();
+    let Some(judgement) = lead(&latest) else {
+        return Conclusion::new(Outcome::Unheard, exit::UNKNOWN, reason::NOTHING_OBSERVED.to_owned());
+    };
+    let phase = match &case.lock {
+        Lock::Held { phase, .. } => Some(*phase),
+        Lock::Free | Lock::Unreadable(_) => None,
+    };
+    let redundancy = Redundancy::of(phase, case.guarded.as_ref());
+    let (outcome, exit) = outcome(Ending::Rested { judgement, redundancy });
+    let because = if case.out_of_time {
+        reason::out_of_time(&judgement.because)
+    } else {
+        reason::rested(outcome, &judgement.because)
+    };
+    let mut over = Conclusion::new(outcome, exit, because);
+    over.holds = guarded::faults(case);
+    if let Lock::Unreadable(why) = &case.lock {
+        over.holds.push(Hold { gate: Gate::Locked, why: why.clone(), remedy: String::new() });
+    }
+    let unreadable = matches!(case.lock, Lock::Unreadable(_));
+    if let Some(hold) = over.holds.first().filter(|_| outcome != Outcome::Down && (unreadable || exit != exit::UNKNOWN))
+    {
+        // Nothing is guarded, or the record can't be trusted: that must never look healthy.
+        (over.outcome, over.exit, over.because) = (Outcome::Failed, exit::FAILED, hold.why.clone());
+    } else if let (Outcome::Healthy, Some(why)) = (outcome, &case.forgets) {
+        // Without its memory this standby has no witnesses and no lock one day: that must not stay unseen for weeks.
+        (over.outcome, over.exit) = (Outcome::NoRedundancy, exit::WARNING);
+        over.because = reason::forgets(&judgement.because, why);
+    }
+    if let (Outcome::Partial, Lock::Held { moves, .. }) = (outcome, &case.lock) {
+        over.commands = finish_commands(moves);
+    }
+    over
+}

@@ -1,0 +1,73 @@
+//! Why a pass came to what it came to: one text for each reason, whoever tells it.
+//!
+//! The reasons of a single round are `judge`'s, those of gates `gates`'; here they become the sentence of the whole pass. None
+//! ends in a full stop, since more may follow.
+
+use crate::model::{Gate, Hold, Move, Outcome, Verification};
+
+/// No round was made.
+pub(super) const NOTHING_OBSERVED: &str = "nothing was observed";
+
+/// Down, and held. `round` is the reason of the last round.
+pub(super) fn held(round: &str, holds: &[Hold]) -> String {
+    let first = holds.first().map_or("", |hold| hold.why.as_str());
+    format!("{round}, and nothing is moved: {first}")
+}
+
+/// The evidence is enough, but nobody has asked EC2 what there is to be moved.
+pub(super) fn unasked() -> Hold {
+    Hold { gate: Gate::Unfit, why: "EC2 was not asked".to_owned(), remedy: String::new() }
+}
+
+/// The evidence is of backends that have left the primary.
+pub(super) fn not_behind_the_primary() -> Hold {
+    Hold {
+        gate: Gate::Foreign,
+        why: "some who are cut off are not behind the primary any more by EC2's route tables, and without them the evidence is not enough".to_owned(),
+        remedy: "none; where each subnet is was read anew, and the next run judges by that".to_owned(),
+    }
+}
+
+/// What came of the moves. `round` is the reason of the last round.
+pub(super) fn moved(outcome: Outcome, moves: &[Move], round: &str) -> String {
+    let of = |wanted: fn(&Move) -> bool| moves.iter().filter(|one| wanted(one)).count();
+    let total = moves.len();
+    let done = of(|one| one.result.settled());
+    match outcome {
+        Outcome::WouldTakeOver => format!("{round}; {total} subnets would be moved to this standby"),
+        Outcome::TakenOver => format!("{round}; all {total} subnets are on this standby and traffic flows"),
+        Outcome::NoRedundancy => {
+            format!("{round}; somebody else had moved all {total} subnets meanwhile, and traffic flows")
+        }
+        Outcome::Unverified => {
+            let unverified = of(|one| one.verification == Verification::Unverified);
+            format!("{round}; all {total} subnets are moved, but {unverified} were not seen to reach anything since")
+        }
+        Outcome::Partial => format!("{round}; {done} of {total} subnets are moved"),
+        _ => format!("{round}; none of {total} subnets could be moved"),
+    }
+}
+
+/// `down`, and the deadline came before it was enough.
+pub(super) fn out_of_time(round: &str) -> String {
+    format!("{round}, but the deadline came before there was enough evidence")
+}
+
+/// Not down. `round` is the reason of the last round.
+pub(super) fn rested(outcome: Outcome, round: &str) -> String {
+    match outcome {
+        Outcome::Partial => {
+            format!("a takeover is not complete, and there is no evidence to go on with it: {round}")
+        }
+        Outcome::Locked => format!("an earlier takeover carries the subnets; {round}"),
+        Outcome::NoRedundancy => format!(
+            "traffic flows ({round}), but nothing stands by: no guarded subnet is where this standby would take it from"
+        ),
+        _ => round.to_owned(),
+    }
+}
+
+/// Healthy, but nothing can be remembered.
+pub(super) fn forgets(round: &str, why: &str) -> String {
+    format!("{round}; but nothing can be remembered, so this standby can't be relied on ({why})")
+}

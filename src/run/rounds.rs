@@ -1,0 +1,113 @@
+//! The rounds of a pass, until the evidence is enough or there is none; and what a takeover needs to know, read meanwhile.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::pass::{Going, Mode};
+use crate::act::Changer;
+use crate::decide::{self, Look, Next};
+use crate::model::{BackendVerdict, Family, Judgement, Round, Survey};
+use crate::observe::panel::{Drawn, SubnetMap, draw};
+use crate::observe::{Ask, Uplink, Vantages};
+use crate::preflight::{self, Cloud, Host};
+
+/// What a survey may take: EC2 answers a describe in a tenth of a second, and a control plane that takes this long is down.
+const SURVEY: Duration = Duration::from_secs(8);
+
+/// Kept free at the end of the deadline, so that the record is written and the report printed in time.
+const WRAP_UP: Duration = Duration::from_secs(1);
+
+impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
+    /// Rounds until the evidence is enough to act on (`true`), or there is none.
+    pub(super) async fn rounds(&mut self) -> bool {
+        let mut ask = Ask { not_before: (self.world.clock)(), burst: false, until: self.deadline };
+        loop {
+            let round = if self.case.looks.is_empty() {
+                self.round(ask).await
+            } else {
+                // What a takeover needs to know is read in the shadow of the confirming rounds. A survey that EC2 did not
+                // answer is made again.
+                let complete = self.case.survey.as_ref().is_some_and(Survey::answered);
+                let (round, fresh) =
+                    tokio::join!(self.round(ask), async { if complete { None } else { Some(self.survey().await) } });
+                if fresh.is_some() {
+                    self.case.survey = fresh;
+                }
+                round
+            };
+            // Evidence must be fresh for a move. Where EC2 could not be asked there will be none, so nothing is gained by
+            // looking again until the deadline: what is known now is said now.
+            let unasked = self.case.survey.as_ref().is_some_and(|survey| !survey.answered());
+            let weighed = if unasked { round.ended } else { (self.world.clock)() };
+            self.judge(&round);
+            self.case.looks.push(Look { round, weighed });
+            match self.case.next() {
+                _ if self.mode == Mode::Look => return false,
+                Next::Act => return true,
+                Next::Rest => return false,
+                Next::Look { not_before } => {
+                    if Instant::now() + (not_before.saturating_sub(weighed)) + WRAP_UP >= self.deadline {
+                        self.case.out_of_time = true;
+                        return false;
+                    }
+                    let because = self.latest().map_or_else(String::new, |one| one.because);
+                    (self.world.tell)(&format!("{because}; looking again"));
+                    ask = Ask { not_before, burst: true, until: self.deadline };
+                }
+            }
+        }
+    }
+
+    pub(super) async fn survey(&self) -> Survey {
+        let left = self.deadline.saturating_duration_since(Instant::now()).saturating_sub(WRAP_UP);
+        preflight::survey(self.world.cloud, self.world.host, &self.settings.preflight, left.min(SURVEY)).await
+    }
+
+    async fn round(&self, ask: Ask) -> Round {
+        let now = (self.world.wall)();
+        let map = self.subnets();
+        let candidates = self.backends.iter().filter_map(|backend| {
+            let subnet = map.of(backend)?;
+            let witness = [Family::V4, Family::V6]
+                .into_iter()
+                .filter(|family| self.witnesses.is_witness(&backend.host, backend.addr, *family, now))
+                .collect();
+            Some(Drawn { backend: backend.clone(), subnet, witness })
+        });
+        let draw = draw(candidates.collect(), &mut *self.world.rng.borrow_mut());
+        self.observer.round(draw, &self.targets, ask, &|round| decide::outlook(round, &self.settings.decide)).await
+    }
+
+    /// Which subnet a backend counts for. While the primary carries any guarded subnet, only those that it carries: whoever
+    /// is behind the standby can neither accuse the primary nor clear it. When it carries none, the standby is watched.
+    pub(super) fn subnets(&self) -> SubnetMap {
+        let mut set = self.case.guarded.clone();
+        if let Some(set) = &mut set
+            && set.subnets.iter().any(|one| one.on == set.primary)
+        {
+            set.subnets.retain(|one| one.on == set.primary);
+        }
+        SubnetMap::new(set.as_ref(), &self.settings.observe.within)
+    }
+
+    fn judge(&mut self, round: &Round) {
+        for family in decide::families(round) {
+            let judgement = decide::judge(round, &self.settings.decide, family);
+            self.note_witnesses(&judgement);
+        }
+    }
+
+    /// Who reaches while the primary carries its subnet is a witness from now on.
+    pub(super) fn note_witnesses(&mut self, judgement: &Judgement) {
+        let Some(guarded) = self.case.guarded.as_ref().filter(|_| self.certain) else { return };
+        let now = (self.world.wall)();
+        for judged in judgement.backends.iter().filter(|one| one.verdict == BackendVerdict::Reaches) {
+            let on_primary =
+                guarded.subnets.iter().any(|one| one.subnet.as_str() == judged.subnet && one.on == guarded.primary);
+            if let Some(backend) = self.backends.iter().find(|backend| on_primary && backend.host == judged.host) {
+                self.witnesses.saw(&backend.host, backend.addr, judgement.family, now);
+            }
+        }
+    }
+}
