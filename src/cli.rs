@@ -14,6 +14,7 @@ Examples:
   natwatch run                   one pass, from cron or a systemd timer
   natwatch status                who carries each subnet, the lock, the last round
   natwatch reset                 clear the lock after the primary was repaired by hand
+  natwatch replay FILE           why a saved round (last-round.json) came to what it came to
   natwatch print iam-policy      the policy that the standby's role needs";
 
 const EXITS: &str = "\
@@ -116,6 +117,11 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Decide again, offline, from a saved round or a scenario; says rule by rule why. Changes nothing
+    Replay {
+        /// A last-round.json, or a scenario (TOML)
+        file: PathBuf,
+    },
     /// Print what is to be installed elsewhere
     Print {
         /// What to print.
@@ -181,6 +187,7 @@ mod tests {
             ("status", Command::Status),
             ("reset", Command::Reset { yes: false, force: false }),
             ("reset --yes --force", Command::Reset { yes: true, force: true }),
+            ("replay last-round.json", Command::Replay { file: "last-round.json".into() }),
             ("print iam-policy", Command::Print { what: Print::IamPolicy }),
         ] {
             assert_eq!(parse(line).unwrap().command, command, "{line}");
@@ -215,6 +222,8 @@ mod tests {
             "--format xml run",
             "-q -v run",
             "run -q -v",
+            "replay",
+            "replay a b",
             "print",
             "print key",
             "reset --dry-run",
@@ -231,8 +240,8 @@ mod tests {
         let help = Cli::command().render_long_help().to_string();
         assert!(help.starts_with("Examples:\n"), "{help}");
         let examples: Vec<&str> =
-            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(5).collect();
-        assert_eq!(examples.len(), 5);
+            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(6).collect();
+        assert_eq!(examples.len(), 6);
         for example in examples {
             let line = example.split("   ").next().unwrap();
             assert!(parse(line).is_ok(), "{line}");

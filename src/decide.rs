@@ -12,11 +12,13 @@
 //! | `case` | a whole pass: from all that it knew to the plan, or to what it came to |
 //! | `outcome` | what a pass came to, and its exit status |
 //! | `reason` | why, in one sentence |
+//! | `explain` | the same, rule by rule, for who asks why |
 //! | `commands` | what an operator would type instead |
 
 mod case;
 mod commands;
 mod course;
+mod explain;
 mod gates;
 mod guarded;
 mod judge;
@@ -26,6 +28,7 @@ mod reason;
 pub use case::{Case, Decision, Look, conclude, decide};
 pub use commands::{finish_commands, held_commands, undo_commands};
 pub use course::{Course, Next, Row};
+pub use explain::explain;
 pub use gates::{Lock, Situation, plan};
 pub use judge::{families, judge, outlook};
 pub use outcome::{Ending, Redundancy, lead, outcome};

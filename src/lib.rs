@@ -14,6 +14,7 @@
 //! | `config` | what it means: file as written, then checked settings, one per stage | cli, model, the stages' settings |
 //! | `run` | one pass: builds the clients, holds the lock, owns clock and seed | all |
 //! | `status`, `reset` | one command each, made of the stages' parts | all but `run`'s insides |
+//! | `replay` | decide again from a saved round or a scenario, and say why | cli, model, decide, record (what it reads), report |
 //! | `model` | the vocabulary: data and `Display` only | – |
 //! | `observe` | evidence: panel, SSH, pings, controls | model |
 //! | `decide` | judge a round, judge a row of rounds, gates, plan, outcome: pure | model |
@@ -32,6 +33,7 @@ pub mod model;
 pub mod observe;
 pub mod preflight;
 pub mod record;
+pub mod replay;
 pub mod report;
 pub mod reset;
 pub mod run;
@@ -55,6 +57,9 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
             .map(|()| 0)
             .map_err(|error| Failure::new(exit::FAILED, format!("stdout: {error}")));
     }
+    if let Command::Replay { file } = &cli.command {
+        return replay::command(file, &cli.global);
+    }
     let settings = Settings::load(&cli.global.config).map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
     for advice in &settings.advice {
         tracing::info!("{advice}");
@@ -68,7 +73,7 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
             Command::Run { dry_run } => Box::pin(run::command(&settings, &cli.global, dry_run)).await,
             Command::Status => Box::pin(status::command(&settings, &cli.global)).await,
             Command::Reset { yes, force } => Box::pin(reset::command(&settings, &cli.global, yes, force)).await,
-            Command::Print { .. } => Ok(0),
+            Command::Replay { .. } | Command::Print { .. } => Ok(0),
         }
     });
     // A blocking name look-up (getaddrinfo(3)) that hangs must not keep the process from ending.

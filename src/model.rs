@@ -1,11 +1,13 @@
 //! The vocabulary: data and `Display` only.
 //!
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
-//! Four groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`]), what is to
-//! be moved and what came of it ([`takeover`]), what a whole pass came to and what a file of ours had to say ([`pass`]).
+//! Five groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`]), what is to
+//! be moved and what came of it ([`takeover`]), what a whole pass came to and what a file of ours had to say ([`pass`]), and why
+//! ([`explanation`]).
 
 pub mod cloud;
 pub mod evidence;
+pub mod explanation;
 pub mod failure;
 pub mod id;
 pub mod judgement;
@@ -16,6 +18,7 @@ pub use cloud::{Association, Cidr, Instance, Interface, Route, RouteTable, Subne
 pub use evidence::{
     Backend, Control, ControlFate, Fate, Member, Moment, Probe, Round, Silence, SilenceReason, Target, Testimony,
 };
+pub use explanation::{Explanation, Item, RoundWhy, RowWhy, Rule};
 pub use failure::Failure;
 pub use id::{AssociationId, IdError, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId};
 pub use judgement::{BackendVerdict, Judged, Judgement, Outlook, Verdict};

@@ -51,7 +51,7 @@ const FILES: &[&str] = &[RUN_LOCK, TAKEOVER, GUARDED, WITNESSES, LAST_ROUND, PRI
 pub const VERSION: u32 = 1;
 
 /// A read stops here and calls the file broken: far above what we write (20 000 witnesses are some 5 MB), far below what hurts.
-pub(crate) const READ_LIMIT: u64 = 32 << 20;
+pub const READ_LIMIT: u64 = 32 << 20;
 
 /// Temporary files begin with this.
 pub(crate) const TEMPORARY: &str = ".natwatch-";
@@ -156,20 +156,7 @@ impl State {
             Ok(Some(bytes)) => bytes,
             Err(error) => return Found::Corrupt { path, why: error.to_string() },
         };
-        // The version first: what a newer natwatch wrote may well not fit our types, and is not corrupt for that.
-        let value: serde_json::Value = match serde_json::from_slice(&bytes) {
-            Ok(value) => value,
-            Err(error) => return Found::Corrupt { path, why: format!("not JSON: {error}") },
-        };
-        match value.get("version").and_then(serde_json::Value::as_u64) {
-            None | Some(0) => return Found::Corrupt { path, why: "no layout version in it".to_owned() },
-            Some(version) if version > u64::from(VERSION) => return Found::Newer { path, version },
-            Some(_) => {}
-        }
-        match serde_json::from_value(value) {
-            Ok(value) => Found::Present(value),
-            Err(error) => Found::Corrupt { path, why: format!("not what we write: {error}") },
-        }
+        parse(path, &bytes)
     }
 
     /// Writes a JSON file whole, unless a newer natwatch has written it.
@@ -216,6 +203,26 @@ impl State {
                 let _ = fs::remove_file(entry.path());
             }
         }
+    }
+}
+
+/// What `bytes`, the content of a JSON file of ours at `path`, say, where their layout is at most [`VERSION`].
+#[must_use]
+pub fn parse<T: DeserializeOwned>(path: PathBuf, bytes: &[u8]) -> Found<T> {
+    // The version first: what a newer natwatch wrote may well not fit our types, and is not corrupt for that.
+    let value: serde_json::Value = match serde_json::from_slice(bytes) {
+        Ok(value) => value,
+        Err(error) => return Found::Corrupt { path, why: format!("not JSON: {error}") },
+    };
+    match value.get("version").and_then(serde_json::Value::as_u64) {
+        None | Some(0) => return Found::Corrupt { path, why: "no layout version in it".to_owned() },
+        Some(version) if version > u64::from(VERSION) => return Found::Newer { path, version },
+        Some(_) => {}
+    }
+    // Read once more: errors of the text know their line.
+    match serde_json::from_slice(bytes) {
+        Ok(value) => Found::Present(value),
+        Err(error) => Found::Corrupt { path, why: format!("not what we write: {error}") },
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod json;
 pub mod log;
+pub mod replay;
 pub mod status;
 pub mod text;
 

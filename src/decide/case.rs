@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,9 @@ use super::{
     reason,
 };
 use crate::model::failure::exit;
-use crate::model::{Conclusion, Family, Gate, GuardedSet, Hold, Judgement, Moment, Move, Outcome, Plan, Round, Survey};
+use crate::model::{
+    Conclusion, Family, Gate, GuardedSet, Hold, Judgement, Moment, Move, Outcome, Pass, Plan, Round, Survey,
+};
 
 /// Everything that a pass knew when it decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,11 +98,36 @@ impl Case {
         self.judgements().into_values().filter_map(|mut all| all.pop()).collect()
     }
 
+    /// The report of a pass that came to `over`, without what only who ran it knows: how long it took, and notes.
+    #[must_use]
+    pub fn pass(&self, over: Conclusion) -> Pass {
+        let Conclusion { outcome, exit, because, holds, commands } = over;
+        // Rounds in order, the families of one round next to each other.
+        let mut judgements: Vec<Judgement> = self.judgements().into_values().flatten().collect();
+        judgements.sort_by_key(|one| one.ended);
+        Pass {
+            outcome,
+            exit,
+            because,
+            holds,
+            judgements,
+            moves: self.moves.clone().unwrap_or_default(),
+            elapsed: Duration::ZERO,
+            dry_run: false,
+            notes: Vec::new(),
+            commands,
+        }
+    }
+
     /// What follows from the evidence so far.
     #[must_use]
     pub fn next(&self) -> Next {
-        let weighed = self.looks.last().map_or(Moment::ZERO, |look| look.weighed);
-        self.follows(self.looks.iter().map(|look| Cow::Borrowed(&look.round)), weighed)
+        self.follows(self.looks.iter().map(|look| Cow::Borrowed(&look.round)), self.weighed())
+    }
+
+    /// When the latest round was weighed.
+    pub(super) fn weighed(&self) -> Moment {
+        self.looks.last().map_or(Moment::ZERO, |look| look.weighed)
     }
 
     fn follows<'r>(&self, rounds: impl Iterator<Item = Cow<'r, Round>>, now: Moment) -> Next {
@@ -143,7 +171,7 @@ pub fn conclude(case: &Case) -> Conclusion {
 }
 
 /// The plan, or why there is none.
-fn considered(case: &Case) -> Result<Plan, Conclusion> {
+pub(super) fn considered(case: &Case) -> Result<Plan, Conclusion> {
     if let Some(who) = &case.busy {
         return Err(Conclusion::new(Outcome::Busy, exit::BUSY, who.clone()));
     }

@@ -26,12 +26,12 @@ use crate::model::{Judgement, Moment, Verdict};
 
 /// While the span runs, look again at least this often: a network that came back and went away again in between was not
 /// dead, and only a look in between can tell. One second is what `decision.interval` asks of the targets' patience.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// From the end of a round to the start of the next, at most: what lies further back was seen before this process was
 /// frozen, and says nothing of the present. It asks for pauses of a second and a half itself, and a survey by EC2 in
 /// between may take some ten.
-const FORGOTTEN: Duration = Duration::from_secs(15);
+pub(super) const FORGOTTEN: Duration = Duration::from_secs(15);
 
 /// How far the evidence against the primary has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,21 @@ impl Row {
     #[must_use]
     pub fn span(&self) -> Duration {
         self.first_miss.zip(self.last_miss).map_or(Duration::ZERO, |(first, last)| last.saturating_sub(first))
+    }
+
+    /// Whether there are enough of them.
+    pub(super) const fn many(&self, settings: &DecideSettings) -> bool {
+        self.rounds >= settings.rounds
+    }
+
+    /// Whether they span enough. Without a miss whose moment is known there is no span, not even one of nothing.
+    pub(super) fn long(&self, settings: &DecideSettings) -> bool {
+        self.span() >= settings.span && self.first_miss.is_some()
+    }
+
+    /// Whether the latest has ended only just before `now`: a process that was frozen since knows nothing of the present.
+    pub(super) fn fresh(&self, now: Moment) -> bool {
+        now.saturating_sub(self.ended) <= LOOK_AGAIN
     }
 }
 
@@ -114,15 +129,13 @@ impl Course {
             Self::Doubt => return Next::Look { not_before: now },
             Self::Suspicion(row) => row,
         };
-        // A process that was frozen between the last round and this moment knows nothing of the present.
-        let fresh = now.saturating_sub(row.ended) <= LOOK_AGAIN;
-        if row.rounds >= settings.rounds && row.span() >= settings.span && row.first_miss.is_some() && fresh {
+        if row.many(settings) && row.long(settings) && row.fresh(now) {
             return Next::Act;
         }
-        let spanned_at = row.first_miss.map_or(now, |first| first + settings.span).max(now);
+        let spanned_at = row.first_miss.map_or(now, |first| first.saturating_add(settings.span)).max(now);
         let wait = spanned_at.saturating_sub(now);
         // A last step of up to one and a half is taken at once: two short ones would tell no more.
-        let not_before = if wait > LOOK_AGAIN + LOOK_AGAIN / 2 { now + LOOK_AGAIN } else { spanned_at };
+        let not_before = if wait > LOOK_AGAIN + LOOK_AGAIN / 2 { now.saturating_add(LOOK_AGAIN) } else { spanned_at };
         Next::Look { not_before }
     }
 }

@@ -153,7 +153,7 @@ fn booting(survey: &Survey, settings: &DecideSettings) -> Vec<Hold> {
 
 /// Whole seconds, rounded up, so that "0 s to go" is never said of a gate that holds.
 fn seconds_up(time: std::time::Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
 }
 
 fn tables<'a>(survey: &'a Survey, settings: &DecideSettings) -> Result<(&'a RouteTable, &'a RouteTable), Vec<Hold>> {

@@ -14,7 +14,7 @@ use crate::model::{
 
 /// With a single good target a backend's miss may be that target's doing (it limits or blocks the NAT's address), so
 /// nobody is cut off on the word of one.
-const GOOD_TARGETS_TO_ACCUSE: usize = 2;
+pub(super) const GOOD_TARGETS_TO_ACCUSE: usize = 2;
 
 /// Float products such as `0.29 * 100` fall short of the number meant; "more than the share" must not turn on that.
 const SHARE_TOLERANCE: f64 = 1e-9;
@@ -25,6 +25,13 @@ struct Count {
     reaches: usize,
     cut_off: usize,
     awaited: usize,
+}
+
+impl Count {
+    /// Two or more are heard, and all of them reach.
+    const fn clears(self) -> bool {
+        self.cut_off == 0 && self.reaches >= 2
+    }
 }
 
 /// A backend's verdict, and the moments between which its counted misses were sent.
@@ -188,14 +195,30 @@ fn count(weighed: &[Weighed]) -> (Count, BTreeMap<&str, Count>) {
     (all, subnets)
 }
 
-fn enough(cut_off: usize, heard: usize, settings: &DecideSettings) -> bool {
+/// Whether the cut off are more than `decision.fraction` of the heard.
+pub(super) fn more_than_share(cut_off: usize, heard: usize, settings: &DecideSettings) -> bool {
     #[expect(clippy::cast_precision_loss, reason = "heads of a panel, far below 2^52")]
-    let more_than_share = cut_off as f64 - settings.fraction * heard as f64 > SHARE_TOLERANCE;
-    cut_off >= settings.threshold && more_than_share
+    let over = cut_off as f64 - settings.fraction * heard as f64;
+    over > SHARE_TOLERANCE
+}
+
+fn enough(cut_off: usize, heard: usize, settings: &DecideSettings) -> bool {
+    cut_off >= settings.threshold && more_than_share(cut_off, heard, settings)
+}
+
+/// Subnets with two or more heard backends all of which reach: each clears the primary.
+pub(super) fn clearing(judgement: &Judgement) -> Vec<&str> {
+    let mut subnets: BTreeMap<&str, Count> = BTreeMap::new();
+    for one in &judgement.backends {
+        let count = subnets.entry(&one.subnet).or_default();
+        count.reaches += usize::from(one.verdict == BackendVerdict::Reaches);
+        count.cut_off += usize::from(one.verdict == BackendVerdict::CutOff);
+    }
+    subnets.into_iter().filter(|(_, count)| count.clears()).map(|(name, _)| name).collect()
 }
 
 fn is_down(all: Count, subnets: &BTreeMap<&str, Count>, settings: &DecideSettings) -> bool {
-    let reaching_subnet = subnets.values().any(|one| one.cut_off == 0 && one.reaches >= 2);
+    let reaching_subnet = subnets.values().any(|one| one.clears());
     enough(all.cut_off, all.reaches + all.cut_off, settings) && !reaching_subnet
 }
 
@@ -207,7 +230,7 @@ fn stays_down(all: Count, subnets: &BTreeMap<&str, Count>, settings: &DecideSett
 
 /// Whether the round is `down` if everybody outstanding is cut off: not where a subnet reaches and awaits nobody.
 fn can_be_down(all: Count, subnets: &BTreeMap<&str, Count>, settings: &DecideSettings) -> bool {
-    let clears = subnets.values().any(|one| one.cut_off == 0 && one.reaches >= 2 && one.awaited == 0);
+    let clears = subnets.values().any(|one| one.clears() && one.awaited == 0);
     enough(all.cut_off + all.awaited, all.reaches + all.cut_off + all.awaited, settings) && !clears
 }
 
@@ -235,7 +258,7 @@ fn degraded(all: Count, subnets: &BTreeMap<&str, Count>, settings: &DecideSettin
         text.push_str(", all of those heard in ");
         text.push_str(&cut.join(", "));
     }
-    if let Some((name, _)) = subnets.iter().find(|(_, one)| one.cut_off == 0 && one.reaches >= 2) {
+    if let Some((name, _)) = subnets.iter().find(|(_, one)| one.clears()) {
         text.push_str(", but all of those in ");
         text.push_str(name);
         text.push_str(" reach");

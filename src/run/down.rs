@@ -56,9 +56,12 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 decide::conclude(&self.case)
             }
             Decision::Over(over) => {
-                // What was known of the guarded subnets may be old.
+                // What was known of the guarded subnets may be old. The next run goes by what EC2 says now; this one was decided
+                // from what it knew, and is kept so.
                 if over.holds.iter().any(|hold| hold.gate == Gate::Foreign) {
+                    let known = (self.case.guarded.clone(), self.case.unknown.clone());
                     self.refresh().await;
+                    (self.case.guarded, self.case.unknown) = known;
                 }
                 over
             }

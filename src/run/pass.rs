@@ -4,7 +4,6 @@
 //! A healthy pass asks EC2 nothing, but for what is refreshed once an hour, after the verdict.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rand::rngs::SmallRng;
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 use crate::act::Changer;
 use crate::config::Settings;
 use crate::decide::{self, Case};
-use crate::model::{Backend, Conclusion, Family, Found, Judgement, Moment, Outcome, Pass, Target};
+use crate::model::{Backend, Conclusion, Found, Judgement, Moment, Outcome, Pass, Target};
 use crate::observe::{Observer, TargetName, Uplink, Vantages, resolve};
 use crate::preflight::{Cloud, Host};
 use crate::record::State;
@@ -159,24 +158,5 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
 }
 
 fn told(case: &Case, over: Conclusion, notes: Vec<String>, began: Instant, mode: Mode) -> Pass {
-    let Conclusion { outcome, exit, because, holds, commands } = over;
-    Pass {
-        outcome,
-        exit,
-        because,
-        holds,
-        judgements: interleave(case.judgements()),
-        moves: case.moves.clone().unwrap_or_default(),
-        elapsed: began.elapsed(),
-        dry_run: mode == Mode::DryRun,
-        notes,
-        commands,
-    }
-}
-
-/// Rounds in order, the families of one round next to each other.
-fn interleave(judgements: BTreeMap<Family, Vec<Judgement>>) -> Vec<Judgement> {
-    let mut all: Vec<Judgement> = judgements.into_values().flatten().collect();
-    all.sort_by_key(|one| one.ended);
-    all
+    Pass { elapsed: began.elapsed(), dry_run: mode == Mode::DryRun, notes, ..case.pass(over) }
 }

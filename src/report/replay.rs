@@ -1,0 +1,183 @@
+//! `replay` as text: rule by rule, in 80 columns.
+
+use std::fmt::Write as _;
+
+use super::text::headline;
+use super::{Paint, Style, exit_meaning, safe, span, whole};
+use crate::model::{Explanation, Family, Item, Pass, RoundWhy, RowWhy, Rule};
+
+/// What a terminal of any age shows in one line.
+const COLUMNS: usize = 80;
+
+/// The name of a rule is padded to this: the longest is `already-active`.
+const NAME: usize = 14;
+
+/// Where the sentence of a rule begins: after `  yes  ` and its name.
+const RULE: usize = 2 + 3 + 2 + NAME + 2;
+
+/// Where the sentence of a gate begins: after `  holds  ` and its name.
+const GATE: usize = 2 + 5 + 2 + NAME + 2;
+
+/// The account of a case. `about` is a scenario's sentence; `compared` where the result and what the file says differ, `None` where
+/// it says nothing.
+#[must_use]
+pub fn text(about: Option<&str>, why: &Explanation, pass: &Pass, compared: Option<&[String]>, style: Style) -> String {
+    let mut out = String::new();
+    if let Some(about) = about {
+        wrap(&mut out, "", 0, &safe(about));
+        out.push('\n');
+    }
+    let families = why.rounds.iter().any(|round| round.family != Family::V4);
+    for round in &why.rounds {
+        one_round(&mut out, round, families, style);
+    }
+    for row in &why.rows {
+        one_row(&mut out, row, families, style);
+    }
+    if !why.gates.is_empty() {
+        title(&mut out, style, "Gates");
+        for rule in &why.gates {
+            gate(&mut out, rule, style);
+        }
+        out.push('\n');
+    }
+    if let Some(plan) = &why.plan {
+        title(&mut out, style, "Plan");
+        if let Some(interface) = &plan.disable_check {
+            wrap(&mut out, "  ", 4, &format!("switch off the source/destination check of {interface}"));
+        }
+        for one in &plan.moves {
+            wrap(&mut out, "  ", 4, &format!("{} ({}): {} -> {}", one.subnet, one.association, one.from, one.to));
+        }
+        out.push('\n');
+    }
+    if !why.ending.is_empty() {
+        title(&mut out, style, if why.plan.is_some() { "What came of it" } else { "Besides" });
+        for rule in &why.ending {
+            one_rule(&mut out, rule, style);
+        }
+        out.push('\n');
+    }
+    if !pass.commands.is_empty() {
+        title(&mut out, style, "By hand");
+        for command in &pass.commands {
+            let _ = writeln!(out, "  {}", whole(command));
+        }
+        out.push('\n');
+    }
+    wrap(&mut out, "", 2, &headline(pass, "replay", style));
+    wrap(&mut out, "", 2, &format!("exit {}: {}", pass.exit, exit_meaning(pass.exit)));
+    match compared {
+        None => {}
+        Some([]) => wrap(&mut out, "", 2, &style.paint(Paint::Green, "as the file says")),
+        Some(differences) => {
+            wrap(&mut out, "", 2, &style.paint(Paint::Red, "not as the file says:"));
+            for one in differences {
+                wrap(&mut out, "  ", 4, &safe(one));
+            }
+        }
+    }
+    style.finish(out)
+}
+
+fn title(out: &mut String, style: Style, text: &str) {
+    let _ = writeln!(out, "{}", style.paint(Paint::Bold, text));
+}
+
+fn one_round(out: &mut String, round: &RoundWhy, families: bool, style: Style) {
+    let family = if families { format!(" ({})", round.family) } else { String::new() };
+    let when = format!("{} to {}", span(round.started), span(round.ended));
+    title(out, style, &format!("Round {}{family}, {when}", round.number));
+    for rule in &round.rules {
+        one_rule(out, rule, style);
+    }
+    wrap(out, "  so ", 7, &format!("{}: {}", round.verdict, safe(&round.because)));
+    out.push('\n');
+}
+
+fn one_row(out: &mut String, row: &RowWhy, families: bool, style: Style) {
+    let family = if families { format!(" ({})", row.family) } else { String::new() };
+    title(out, style, &format!("The rounds in a row{family}"));
+    for step in &row.steps {
+        item(out, step, "  ");
+    }
+    for rule in &row.rules {
+        one_rule(out, rule, style);
+    }
+    let so = if row.enough { "enough to act on" } else { "not enough to act on" };
+    wrap(out, "  so ", 7, so);
+    out.push('\n');
+}
+
+fn one_rule(out: &mut String, rule: &Rule, style: Style) {
+    let (word, paint) = if rule.met { ("yes", Paint::Green) } else { ("no ", Paint::Yellow) };
+    let lead = format!("  {}  {:NAME$}  ", style.paint(paint, word), rule.name);
+    wrap_after(out, &lead, RULE, RULE, &safe(&rule.says));
+    for one in &rule.items {
+        item(out, one, "       ");
+    }
+}
+
+/// A gate that holds has its reason and, to be pasted, its remedy; one that does not says what was seen.
+fn gate(out: &mut String, rule: &Rule, style: Style) {
+    let (word, paint) = if rule.met { ("free ", Paint::Green) } else { ("holds", Paint::Red) };
+    let lead = format!("  {}  {:NAME$}  ", style.paint(paint, word), rule.name);
+    let first = rule.items.first().map_or(&rule.says, |hold| &hold.name);
+    wrap_after(out, &lead, GATE, GATE, &safe(first));
+    for (n, hold) in rule.items.iter().enumerate() {
+        if n > 0 {
+            wrap(out, &format!("{:>width$}", "and ", width = GATE), GATE, &safe(&hold.name));
+        }
+        if !hold.says.is_empty() {
+            let _ = writeln!(out, "         {}", whole(&hold.says));
+        }
+    }
+}
+
+fn item(out: &mut String, item: &Item, indent: &str) {
+    wrap(out, indent, indent.len() + 2, &format!("{}: {}", safe(&item.name), safe(&item.says)));
+}
+
+/// `text` after `lead`, broken between words; lines after the first are indented by `hang`.
+fn wrap(out: &mut String, lead: &str, hang: usize, text: &str) {
+    wrap_after(out, lead, lead.chars().count(), hang, text);
+}
+
+/// The same where `lead` is as wide as `width`, whatever sequences it has.
+fn wrap_after(out: &mut String, lead: &str, width: usize, hang: usize, text: &str) {
+    out.push_str(lead);
+    let mut column = width;
+    let mut fresh = true;
+    for word in text.split(' ') {
+        let length = shown(word);
+        if !fresh && column + 1 + length > COLUMNS {
+            out.push('\n');
+            out.push_str(&" ".repeat(hang));
+            column = hang;
+            fresh = true;
+        }
+        if !fresh {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+        fresh = false;
+    }
+    out.push('\n');
+}
+
+/// How many columns a word takes: sequences of ours take none.
+fn shown(word: &str) -> usize {
+    let mut count = 0;
+    let mut escaped = false;
+    for c in word.chars() {
+        match c {
+            '\x1b' => escaped = true,
+            'm' if escaped => escaped = false,
+            _ if escaped => {}
+            _ => count += 1,
+        }
+    }
+    count
+}
