@@ -1,6 +1,7 @@
 //! The rules of judgement, sentence by sentence; numbers are the rows of the fault catalogue.
 
 mod course;
+mod explain;
 mod gates;
 mod judge;
 mod outcome;

@@ -1,5 +1,7 @@
 //! What is printed, letter by letter.
 
+mod explained;
+
 use std::io::{self, Write};
 use std::time::Duration;
 

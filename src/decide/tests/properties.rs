@@ -26,7 +26,7 @@ fn controls() -> impl Strategy<Value = Vec<Control>> {
     })
 }
 
-fn a_round() -> impl Strategy<Value = Round> {
+pub(super) fn a_round() -> impl Strategy<Value = Round> {
     let member = (0..SUBNETS.len(), proptest::bool::weighted(0.9), testimony());
     (controls(), proptest::collection::vec(member, 0..12)).prop_map(|(controls, members)| {
         members.into_iter().fold(round().controls(controls), |round, (subnet, witness, testimony)| {
@@ -36,7 +36,7 @@ fn a_round() -> impl Strategy<Value = Round> {
     })
 }
 
-fn some_settings() -> impl Strategy<Value = DecideSettings> {
+pub(super) fn some_settings() -> impl Strategy<Value = DecideSettings> {
     (1..5usize, prop_oneof![Just(0.0), Just(0.5), 0.0..0.99f64], 1..4usize)
         .prop_map(|(threshold, fraction, tries)| DecideSettings { threshold, fraction, tries, ..settings() })
 }
