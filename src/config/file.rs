@@ -1,4 +1,4 @@
-//! The file as written: TOML with a line for every value. The only file that names the `toml` crate.
+//! The file as written: TOML with a line for every value. The only file here that names the `toml` crate.
 //!
 //! It knows which keys exist, and nothing of what their values mean.
 

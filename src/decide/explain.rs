@@ -165,7 +165,7 @@ fn counted(n: usize, word: &str) -> String {
 /// Exact, unlike what people say, since a millisecond decides: `12 ms`, `1.25 ms`, `2.999 s`, `3 s`.
 fn exact(time: Duration) -> String {
     let (whole, rest, digits, unit) = if time < Duration::from_secs(1) {
-        (u64::from(time.subsec_nanos() / 1_000_000), time.subsec_nanos() % 1_000_000, 6, "ms")
+        (u64::from(time.subsec_millis()), time.subsec_nanos() % 1_000_000, 6, "ms")
     } else {
         (time.as_secs(), time.subsec_nanos(), 9, "s")
     };

@@ -8,12 +8,12 @@ use crate::model::{Gate, InterfaceId, Judged, Judgement, Pass, Plan, SubnetId, V
 /// A saved pass, and the same decided again.
 pub(super) fn with_saved(saved: &Pass, pass: &Pass) -> Vec<String> {
     let mut all = Vec::new();
-    differ(&mut all, "outcome", saved.outcome, pass.outcome);
-    differ(&mut all, "exit", saved.exit, pass.exit);
+    differ(&mut all, "outcome", &saved.outcome, &pass.outcome);
+    differ(&mut all, "exit", &saved.exit, &pass.exit);
     differ(&mut all, "because", &saved.because, &pass.because);
-    differ(&mut all, "gates", joined(&saved.holds), joined(&pass.holds));
-    differ(&mut all, "commands", joined(&saved.commands), joined(&pass.commands));
-    differ(&mut all, "rounds", saved.judgements.len(), pass.judgements.len());
+    differ(&mut all, "gates", &joined(&saved.holds), &joined(&pass.holds));
+    differ(&mut all, "commands", &joined(&saved.commands), &joined(&pass.commands));
+    differ(&mut all, "rounds", &saved.judgements.len(), &pass.judgements.len());
     for (n, (one, other)) in saved.judgements.iter().zip(&pass.judgements).enumerate() {
         judgements(&mut all, n + 1, one, other);
     }
@@ -22,7 +22,7 @@ pub(super) fn with_saved(saved: &Pass, pass: &Pass) -> Vec<String> {
             let of = pass.moves.iter().map(|one| format!("{} {}", one.plan.subnet, one.result.as_str()));
             of.collect()
         };
-        differ(&mut all, "moves", joined(&words(saved)), joined(&words(pass)));
+        differ(&mut all, "moves", &joined(&words(saved)), &joined(&words(pass)));
         if joined(&words(saved)) == joined(&words(pass)) {
             all.push("moves: their details differ".to_owned());
         }
@@ -36,16 +36,16 @@ fn judgements(all: &mut Vec<String>, n: usize, saved: &Judgement, new: &Judgemen
     }
     let before = all.len();
     let name = |what: &str| format!("round {n} ({}), {what}", saved.family);
-    differ(all, &name("family"), saved.family, new.family);
-    differ(all, &name("verdict"), saved.verdict, new.verdict);
+    differ(all, &name("family"), &saved.family, &new.family);
+    differ(all, &name("verdict"), &saved.verdict, &new.verdict);
     differ(all, &name("because"), &saved.because, &new.because);
-    differ(all, &name("took longer than its limit"), saved.stale, new.stale);
+    differ(all, &name("took longer than its limit"), &saved.stale, &new.stale);
     for (one, other) in saved.backends.iter().zip(&new.backends).filter(|(one, other)| one != other) {
         let word = |judged: &Judged| {
             let reason = judged.silence.as_ref().map(|silence| format!(", {}", silence.reason)).unwrap_or_default();
             format!("{} {}{reason}", judged.host, judged.verdict)
         };
-        differ(all, &name("backend"), word(one), word(other));
+        differ(all, &name("backend"), &word(one), &word(other));
     }
     if all.len() == before {
         all.push(name("its details differ"));
@@ -56,29 +56,29 @@ fn judgements(all: &mut Vec<String>, n: usize, saved: &Judgement, new: &Judgemen
 pub(super) fn with_expected(expect: &Expect, pass: &Pass, plan: Option<&Plan>) -> Vec<String> {
     let mut all = Vec::new();
     let verdicts: Vec<Verdict> = pass.judgements.iter().map(|one| one.verdict).collect();
-    differ(&mut all, "verdicts", joined(&expect.verdicts), joined(&verdicts));
-    differ(&mut all, "outcome", expect.outcome, pass.outcome);
-    differ(&mut all, "exit", expect.exit, pass.exit);
+    differ(&mut all, "verdicts", &joined(&expect.verdicts), &joined(&verdicts));
+    differ(&mut all, "outcome", &expect.outcome, &pass.outcome);
+    differ(&mut all, "exit", &expect.exit, &pass.exit);
     let gates: Vec<Gate> = pass.holds.iter().map(|hold| hold.gate).collect();
     let word = |gate: Option<&Gate>| gate.map_or("none", |gate| gate.as_str());
     differ(&mut all, "gate", word(expect.gate.as_ref()), word(gates.first()));
     if let Some(expected) = &expect.gates {
-        differ(&mut all, "gates", joined(expected), joined(&gates));
+        differ(&mut all, "gates", &joined(expected), &joined(&gates));
     }
     let moved = |plan: &Plan| plan.moves.iter().map(|one| one.subnet.clone()).collect::<Vec<SubnetId>>();
     if let Some(expected) = &expect.plan {
-        differ(&mut all, "plan", joined(expected), joined(&plan.map(moved).unwrap_or_default()));
+        differ(&mut all, "plan", &joined(expected), &joined(&plan.map(moved).unwrap_or_default()));
     }
     let disabled = plan.and_then(|plan| plan.disable_check.as_ref());
     if expect.disable_check.is_some() || disabled.is_some() {
         let word = |id: Option<&InterfaceId>| id.map_or_else(|| "none".to_owned(), ToString::to_string);
-        differ(&mut all, "disable_check", word(expect.disable_check.as_ref()), word(disabled));
+        differ(&mut all, "disable_check", &word(expect.disable_check.as_ref()), &word(disabled));
     }
     if let Some(because) = &expect.because {
         differ(&mut all, "because", because, &pass.because);
     }
     if let Some(commands) = &expect.commands {
-        differ(&mut all, "commands", joined(commands), joined(&pass.commands));
+        differ(&mut all, "commands", &joined(commands), &joined(&pass.commands));
     }
     let last = pass.judgements.last().map(|one| one.backends.as_slice()).unwrap_or_default();
     for (host, reason) in &expect.reasons {
@@ -89,7 +89,7 @@ pub(super) fn with_expected(expect: &Expect, pass: &Pass, plan: Option<&Plan>) -
     all
 }
 
-fn differ<T: PartialEq + Display>(all: &mut Vec<String>, what: &str, said: T, found: T) {
+fn differ<T: PartialEq + Display + ?Sized>(all: &mut Vec<String>, what: &str, said: &T, found: &T) {
     if said != found {
         all.push(format!("{what}: the file says {said}, these rules say {found}"));
     }

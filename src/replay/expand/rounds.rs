@@ -181,16 +181,13 @@ impl<'r> Members<'r> {
             if self.all.iter().any(|other| &other.backend.host == host) {
                 fault("is there twice; accepted: each backend once in a round");
             }
-            let testimony = match one.silent {
-                Some(reason) => Testimony::Silent(Silence {
-                    reason,
-                    detail: one.detail.clone().unwrap_or_else(|| reason.to_string()),
-                }),
-                None => {
-                    let missed = one.missed.iter().map(|target| self.probe(&target.0, Fate::NoReply));
-                    let reached = one.reached.iter().map(|target| self.probe(&target.0, Fate::Reply { rtt: RTT }));
-                    Testimony::Probes(missed.chain(reached).collect())
-                }
+            let testimony = if let Some(reason) = one.silent {
+                let detail = one.detail.clone().unwrap_or_else(|| reason.to_string());
+                Testimony::Silent(Silence { reason, detail })
+            } else {
+                let missed = one.missed.iter().map(|target| self.probe(&target.0, Fate::NoReply));
+                let reached = one.reached.iter().map(|target| self.probe(&target.0, Fate::Reply { rtt: RTT }));
+                Testimony::Probes(missed.chain(reached).collect())
             };
             let witness = one.witness.as_ref().map_or_else(
                 || self.families.clone(),

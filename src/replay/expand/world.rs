@@ -89,9 +89,9 @@ fn lock(world: &scenario::World, ids: &Ids) -> Result<Lock, Fault> {
             verification: Verification::Pending,
         })
     };
-    let moved = world.lock_moved.iter().map(|subnet| remembered(subnet, MoveResult::Moved));
+    let done = world.lock_moved.iter().map(|subnet| remembered(subnet, MoveResult::Moved));
     let open = world.lock_open.iter().map(|subnet| remembered(subnet, MoveResult::Pending));
-    let moves: Vec<Move> = moved.chain(open).collect::<Result<_, _>>()?;
+    let moves: Vec<Move> = done.chain(open).collect::<Result<_, _>>()?;
     match world.lock {
         None if moves.is_empty() => Ok(Lock::Free),
         None => Err(Fault {
