@@ -394,6 +394,29 @@ fn f045_backends_behind_the_standby_accuse_and_clear_nobody() {
 }
 
 #[test]
+fn f045_backends_with_a_public_address_are_not_asked() {
+    let lab = raise();
+    for backend in [0, 2] {
+        let address = lab.ec2("AllocateAddress", &[("Domain", "vpc")]).unwrap();
+        let id = address.split_once("<allocationId>").and_then(|(_, rest)| rest.split_once('<')).unwrap().0.to_owned();
+        let instance = lab.ids().backends[backend].clone();
+        lab.ec2("AssociateAddress", &[("AllocationId", &id), ("InstanceId", &instance)]).unwrap();
+    }
+    // The first run learns from EC2 what is guarded, after its verdict.
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 0);
+    let hosts: Vec<String> = json(&run)["rounds"][0]["backends"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["host"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(hosts.len(), 4, "{run}");
+    assert!(!hosts.contains(&"b0".to_owned()) && !hosts.contains(&"b2".to_owned()), "{run}");
+}
+
+#[test]
 fn f068_a_lock_is_not_cleared_by_what_was_seen_before() {
     let lab = seasoned();
     let guarded = lab.plan().state().join("natwatch/guarded.json");

@@ -1,5 +1,6 @@
 //! EC2's answers in the vocabulary. An id that is not one is an error: nothing is to be moved on such an answer.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -51,6 +52,13 @@ fn route(route: &types::Route) -> Option<Route> {
         other: others.into_iter().flatten().next().map(str::to_owned),
         blackhole: route.state() == Some(&types::RouteState::Blackhole),
     })
+}
+
+/// The private addresses of an interface that have a public one (an Elastic IP or one of the subnet's).
+pub(super) fn public(interface: &types::InstanceNetworkInterface) -> Vec<IpAddr> {
+    let addresses = interface.private_ip_addresses().iter();
+    let public = addresses.filter(|one| one.association().is_some_and(|found| found.public_ip().is_some()));
+    public.filter_map(|one| one.private_ip_address()?.parse().ok()).collect()
 }
 
 /// One that is being removed, or is, counts no more: its subnet is elsewhere already.

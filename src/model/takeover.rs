@@ -1,6 +1,7 @@
 //! What is to be moved, what holds it back, what came of it, and what is remembered.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -72,6 +73,9 @@ pub struct GuardedSet {
     pub subnets: Vec<Guarded>,
     /// The families whose default route the primary's table sends to an instance.
     pub families: Vec<Family>,
+    /// Addresses in these subnets that have a public IPv4 address of their own: whoever has one is no witness.
+    #[serde(default)]
+    pub public: Vec<IpAddr>,
     /// When EC2 was asked.
     pub seen: Timestamp,
 }

@@ -351,6 +351,7 @@ fn guarded_set() -> GuardedSet {
         standby: "rtb-0b".parse().unwrap(),
         subnets: vec![subnet],
         families: vec![Family::V4],
+        public: Vec::new(),
         seen: now(),
     }
 }

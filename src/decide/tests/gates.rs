@@ -102,6 +102,7 @@ fn guarded(on: &[(&str, &str)]) -> GuardedSet {
             })
             .collect(),
         families: vec![Family::V4],
+        public: Vec::new(),
         seen: Timestamp::UNIX_EPOCH,
     }
 }

@@ -131,6 +131,7 @@ fn guarded(on: &[&str]) -> GuardedSet {
         standby: "rtb-0b".parse().unwrap(),
         subnets: on.iter().map(subnet).collect(),
         families: vec![Family::V4],
+        public: Vec::new(),
         seen: Timestamp::UNIX_EPOCH,
     }
 }
