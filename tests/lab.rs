@@ -343,7 +343,7 @@ fn f008_the_source_destination_check_is_switched_off_before_the_moves() {
 }
 
 #[test]
-fn f010_a_standby_without_masquerading_is_found_out_by_verification() {
+fn f010_f083_a_takeover_that_does_not_help_is_unverified_and_nothing_is_moved_again() {
     let lab = seasoned();
     lab.configure(&[("decision.run_span", "\"200ms\""), ("takeover.verify_for", "\"2s\"")]).unwrap();
     lab.inject(&Fault::MasqueradeGone(Nat::Standby)).unwrap();
@@ -352,10 +352,72 @@ fn f010_a_standby_without_masquerading_is_found_out_by_verification() {
     expect(&run, 2);
     assert_eq!(json(&run)["outcome"], "unverified", "{run}");
     assert!(json(&run)["commands"].as_array().unwrap().len() == 2, "{run}");
+    carried_by(&lab, Nat::Standby);
     // Moved once, and not again.
     let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
     expect(&run, 2);
+    assert_eq!(json(&run)["gate"], "locked", "{run}");
     assert_eq!(lab.api().mutations().len(), 2, "{run}");
+}
+
+#[test]
+fn f084_when_both_nats_are_dead_nothing_is_moved() {
+    let lab = seasoned();
+    lab.inject(&Fault::Crash(Nat::Primary)).unwrap();
+    lab.inject(&Fault::UplinkDead(Nat::Standby)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 3);
+    assert_eq!(json(&run)["outcome"], "isolated", "{run}");
+    lab.heal(&Fault::UplinkDead(Nat::Standby)).unwrap();
+    lab.inject(&Fault::ForwardOff(Nat::Standby)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 2);
+    assert_eq!(json(&run)["gate"], "unfit", "{run}");
+    assert!(lab.api().mutations().is_empty());
+    carried_by(&lab, Nat::Primary);
+}
+
+#[test]
+fn f079_a_primary_that_was_stopped_is_taken_over() {
+    taken_over(&Fault::Stopped(Nat::Primary));
+}
+
+#[test]
+fn f103_a_primary_that_was_launched_just_now_is_given_its_time() {
+    let lab = seasoned();
+    let primary = format!("\"{}\"", lab.ids().primary.instance);
+    // The lab's instances were launched seconds ago; this machine has been up for longer.
+    let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+    let uptime: f64 = uptime.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(uptime > 130.0, "this machine has booted just now; run the test again in two minutes");
+    let quick = [("primary.instance", primary.as_str()), ("decision.run_span", "\"200ms\"")];
+    lab.configure(&[quick[0], quick[1], ("decision.min_uptime", "\"2m\"")]).unwrap();
+    lab.inject(&Fault::Crash(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 3);
+    assert_eq!(json(&run)["gate"], "booting", "{run}");
+    assert!(json(&run)["holds"][0]["why"].as_str().unwrap().contains(&lab.ids().primary.instance), "{run}");
+    carried_by(&lab, Nat::Primary);
+    lab.configure(&[quick[0], quick[1], ("decision.min_uptime", "\"1s\"")]).unwrap();
+    expect(&lab.natwatch(&["run"]).unwrap(), 4);
+    carried_by(&lab, Nat::Standby);
+}
+
+#[test]
+fn f003_a_standby_that_leaves_through_the_primary_says_so() {
+    let lab = seasoned();
+    let (subnet, table) = (lab.ids().public_subnet.clone(), lab.ids().primary.table.clone());
+    let tables = lab
+        .ec2("DescribeRouteTables", &[("Filter.1.Name", "association.subnet-id"), ("Filter.1.Value.1", &subnet)])
+        .unwrap();
+    let association = tables.split("<item>").find(|one| one.contains(&subnet)).unwrap();
+    let id = association.split_once("<routeTableAssociationId>").and_then(|(_, rest)| rest.split_once('<')).unwrap().0;
+    lab.ec2("ReplaceRouteTableAssociation", &[("AssociationId", id), ("RouteTableId", &table)]).unwrap();
+    let status = lab.natwatch(&["status", "--format", "json"]).unwrap();
+    expect(&status, 0);
+    let holds = json(&status)["holds"].as_array().unwrap().clone();
+    let found = holds.iter().find(|hold| hold["gate"] == "unfit").unwrap_or_else(|| panic!("{status}"));
+    assert!(found["why"].as_str().unwrap().contains("its pings leave through the primary"), "{status}");
 }
 
 #[test]

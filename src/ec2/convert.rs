@@ -86,6 +86,7 @@ pub(super) fn instance(instance: &types::Instance, now: Timestamp) -> Result<Ins
         id: id(instance.instance_id())?,
         name: name(instance.tags()),
         state: instance.state().and_then(|state| state.name()).map_or("unknown", |name| name.as_str()).to_owned(),
+        subnet: instance.subnet_id().map(|subnet| id(Some(subnet))).transpose()?,
         launched_ago: launched.map(Duration::from_secs),
         interfaces: instance.network_interfaces().iter().map(interface).collect::<Result<_, _>>()?,
     })

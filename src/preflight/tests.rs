@@ -90,6 +90,7 @@ impl Cloud for Ec2 {
                 id: id.clone(),
                 name: None,
                 state: "running".to_owned(),
+                subnet: None,
                 launched_ago: None,
                 interfaces: Vec::new(),
             })
