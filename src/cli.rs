@@ -116,6 +116,17 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Hold all automatic action for a while; it always goes on by itself. Changes nothing in AWS
+    Pause {
+        /// For how long: 1s to 168h, like 30m
+        #[arg(long = "for", value_name = "DURATION")]
+        length: String,
+        /// Why, for whoever wonders
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// End a pause before its time
+    Resume,
     /// Print what is to be installed elsewhere
     Print {
         /// What to print.
@@ -181,6 +192,8 @@ mod tests {
             ("status", Command::Status),
             ("reset", Command::Reset { yes: false, force: false }),
             ("reset --yes --force", Command::Reset { yes: true, force: true }),
+            ("pause --for 30m --reason x", Command::Pause { length: "30m".to_owned(), reason: "x".to_owned() }),
+            ("resume", Command::Resume),
             ("print iam-policy", Command::Print { what: Print::IamPolicy }),
         ] {
             assert_eq!(parse(line).unwrap().command, command, "{line}");
@@ -218,6 +231,9 @@ mod tests {
             "print",
             "print key",
             "reset --dry-run",
+            "pause",
+            "pause --for 30m",
+            "resume now",
         ] {
             assert_eq!(status(line), 64, "{line:?}");
         }

@@ -251,6 +251,44 @@ fn f006_a_standby_that_has_just_booted_holds() {
 }
 
 #[test]
+fn f079_f103_a_pause_holds_and_says_why_until_it_is_ended_or_over() {
+    let lab = seasoned();
+    expect(&lab.natwatch(&["pause", "--for", "30m", "--reason", "primary gets a new kernel"]).unwrap(), 0);
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+    lab.inject(&Fault::Stopped(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 3);
+    assert_eq!((&json(&run)["outcome"], &json(&run)["gate"]), (&"down".into(), &"paused".into()), "{run}");
+    assert!(json(&run)["because"].as_str().unwrap().contains("primary gets a new kernel"), "{run}");
+    let status = lab.natwatch(&["status", "--format", "json"]).unwrap();
+    assert!(json(&status)["paused_until"].is_string(), "{status}");
+    assert!(json(&status)["holds"].as_array().unwrap().iter().any(|hold| hold["gate"] == "paused"), "{status}");
+    assert!(lab.api().mutations().is_empty());
+    expect(&lab.natwatch(&["resume"]).unwrap(), 0);
+    expect(&lab.natwatch(&["run"]).unwrap(), 4);
+    carried_by(&lab, Nat::Standby);
+    let history = std::fs::read_to_string(lab.plan().state().join("natwatch/history.jsonl")).unwrap();
+    let kinds: Vec<String> = history
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["pause", "resume", "takeover"]);
+}
+
+#[test]
+fn a_pause_that_says_nothing_or_never_ends_is_refused() {
+    let lab = raise();
+    for (length, reason) in [("0s", "x"), ("169h", "x"), ("soon", "x"), ("-1m", "x"), ("30m", "  ")] {
+        let run = lab.natwatch(&["pause", &format!("--for={length}"), "--reason", reason]).unwrap();
+        expect(&run, 64);
+        assert!(run.stderr.contains("wanted"), "{run}");
+    }
+    let run = lab.natwatch(&["resume"]).unwrap();
+    expect(&run, 0);
+    assert!(run.stdout.contains("nothing was paused"), "{run}");
+}
+
+#[test]
 fn f001_an_isolated_standby_accuses_nobody() {
     let lab = seasoned();
     lab.inject(&Fault::UplinkDead(Nat::Standby)).unwrap();

@@ -57,13 +57,16 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
         "reset" => {
             vec![("cli", All), ("config", All), model, ("record", All), ("report", All), ("status", All)]
         }
+        "pause" => {
+            vec![("cli", All), ("config", Only(&["Settings", "duration"])), model, ("record", All), ("report", All)]
+        }
         "run" | "watch" => ROOMS.iter().map(|room| (*room, All)).collect(),
         _ => return None,
     })
 }
 
 /// Every room that may be used by another.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "model",
     "cli",
     "config",
@@ -79,6 +82,7 @@ const ROOMS: [&str; 18] = [
     "drill",
     "init",
     "notify",
+    "pause",
     "run",
     "status",
     "reset",

@@ -18,6 +18,8 @@ words! {
         Booting => "booting",
         /// An earlier takeover awaits `failback` or `reset`.
         Locked => "locked",
+        /// An operator holds all automatic action for a while.
+        Paused => "paused",
         /// No guarded subnet is on the primary's table.
         AlreadyActive => "already-active",
         /// This instance could not carry the traffic.
@@ -26,6 +28,21 @@ words! {
         TooMany => "too-many",
         /// A table or subnet is not what the configuration says, or nothing is guarded.
         Foreign => "foreign",
+    }
+}
+
+/// A pause that is not over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// When it ends, by the wall clock.
+    pub until: Timestamp,
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
+impl fmt::Display for Paused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "paused until {:.0}: {}", self.until, super::printable(&self.reason, 200))
     }
 }
 

@@ -46,6 +46,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             takeover::reconcile(record, (self.world.wall)(), |subnet| preflight::now_on(tables, subnet).cloned());
         }
         self.case.lock = remembered.lock();
+        self.case.paused = self.paused();
         match decide::decide(&self.case) {
             Decision::TakeOver(plan) => {
                 let because = self.latest().map_or_else(String::new, |one| one.because);

@@ -119,7 +119,7 @@ fn ask_all(
     families: &[Family],
     settings: &DecideSettings,
 ) -> Result<Plan, Vec<Hold>> {
-    plan(Situation { survey, lock: &lock, guarded, families }, settings)
+    plan(Situation { survey, lock: &lock, paused: None, guarded, families }, settings)
 }
 
 fn ask(survey: &Survey) -> Result<Plan, Vec<Hold>> {
@@ -323,6 +323,20 @@ fn f003_a_standby_whose_own_subnet_is_on_the_primarys_table_is_unfit() {
     assert!(found[0].0 == Gate::Unfit && found[0].1.contains("its pings leave through the primary"), "{found:?}");
     standby(&mut survey).subnet = Some("subnet-99".parse().unwrap());
     assert!(ask(&survey).is_ok());
+}
+
+#[test]
+fn f079_a_pause_holds_until_it_is_over() {
+    let pause = crate::model::Paused { until: Timestamp::UNIX_EPOCH, reason: "kernel update\u{1b}".to_owned() };
+    let survey = survey();
+    let situation =
+        Situation { survey: &survey, lock: &Lock::Free, paused: Some(&pause), guarded: None, families: &[Family::V4] };
+    assert_hold(
+        plan(situation, &settings()),
+        Gate::Paused,
+        "paused until 1970-01-01T00:00:00Z: kernel update\\u{1b}",
+        "natwatch resume",
+    );
 }
 
 #[test]
