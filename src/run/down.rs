@@ -57,9 +57,12 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 decide::conclude(&self.case)
             }
             Decision::Over(over) => {
-                // What was known of the guarded subnets may be old.
+                // What was known of the guarded subnets may be old. The next pass goes by what is read now; this one was decided
+                // without it.
                 if over.holds.iter().any(|hold| hold.gate == Gate::Foreign) {
+                    let decided = self.case.clone();
                     self.refresh().await;
+                    self.case = decided;
                 }
                 over
             }
