@@ -15,6 +15,9 @@ const BACKENDS: usize = 64;
 /// 3 is the fewest that the default threshold allows, 8 the default, 0 all.
 const PANELS: [usize; 5] = [3, 8, 16, 32, 0];
 
+/// Runs for memory, at most: it differs little from run to run, and those that wait for black holes take seconds.
+const WEIGHED: usize = 3;
+
 /// Runs that are tried per run that is wanted, where the draw decides whether it counts: with the panel of three, three of ten
 /// do, and not one of 40 is one case in a million.
 const TRIES: usize = 40;
@@ -106,7 +109,7 @@ fn row(bench: &Bench, lab: &Lab, holes: Holes, panel: usize, dead: &BTreeSet<Str
         row.unheard += usize::from(measured.run.status == Some(UNKNOWN));
         measured.processor.into_iter().for_each(|spent| row.processor.add(spent));
     }
-    for _ in 0..bench.runs() {
+    for _ in 0..bench.runs().min(WEIGHED) {
         let (_, peak) = wanted(&what, || weigh(lab, &run), |(run, _)| counts(run))?;
         row.processes.add(peak.processes);
         row.tree.add(peak.tree);
