@@ -154,7 +154,9 @@ mod tests {
 
     fn seconds(millis: &[u64]) -> Seconds {
         let mut seconds = Seconds::default();
-        millis.iter().for_each(|one| seconds.add(Duration::from_millis(*one)));
+        for one in millis {
+            seconds.add(Duration::from_millis(*one));
+        }
         seconds
     }
 
@@ -166,7 +168,9 @@ mod tests {
 
     fn counts(all: &[u64]) -> Counts {
         let mut counts = Counts::default();
-        all.iter().for_each(|one| counts.add(*one));
+        for one in all {
+            counts.add(*one);
+        }
         counts
     }
 
