@@ -122,6 +122,17 @@ pub enum Command {
         /// A last-round.json, or a scenario (TOML)
         file: PathBuf,
     },
+    /// Hold all automatic action for a while; it always goes on by itself. Changes nothing in AWS
+    Pause {
+        /// For how long: 1s to 168h, like 30m
+        #[arg(long = "for", value_name = "DURATION")]
+        length: String,
+        /// Why, for whoever wonders
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// End a pause before its time
+    Resume,
     /// Print what is to be installed elsewhere
     Print {
         /// What to print.
@@ -188,6 +199,8 @@ mod tests {
             ("reset", Command::Reset { yes: false, force: false }),
             ("reset --yes --force", Command::Reset { yes: true, force: true }),
             ("replay last-round.json", Command::Replay { file: "last-round.json".into() }),
+            ("pause --for 30m --reason x", Command::Pause { length: "30m".to_owned(), reason: "x".to_owned() }),
+            ("resume", Command::Resume),
             ("print iam-policy", Command::Print { what: Print::IamPolicy }),
         ] {
             assert_eq!(parse(line).unwrap().command, command, "{line}");
@@ -227,6 +240,9 @@ mod tests {
             "print",
             "print key",
             "reset --dry-run",
+            "pause",
+            "pause --for 30m",
+            "resume now",
         ] {
             assert_eq!(status(line), 64, "{line:?}");
         }

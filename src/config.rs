@@ -31,6 +31,7 @@ pub use error::{ConfigError, Violation};
 pub use keys::{KEYS, Key, Kind, Presence};
 pub use permissions::{Disk, Role};
 pub use sample::sample;
+pub(crate) use values::duration;
 
 /// Everything natwatch was told, checked.
 #[derive(Debug, Clone, PartialEq)]

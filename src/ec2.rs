@@ -14,6 +14,7 @@ mod http;
 mod iam;
 mod imds;
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
@@ -27,7 +28,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::SharedHttpClient;
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{Filter, Reservation};
 use tokio::sync::OnceCell;
 
 use crate::model::{Instance, InstanceId, RouteTable, RouteTableId, Subnet, SubnetId};
@@ -190,6 +191,19 @@ impl Ec2 {
         found.dedup_by(|a, b| a.id == b.id);
         Ok(found)
     }
+
+    /// The instances that a filter finds, page by page, as EC2 groups them.
+    async fn reservations(&self, filter: &str, values: &[String]) -> Result<Vec<Reservation>, String> {
+        let client = &self.clients().await?.read;
+        let mut found = Vec::new();
+        for some in values.chunks(FILTER_VALUES) {
+            let began = Instant::now();
+            let pages = client.describe_instances().filters(filter_of(filter, some)).into_paginator().items().send();
+            let page: Vec<_> = pages.try_collect().await.map_err(|e| errors::read("DescribeInstances", &e, began))?;
+            found.extend(page);
+        }
+        Ok(found)
+    }
 }
 
 fn filter_of(name: &str, values: &[impl AsRef<str>]) -> Filter {
@@ -214,19 +228,9 @@ impl Cloud for Ec2 {
     }
 
     async fn instances(&self, ids: &[InstanceId]) -> Result<Vec<Instance>, String> {
-        let client = &self.clients().await?.read;
-        let mut found = Vec::new();
-        for some in texts(ids).chunks(FILTER_VALUES) {
-            let began = Instant::now();
-            let pages =
-                client.describe_instances().filters(filter_of("instance-id", some)).into_paginator().items().send();
-            let reservations = pages.try_collect().await.map_err(|e| errors::read("DescribeInstances", &e, began))?;
-            let now = jiff::Timestamp::now();
-            for instance in reservations.iter().flat_map(aws_sdk_ec2::types::Reservation::instances) {
-                found.push(convert::instance(instance, now)?);
-            }
-        }
-        Ok(found)
+        let reservations = self.reservations("instance-id", &texts(ids)).await?;
+        let now = jiff::Timestamp::now();
+        reservations.iter().flat_map(Reservation::instances).map(|one| convert::instance(one, now)).collect()
     }
 
     async fn subnets(&self, ids: &[SubnetId]) -> Result<Vec<Subnet>, String> {
@@ -239,6 +243,12 @@ impl Cloud for Ec2 {
             found.extend(subnets.iter().map(convert::subnet).collect::<Result<Vec<_>, _>>()?);
         }
         Ok(found)
+    }
+
+    async fn public(&self, subnets: &[SubnetId]) -> Result<Vec<IpAddr>, String> {
+        let reservations = self.reservations("subnet-id", &texts(subnets)).await?;
+        let interfaces = reservations.iter().flat_map(Reservation::instances).flat_map(|one| one.network_interfaces());
+        Ok(interfaces.flat_map(convert::public).collect())
     }
 }
 

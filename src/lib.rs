@@ -13,7 +13,7 @@
 //! | `cli` | what was typed | – |
 //! | `config` | what it means: file as written, then checked settings, one per stage | cli, model, the stages' settings |
 //! | `run` | one pass: builds the clients, holds the lock, owns clock and seed | all |
-//! | `status`, `reset` | one command each, made of the stages' parts | all but `run`'s insides |
+//! | `status`, `reset`, `pause` | one command each, made of the stages' parts | all but `run`'s insides |
 //! | `replay` | decide again from a saved round or a scenario, and say why | cli, model, decide, record (what it reads), report |
 //! | `model` | the vocabulary: data and `Display` only | – |
 //! | `observe` | evidence: panel, SSH, pings, controls | model |
@@ -31,6 +31,7 @@ pub mod decide;
 pub mod ec2;
 pub mod model;
 pub mod observe;
+pub mod pause;
 pub mod preflight;
 pub mod record;
 pub mod replay;
@@ -69,10 +70,12 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
         .build()
         .map_err(|error| Failure::new(exit::FAILED, format!("the async runtime could not be started: {error}")))?;
     let status = runtime.block_on(async {
-        match cli.command {
-            Command::Run { dry_run } => Box::pin(run::command(&settings, &cli.global, dry_run)).await,
+        match &cli.command {
+            Command::Run { dry_run } => Box::pin(run::command(&settings, &cli.global, *dry_run)).await,
             Command::Status => Box::pin(status::command(&settings, &cli.global)).await,
-            Command::Reset { yes, force } => Box::pin(reset::command(&settings, &cli.global, yes, force)).await,
+            Command::Reset { yes, force } => Box::pin(reset::command(&settings, &cli.global, *yes, *force)).await,
+            Command::Pause { length, reason } => pause::pause(&settings, &cli.global, length, reason),
+            Command::Resume => pause::resume(&settings, &cli.global),
             Command::Replay { .. } | Command::Print { .. } => Ok(0),
         }
     });

@@ -24,7 +24,7 @@ pub use id::{AssociationId, IdError, InstanceId, InterfaceId, RouteTableId, Subn
 pub use judgement::{BackendVerdict, Judged, Judgement, Outlook, Verdict};
 pub use pass::{Conclusion, Found, Pass};
 pub use takeover::{
-    Gate, Guarded, GuardedSet, Hold, Move, MoveResult, Outcome, Phase, Plan, PlannedMove, Record, Verification,
+    Gate, Guarded, GuardedSet, Hold, Move, MoveResult, Outcome, Paused, Phase, Plan, PlannedMove, Record, Verification,
 };
 
 use std::fmt;

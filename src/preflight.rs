@@ -9,6 +9,7 @@ pub mod host;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::{join, join3};
@@ -45,6 +46,8 @@ pub trait Cloud {
     fn instances(&self, ids: &[InstanceId]) -> impl Future<Output = Result<Vec<Instance>, String>>;
     /// The subnets with these ids; those that do not exist are left out.
     fn subnets(&self, ids: &[SubnetId]) -> impl Future<Output = Result<Vec<Subnet>, String>>;
+    /// The private addresses in these subnets that have a public IPv4 address of their own.
+    fn public(&self, subnets: &[SubnetId]) -> impl Future<Output = Result<Vec<IpAddr>, String>>;
 }
 
 /// This machine, read.

@@ -12,6 +12,7 @@ pub mod durable;
 mod folder;
 pub mod history;
 pub mod lock;
+pub mod pause;
 pub mod printed;
 pub mod round;
 pub mod takeover;
@@ -39,13 +40,15 @@ pub(crate) const GUARDED: &str = "guarded.json";
 pub(crate) const WITNESSES: &str = "witnesses.json";
 /// The input of `replay`.
 pub(crate) const LAST_ROUND: &str = "last-round.json";
+/// Until when automatic action is held, and why.
+pub(crate) const PAUSE: &str = "pause.json";
 /// What was last printed where nobody watches.
 pub(crate) const PRINTED: &str = "printed.json";
 /// What was done, one line each.
 pub(crate) const HISTORY: &str = "history.jsonl";
 
 /// Every file of ours, for the check at [`State::open`].
-const FILES: &[&str] = &[RUN_LOCK, TAKEOVER, GUARDED, WITNESSES, LAST_ROUND, PRINTED, HISTORY];
+const FILES: &[&str] = &[RUN_LOCK, TAKEOVER, GUARDED, WITNESSES, LAST_ROUND, PAUSE, PRINTED, HISTORY];
 
 /// Layout of the files that this program writes.
 pub const VERSION: u32 = 1;

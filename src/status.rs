@@ -13,10 +13,11 @@ use crate::config::Settings;
 use crate::decide::{self, Lock, Situation};
 use crate::ec2::Ec2;
 use crate::model::failure::exit;
-use crate::model::{Failure, Family, Found, GuardedSet, Record, Survey};
+use crate::model::{Failure, Family, Found, GuardedSet, Paused, Record, Survey};
 use crate::preflight::{self, LocalHost};
 use crate::record::State;
 use crate::record::history::Deed;
+use crate::record::pause::Boot;
 use crate::report;
 use crate::report::status::{Active, Carrier, LastTakeover, Status};
 
@@ -62,12 +63,15 @@ pub(crate) async fn gather(settings: &Settings, state: &State) -> Result<Status,
             None
         }
     };
+    let pause = state.read_pause();
+    notes.extend(pause.trouble());
+    let paused = pause.present().and_then(|pause| pause.holds(now, Boot::now().as_ref()));
     Ok(Status {
         name: settings.name.clone(),
         now,
-        paused_until: None,
         active: guarded.as_ref().map(|set| active(set, settings)).map_err(Clone::clone),
-        holds: holds(settings, &survey, &record, guarded.as_ref().ok().or(saved.as_ref())),
+        holds: holds(settings, &survey, &record, paused.as_ref(), guarded.as_ref().ok().or(saved.as_ref())),
+        paused,
         last_round,
         last_takeover: last_takeover(state, &record, &mut notes),
         record,
@@ -97,6 +101,7 @@ fn holds(
     settings: &Settings,
     survey: &Survey,
     record: &Found<Record>,
+    paused: Option<&Paused>,
     guarded: Option<&GuardedSet>,
 ) -> Vec<crate::model::Hold> {
     let lock = match record {
@@ -106,7 +111,7 @@ fn holds(
     };
     let families =
         guarded.filter(|set| !set.families.is_empty()).map_or_else(|| vec![Family::V4], |set| set.families.clone());
-    decide::plan(Situation { survey, lock: &lock, guarded, families: &families }, &settings.decide)
+    decide::plan(Situation { survey, lock: &lock, paused, guarded, families: &families }, &settings.decide)
         .err()
         .unwrap_or_default()
 }

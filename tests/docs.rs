@@ -127,7 +127,7 @@ fn the_defaults_that_the_design_argues_for_are_the_programs() {
 
 #[test]
 fn every_link_leads_to_a_file() {
-    for file in ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/faults.md", "lab/README.md"] {
+    for file in ["README.md", "CONTRIBUTING.md", "docs/bench.md", "docs/design.md", "docs/faults.md", "lab/README.md"] {
         let text = read(file);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let target = link.split('#').next().unwrap();

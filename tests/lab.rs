@@ -251,6 +251,44 @@ fn f006_a_standby_that_has_just_booted_holds() {
 }
 
 #[test]
+fn f079_f103_a_pause_holds_and_says_why_until_it_is_ended_or_over() {
+    let lab = seasoned();
+    expect(&lab.natwatch(&["pause", "--for", "30m", "--reason", "primary gets a new kernel"]).unwrap(), 0);
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+    lab.inject(&Fault::Stopped(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 3);
+    assert_eq!((&json(&run)["outcome"], &json(&run)["gate"]), (&"down".into(), &"paused".into()), "{run}");
+    assert!(json(&run)["because"].as_str().unwrap().contains("primary gets a new kernel"), "{run}");
+    let status = lab.natwatch(&["status", "--format", "json"]).unwrap();
+    assert!(json(&status)["paused_until"].is_string(), "{status}");
+    assert!(json(&status)["holds"].as_array().unwrap().iter().any(|hold| hold["gate"] == "paused"), "{status}");
+    assert!(lab.api().mutations().is_empty());
+    expect(&lab.natwatch(&["resume"]).unwrap(), 0);
+    expect(&lab.natwatch(&["run"]).unwrap(), 4);
+    carried_by(&lab, Nat::Standby);
+    let history = std::fs::read_to_string(lab.plan().state().join("natwatch/history.jsonl")).unwrap();
+    let kinds: Vec<String> = history
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["pause", "resume", "takeover"]);
+}
+
+#[test]
+fn a_pause_that_says_nothing_or_never_ends_is_refused() {
+    let lab = raise();
+    for (length, reason) in [("0s", "x"), ("169h", "x"), ("soon", "x"), ("-1m", "x"), ("30m", "  ")] {
+        let run = lab.natwatch(&["pause", &format!("--for={length}"), "--reason", reason]).unwrap();
+        expect(&run, 64);
+        assert!(run.stderr.contains("wanted"), "{run}");
+    }
+    let run = lab.natwatch(&["resume"]).unwrap();
+    expect(&run, 0);
+    assert!(run.stdout.contains("nothing was paused"), "{run}");
+}
+
+#[test]
 fn f001_an_isolated_standby_accuses_nobody() {
     let lab = seasoned();
     lab.inject(&Fault::UplinkDead(Nat::Standby)).unwrap();
@@ -343,7 +381,7 @@ fn f008_the_source_destination_check_is_switched_off_before_the_moves() {
 }
 
 #[test]
-fn f010_a_standby_without_masquerading_is_found_out_by_verification() {
+fn f010_f083_a_takeover_that_does_not_help_is_unverified_and_nothing_is_moved_again() {
     let lab = seasoned();
     lab.configure(&[("decision.run_span", "\"200ms\""), ("takeover.verify_for", "\"2s\"")]).unwrap();
     lab.inject(&Fault::MasqueradeGone(Nat::Standby)).unwrap();
@@ -352,10 +390,72 @@ fn f010_a_standby_without_masquerading_is_found_out_by_verification() {
     expect(&run, 2);
     assert_eq!(json(&run)["outcome"], "unverified", "{run}");
     assert!(json(&run)["commands"].as_array().unwrap().len() == 2, "{run}");
+    carried_by(&lab, Nat::Standby);
     // Moved once, and not again.
     let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
     expect(&run, 2);
+    assert_eq!(json(&run)["gate"], "locked", "{run}");
     assert_eq!(lab.api().mutations().len(), 2, "{run}");
+}
+
+#[test]
+fn f084_when_both_nats_are_dead_nothing_is_moved() {
+    let lab = seasoned();
+    lab.inject(&Fault::Crash(Nat::Primary)).unwrap();
+    lab.inject(&Fault::UplinkDead(Nat::Standby)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 3);
+    assert_eq!(json(&run)["outcome"], "isolated", "{run}");
+    lab.heal(&Fault::UplinkDead(Nat::Standby)).unwrap();
+    lab.inject(&Fault::ForwardOff(Nat::Standby)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 2);
+    assert_eq!(json(&run)["gate"], "unfit", "{run}");
+    assert!(lab.api().mutations().is_empty());
+    carried_by(&lab, Nat::Primary);
+}
+
+#[test]
+fn f079_a_primary_that_was_stopped_is_taken_over() {
+    taken_over(&Fault::Stopped(Nat::Primary));
+}
+
+#[test]
+fn f103_a_primary_that_was_launched_just_now_is_given_its_time() {
+    let lab = seasoned();
+    let primary = format!("\"{}\"", lab.ids().primary.instance);
+    // The lab's instances were launched seconds ago; this machine has been up for longer.
+    let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+    let uptime: f64 = uptime.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(uptime > 130.0, "this machine has booted just now; run the test again in two minutes");
+    let quick = [("primary.instance", primary.as_str()), ("decision.run_span", "\"200ms\"")];
+    lab.configure(&[quick[0], quick[1], ("decision.min_uptime", "\"2m\"")]).unwrap();
+    lab.inject(&Fault::Crash(Nat::Primary)).unwrap();
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 3);
+    assert_eq!(json(&run)["gate"], "booting", "{run}");
+    assert!(json(&run)["holds"][0]["why"].as_str().unwrap().contains(&lab.ids().primary.instance), "{run}");
+    carried_by(&lab, Nat::Primary);
+    lab.configure(&[quick[0], quick[1], ("decision.min_uptime", "\"1s\"")]).unwrap();
+    expect(&lab.natwatch(&["run"]).unwrap(), 4);
+    carried_by(&lab, Nat::Standby);
+}
+
+#[test]
+fn f003_a_standby_that_leaves_through_the_primary_says_so() {
+    let lab = seasoned();
+    let (subnet, table) = (lab.ids().public_subnet.clone(), lab.ids().primary.table.clone());
+    let tables = lab
+        .ec2("DescribeRouteTables", &[("Filter.1.Name", "association.subnet-id"), ("Filter.1.Value.1", &subnet)])
+        .unwrap();
+    let association = tables.split("<item>").find(|one| one.contains(&subnet)).unwrap();
+    let id = association.split_once("<routeTableAssociationId>").and_then(|(_, rest)| rest.split_once('<')).unwrap().0;
+    lab.ec2("ReplaceRouteTableAssociation", &[("AssociationId", id), ("RouteTableId", &table)]).unwrap();
+    let status = lab.natwatch(&["status", "--format", "json"]).unwrap();
+    expect(&status, 0);
+    let holds = json(&status)["holds"].as_array().unwrap().clone();
+    let found = holds.iter().find(|hold| hold["gate"] == "unfit").unwrap_or_else(|| panic!("{status}"));
+    assert!(found["why"].as_str().unwrap().contains("its pings leave through the primary"), "{status}");
 }
 
 #[test]
@@ -391,6 +491,29 @@ fn f045_backends_behind_the_standby_accuse_and_clear_nobody() {
         expect(&run, status);
         assert!(lab.api().mutations().is_empty(), "{run}");
     }
+}
+
+#[test]
+fn f045_backends_with_a_public_address_are_not_asked() {
+    let lab = raise();
+    for backend in [0, 2] {
+        let address = lab.ec2("AllocateAddress", &[("Domain", "vpc")]).unwrap();
+        let id = address.split_once("<allocationId>").and_then(|(_, rest)| rest.split_once('<')).unwrap().0.to_owned();
+        let instance = lab.ids().backends[backend].clone();
+        lab.ec2("AssociateAddress", &[("AllocationId", &id), ("InstanceId", &instance)]).unwrap();
+    }
+    // The first run learns from EC2 what is guarded, after its verdict.
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 0);
+    let hosts: Vec<String> = json(&run)["rounds"][0]["backends"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["host"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(hosts.len(), 4, "{run}");
+    assert!(!hosts.contains(&"b0".to_owned()) && !hosts.contains(&"b2".to_owned()), "{run}");
 }
 
 #[test]

@@ -57,9 +57,13 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
         "reset" => {
             vec![("cli", All), ("config", All), model, ("record", All), ("report", All), ("status", All)]
         }
+        "pause" => {
+            vec![("cli", All), ("config", Only(&["Settings", "duration"])), model, ("record", All), ("report", All)]
+        }
         // Decides again from a file: whatever it could ask besides would be another input.
         "replay" => vec![
             ("cli", All),
+            ("config", Only(&["duration"])),
             model,
             ("decide", All),
             ("record", Only(&["round", "parse", "READ_LIMIT", "VERSION"])),
@@ -71,7 +75,7 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
 }
 
 /// Every room that may be used by another.
-const ROOMS: [&str; 19] = [
+const ROOMS: [&str; 20] = [
     "model",
     "cli",
     "config",
@@ -87,6 +91,7 @@ const ROOMS: [&str; 19] = [
     "drill",
     "init",
     "notify",
+    "pause",
     "run",
     "status",
     "reset",

@@ -5,12 +5,15 @@
 
 mod figures;
 mod healthy;
+mod hosts;
 mod machine;
 mod meter;
 mod outage;
+mod rounds;
+mod text;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -18,7 +21,7 @@ use jiff::Timestamp;
 
 use crate::cli::{beside, complain, say};
 use crate::demo::guarded;
-use figures::{replaced, table};
+use figures::replaced;
 
 /// What is typed.
 #[derive(Debug, clap::Args)]
@@ -29,12 +32,15 @@ pub(crate) struct Bench {
     /// Runs of each kind
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u8).range(1..=100))]
     runs: u8,
-    /// One run of each kind, and no lab with 100 backends: does it work at all?
-    #[arg(long, conflicts_with = "write")]
+    /// One run of each kind, and small labs only: does it work at all?
+    #[arg(long, conflicts_with_all = ["write", "details"])]
     quick: bool,
-    /// Put the tables between `<!-- bench:begin -->` and `<!-- bench:end -->` of this file; may be given again
+    /// Put the main tables between `<!-- bench:begin -->` and `<!-- bench:end -->` of this file; may be given again
     #[arg(long, value_name = "FILE")]
     write: Vec<PathBuf>,
+    /// Put the tables of rounds by panel size, and of hosts files, between the same marks of this file; may be given again
+    #[arg(long, value_name = "FILE")]
+    details: Vec<PathBuf>,
 }
 
 impl Bench {
@@ -55,87 +61,36 @@ fn progress(text: &str) {
 pub(crate) fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
     guarded(|| {
         // Before minutes of measuring, not after.
-        for path in &bench.write {
+        for path in bench.write.iter().chain(&bench.details) {
             write(path, "")?;
         }
         let (version, size) = machine::binary(&bench.natwatch()?)?;
-        let machine = machine::machine();
+        let head = text::head(
+            &Timestamp::now().strftime("%Y-%m-%d").to_string(),
+            &format!("{version}, binary {size}"),
+            &machine::machine(),
+            bench.runs(),
+        );
+        let hosts = hosts::all(bench)?;
+        let rounds = rounds::all(bench)?;
         let healthy = healthy::all(bench)?;
         let outage = outage::all(bench)?;
-        let text = tell(bench, &format!("{version}, binary {size}"), &machine, &healthy, &outage);
-        say(&text);
-        for path in &bench.write {
-            fs::write(path, write(path, &text)?).with_context(|| format!("write {}", path.display()))?;
+        let main = text::main(&head, &healthy, &outage, &hosts);
+        let details = text::details(&head, &rounds, &hosts);
+        say(&format!("{main}\n\n{details}"));
+        for (paths, text) in [(&bench.write, main), (&bench.details, details)] {
+            for path in paths {
+                fs::write(path, write(path, &text)?).with_context(|| format!("write {}", path.display()))?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
 /// The file with the new block.
-fn write(path: &std::path::Path, block: &str) -> anyhow::Result<String> {
+fn write(path: &Path, block: &str) -> anyhow::Result<String> {
     let document = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     replaced(&document, block).with_context(|| {
         format!("{} has not one `<!-- bench:begin -->` and after it one `<!-- bench:end -->`", path.display())
     })
 }
-
-fn tell(bench: &Bench, binary: &str, machine: &str, healthy: &[healthy::Row], outage: &[outage::Row]) -> String {
-    let rows: Vec<_> = healthy
-        .iter()
-        .map(|row| {
-            vec![
-                row.what.clone(),
-                row.time.middle(),
-                row.time.range(),
-                row.processor.middle(),
-                row.tree.middle(),
-                row.own.middle(),
-            ]
-        })
-        .collect();
-    let first = table(
-        &["healthy run, start to exit", "median", "min to max", "CPU", "memory, all processes", "natwatch's own"],
-        &rows,
-    );
-    let rows: Vec<_> = outage
-        .iter()
-        .map(|row| {
-            vec![
-                row.what.clone(),
-                row.restored.middle(),
-                row.restored.range(),
-                row.ended.middle(),
-                row.processor.middle(),
-                row.tree.middle(),
-            ]
-        })
-        .collect();
-    let second = table(
-        &[
-            "primary's masquerade rule gone, 6 backends in 2 subnets",
-            "restored after",
-            "min to max",
-            "exit after",
-            "CPU",
-            "memory, all processes",
-        ],
-        &rows,
-    );
-    let runs = match bench.runs() {
-        1 => "one run each, so no medians".to_owned(),
-        runs => format!("medians of {runs} runs each"),
-    };
-    let date = Timestamp::now().strftime("%Y-%m-%d");
-    format!(
-        "Measured {date} by `lab bench` in the lab (`lab/README.md`): {binary}; {machine} before; {runs}.\n\n{first}\n{second}\n{NOTES}"
-    )
-}
-
-const NOTES: &str = "\
-All hosts share the machine's cores: a login costs the lab 50 to 100 ms of CPU on top of what is counted here. Times begin before \
-`ip netns exec` and `setpriv`, a few milliseconds. \"Restored\" is the first datagram that came back in the later subnet, counted from the start of the run \
-(cron adds up to its period). The API takes 80 ms to describe and 250 ms to change. No healthy run made an EC2 call.
-CPU is user and system time of natwatch and all its ssh processes (a control group), the two programs that start it included. Memory is the highest sum of PSS over them, looked at every 10 ms in \
-runs of its own; libraries that the lab's sshd uses too count by share. natwatch's own is its resident memory.
-The script (`lab/src/bench/naive.sh`) asks one backend after the other by ssh to ping one target; three bad ones, and it moves one subnet after the other. \
-Nearly all its time is ping's waiting: `-c 1` waits ten seconds for a reply unless told otherwise. A Python process with boto3 per call stands in for the AWS CLI.";

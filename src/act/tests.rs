@@ -250,7 +250,8 @@ async fn f046_throttled_moves_back_off_within_the_deadline() {
 
     let ec2 = Ec2::with(1).always(Fault::Throttle);
     let result = run(&ec2, &plan(1, "standby"), 30).await;
-    assert_eq!(reason(&result[0]), "deadline reached; last answer: RequestLimitExceeded");
+    // The jitter decides whether the deadline falls into a pause or cuts the last call off, whose outcome is not known then.
+    assert!(reason(&result[0]).ends_with("deadline reached; last answer: RequestLimitExceeded"), "{result:?}");
     assert!((15..60).contains(&ec2.calls.get()), "{} calls in 30 s", ec2.calls.get());
 }
 

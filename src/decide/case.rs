@@ -16,7 +16,7 @@ use super::{
 };
 use crate::model::failure::exit;
 use crate::model::{
-    Conclusion, Family, Gate, GuardedSet, Hold, Judgement, Moment, Move, Outcome, Pass, Plan, Round, Survey,
+    Conclusion, Family, Gate, GuardedSet, Hold, Judgement, Moment, Move, Outcome, Pass, Paused, Plan, Round, Survey,
 };
 
 /// Everything that a pass knew when it decided.
@@ -30,6 +30,8 @@ pub struct Case {
     pub out_of_time: bool,
     /// The takeover record.
     pub lock: Lock,
+    /// A pause that is not over.
+    pub paused: Option<Paused>,
     /// The guarded subnets as known.
     pub guarded: Option<GuardedSet>,
     /// Why it is not known what is guarded, where EC2 was asked in vain.
@@ -71,6 +73,7 @@ impl Case {
             looks: Vec::new(),
             out_of_time: false,
             lock: Lock::Free,
+            paused: None,
             guarded: None,
             unknown: None,
             survey: None,
@@ -180,7 +183,13 @@ pub(super) fn considered(case: &Case) -> Result<Plan, Conclusion> {
     }
     let Some(survey) = &case.survey else { return Err(held(case, vec![reason::unasked()])) };
     let families: Vec<Family> = case.latest().iter().map(|one| one.family).collect();
-    let situation = Situation { survey, lock: &case.lock, guarded: case.guarded.as_ref(), families: &families };
+    let situation = Situation {
+        survey,
+        lock: &case.lock,
+        paused: case.paused.as_ref(),
+        guarded: case.guarded.as_ref(),
+        families: &families,
+    };
     let plan = plan(situation, &case.rules).map_err(|holds| held(case, holds))?;
     if case.accuses(&plan) { Ok(plan) } else { Err(held(case, vec![reason::not_behind_the_primary()])) }
 }

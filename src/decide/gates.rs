@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::DecideSettings;
 use crate::model::{
-    Association, Family, Gate, Guarded, GuardedSet, Hold, Move, Phase, Plan, PlannedMove, RouteTable, RouteTableId,
-    SubnetId, Survey,
+    Association, Family, Gate, Guarded, GuardedSet, Hold, Move, Paused, Phase, Plan, PlannedMove, RouteTable,
+    RouteTableId, SubnetId, Survey,
 };
 
 /// The lock as read before the decision.
@@ -37,6 +37,8 @@ pub struct Situation<'a> {
     pub survey: &'a Survey,
     /// The takeover record.
     pub lock: &'a Lock,
+    /// A pause that is not over.
+    pub paused: Option<&'a Paused>,
     /// The guarded subnets as saved earlier.
     pub guarded: Option<&'a GuardedSet>,
     /// The families of the targets.
@@ -51,6 +53,7 @@ pub fn plan(situation: Situation<'_>, settings: &DecideSettings) -> Result<Plan,
     let mut holds = Vec::new();
     holds.extend(locked(situation.lock));
     holds.extend(booting(situation.survey, settings));
+    holds.extend(situation.paused.map(|pause| hold(Gate::Paused, pause.to_string(), "natwatch resume")));
     let identity =
         situation.survey.identity.as_ref().map_err(|why| {
             hold(Gate::Unfit, format!("this instance's id is not known: {why}"), "set standby.instance")

@@ -4,12 +4,13 @@
 //! silent backend never counts on either side.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::DecideSettings;
 use crate::model::{
     BackendVerdict, Family, Fate, Judged, Judgement, Member, Moment, Outlook, Probe, Round, Silence, SilenceReason,
-    Testimony, Verdict,
+    Testimony, Verdict, printable,
 };
 
 /// With a single good target a backend's miss may be that target's doing (it limits or blocks the NAT's address), so
@@ -18,6 +19,9 @@ pub(super) const GOOD_TARGETS_TO_ACCUSE: usize = 2;
 
 /// Float products such as `0.29 * 100` fall short of the number meant; "more than the share" must not turn on that.
 const SHARE_TOLERANCE: f64 = 1e-9;
+
+/// How much of a silence's detail stands in the reason of a round: it is one line of a mail.
+const DETAIL_SHOWN: usize = 160;
 
 /// Heads counted over a round, in all or in one subnet.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,11 +65,7 @@ pub fn judge(round: &Round, settings: &DecideSettings, family: Family) -> Judgem
     let (verdict, because) = if good.is_empty() {
         (Verdict::Isolated, isolated(round, family))
     } else if all.reaches + all.cut_off < settings.threshold {
-        let heard = all.reaches + all.cut_off;
-        (
-            Verdict::Unheard,
-            format!("{heard} of {} backends gave a verdict, {} are needed", weighed.len(), settings.threshold),
-        )
+        (Verdict::Unheard, unheard(all, &weighed, settings))
     } else if down {
         (Verdict::Down, format!("{} of {} backends are cut off", all.cut_off, all.reaches + all.cut_off))
     } else if all.cut_off > 0 {
@@ -248,6 +248,26 @@ fn isolated(round: &Round, family: Family) -> String {
     let asked = round.controls.len();
     let hint = why.map_or_else(|| "its uplink is dead or ICMP is blocked".to_owned(), ToOwned::to_owned);
     format!("none of {asked} targets answers this standby over {family} ({hint}), so nobody is accused")
+}
+
+/// The commonest silence is what has to be mended first.
+fn unheard(all: Count, weighed: &[Weighed], settings: &DecideSettings) -> String {
+    if weighed.is_empty() {
+        return "there was nobody to ask: no backend is known to be behind the primary".to_owned();
+    }
+    let heard = all.reaches + all.cut_off;
+    let mut text = format!("{heard} of {} backends gave a verdict, {} are needed", weighed.len(), settings.threshold);
+    let mut silences: BTreeMap<SilenceReason, (usize, &str)> = BTreeMap::new();
+    for silence in weighed.iter().filter_map(|one| one.judged.silence.as_ref()) {
+        // Whoever was drawn first must not decide which detail stands for all.
+        let (count, detail) = silences.entry(silence.reason).or_insert((0, &silence.detail));
+        (*count, *detail) = (*count + 1, (*detail).min(&silence.detail));
+    }
+    // The first of equals: they are declared from the outermost step to the innermost.
+    if let Some((reason, (count, detail))) = silences.iter().rev().max_by_key(|(_, (count, _))| *count) {
+        let _ = write!(text, "; {count} {reason}: {}", printable(detail, DETAIL_SHOWN));
+    }
+    text
 }
 
 fn degraded(all: Count, subnets: &BTreeMap<&str, Count>, settings: &DecideSettings) -> String {

@@ -55,7 +55,8 @@ pub enum Ending<'a> {
 pub fn outcome(ending: Ending<'_>) -> (Outcome, u8) {
     match ending {
         Ending::Held(holds) => {
-            let only_waiting = !holds.is_empty() && holds.iter().all(|hold| hold.gate == Gate::Booting);
+            let only_waiting =
+                !holds.is_empty() && holds.iter().all(|hold| matches!(hold.gate, Gate::Booting | Gate::Paused));
             (Outcome::Down, if only_waiting { 3 } else { 2 })
         }
         Ending::Moved(moves) => moved(moves),

@@ -1,5 +1,6 @@
 //! EC2's answers in the vocabulary. An id that is not one is an error: nothing is to be moved on such an answer.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -53,6 +54,13 @@ fn route(route: &types::Route) -> Option<Route> {
     })
 }
 
+/// The private addresses of an interface that have a public one (an Elastic IP or one of the subnet's).
+pub(super) fn public(interface: &types::InstanceNetworkInterface) -> Vec<IpAddr> {
+    let addresses = interface.private_ip_addresses().iter();
+    let public = addresses.filter(|one| one.association().is_some_and(|found| found.public_ip().is_some()));
+    public.filter_map(|one| one.private_ip_address()?.parse().ok()).collect()
+}
+
 /// One that is being removed, or is, counts no more: its subnet is elsewhere already.
 fn present(association: &types::RouteTableAssociation) -> bool {
     use types::RouteTableAssociationStateCode::{Disassociated, Disassociating};
@@ -78,6 +86,7 @@ pub(super) fn instance(instance: &types::Instance, now: Timestamp) -> Result<Ins
         id: id(instance.instance_id())?,
         name: name(instance.tags()),
         state: instance.state().and_then(|state| state.name()).map_or("unknown", |name| name.as_str()).to_owned(),
+        subnet: instance.subnet_id().map(|subnet| id(Some(subnet))).transpose()?,
         launched_ago: launched.map(Duration::from_secs),
         interfaces: instance.network_interfaces().iter().map(interface).collect::<Result<_, _>>()?,
     })

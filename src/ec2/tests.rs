@@ -266,6 +266,34 @@ async fn f063_all_pages_are_read() {
 }
 
 #[tokio::test]
+async fn f045_private_addresses_with_a_public_one_are_found_on_every_interface() {
+    let address = |private: &str, public: &str| {
+        let association = if public.is_empty() {
+            String::new()
+        } else {
+            format!("<association><publicIp>{public}</publicIp></association>")
+        };
+        format!("<item><privateIpAddress>{private}</privateIpAddress>{association}</item>")
+    };
+    let interface =
+        |addresses: &str| format!("<item><privateIpAddressesSet>{addresses}</privateIpAddressesSet></item>");
+    let instance = |interfaces: &str| {
+        format!(
+            "<item><instancesSet><item><networkInterfaceSet>{interfaces}</networkInterfaceSet></item></instancesSet></item>"
+        )
+    };
+    let first = interface(&(address("10.0.1.5", "") + &address("10.0.1.6", "198.51.100.6")));
+    let second = interface(&address("10.0.1.7", "198.51.100.7"));
+    let body = instance(&(first + &second)) + &instance(&interface(&address("10.0.2.5", "")));
+    let answer =
+        format!("<DescribeInstancesResponse><reservationSet>{body}</reservationSet></DescribeInstancesResponse>");
+    let server = Server::with([Reply::Says(200, answer)]).await;
+    let found = server.ec2(Timeouts::default()).public(&["subnet-1".parse().unwrap()]).await.unwrap();
+    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.1.6", "10.0.1.7"]);
+    assert!(server.asked()[0].contains("Filter.1.Name=subnet-id"), "{:?}", server.asked());
+}
+
+#[tokio::test]
 async fn nothing_is_asked_about_nothing() {
     let server = Server::with([]).await;
     let ec2 = server.ec2(quick());

@@ -83,6 +83,8 @@ pub struct Instance {
     pub name: Option<String>,
     /// `pending`, `running`, `stopped`…
     pub state: String,
+    /// The subnet of its primary interface.
+    pub subnet: Option<SubnetId>,
     /// Time since its last start, by EC2's clock and ours.
     pub launched_ago: Option<Duration>,
     /// Its network interfaces.

@@ -1,6 +1,7 @@
 //! What is to be moved, what holds it back, what came of it, and what is remembered.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,6 +18,8 @@ words! {
         Booting => "booting",
         /// An earlier takeover awaits `failback` or `reset`.
         Locked => "locked",
+        /// An operator holds all automatic action for a while.
+        Paused => "paused",
         /// No guarded subnet is on the primary's table.
         AlreadyActive => "already-active",
         /// This instance could not carry the traffic.
@@ -25,6 +28,21 @@ words! {
         TooMany => "too-many",
         /// A table or subnet is not what the configuration says, or nothing is guarded.
         Foreign => "foreign",
+    }
+}
+
+/// A pause that is not over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// When it ends, by the wall clock.
+    pub until: Timestamp,
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
+impl fmt::Display for Paused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "paused until {:.0}: {}", self.until, super::printable(&self.reason, 200))
     }
 }
 
@@ -72,6 +90,9 @@ pub struct GuardedSet {
     pub subnets: Vec<Guarded>,
     /// The families whose default route the primary's table sends to an instance.
     pub families: Vec<Family>,
+    /// Addresses in these subnets that have a public IPv4 address of their own: whoever has one is no witness.
+    #[serde(default)]
+    pub public: Vec<IpAddr>,
     /// When EC2 was asked.
     pub seen: Timestamp,
 }

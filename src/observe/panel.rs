@@ -19,6 +19,7 @@ const NEWCOMER_EVERY: usize = 4;
 #[derive(Debug, Clone, Default)]
 pub struct SubnetMap {
     guarded: Vec<(Cidr, String)>,
+    public: Vec<IpAddr>,
     within: Vec<Cidr>,
 }
 
@@ -29,14 +30,18 @@ impl SubnetMap {
         let blocks = guarded.map_or_else(Vec::new, |set| {
             set.subnets.iter().flat_map(|one| one.cidrs.iter().map(|cidr| (*cidr, one.subnet.to_string()))).collect()
         });
-        Self { guarded: blocks, within: within.to_vec() }
+        let public = guarded.map_or_else(Vec::new, |set| set.public.clone());
+        Self { guarded: blocks, public, within: within.to_vec() }
     }
 
-    /// The subnet of `backend`; `None` where EC2's blocks are known and it is in none of them: its traffic does not leave
-    /// through the primary's table, so it can neither accuse nor clear.
+    /// The subnet of `backend`; `None` where EC2's blocks are known and it is in none of them, or where EC2 says that it has a
+    /// public address of its own: its traffic need not leave through the primary, so it can neither accuse nor clear.
     #[must_use]
     pub fn of(&self, backend: &Backend) -> Option<String> {
         let Some(addr) = backend.addr else { return Some(backend.host.clone()) };
+        if self.public.contains(&addr) {
+            return None;
+        }
         if !self.guarded.is_empty() {
             return self.guarded.iter().find(|(cidr, _)| cidr.contains(&addr)).map(|(_, subnet)| subnet.clone());
         }
@@ -148,12 +153,15 @@ mod tests {
     }
 
     #[test]
-    fn f045_a_backend_outside_of_the_guarded_blocks_is_not_drawn() {
+    fn f045_a_backend_outside_of_the_guarded_blocks_or_with_a_public_address_is_not_drawn() {
         let mut set = SubnetMap::default();
         set.guarded.push(("10.0.10.0/24".parse().unwrap(), "subnet-0a".to_owned()));
         let at = |addr: &str| Backend { host: addr.to_owned(), destination: addr.to_owned(), addr: addr.parse().ok() };
         assert_eq!(set.of(&at("10.0.10.5")).as_deref(), Some("subnet-0a"));
         assert_eq!(set.of(&at("10.0.0.9")), None);
+        set.public.push("10.0.10.6".parse().unwrap());
+        assert_eq!(set.of(&at("10.0.10.6")), None, "it has a public address of its own");
+        assert_eq!(set.of(&at("10.0.10.5")).as_deref(), Some("subnet-0a"));
         assert_eq!(SubnetMap::default().of(&at("10.0.10.5")).as_deref(), Some("10.0.10.0/24"));
         assert_eq!(SubnetMap::default().of(&at("2001:db8::5")).as_deref(), Some("2001:db8::/64"));
     }

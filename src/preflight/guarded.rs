@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join;
 use jiff::Timestamp;
 
 use super::{Cloud, PreflightSettings};
@@ -32,8 +33,11 @@ pub async fn guarded_set(
         ));
     }
     let ids: Vec<SubnetId> = members(settings, &tables, previous).into_keys().collect();
-    let subnets = if ids.is_empty() { Vec::new() } else { cloud.subnets(&ids).await? };
-    Ok(make_guarded(settings, &tables, &subnets, previous, now))
+    if ids.is_empty() {
+        return Ok(make_guarded(settings, &tables, &[], previous, now));
+    }
+    let (subnets, public) = join(cloud.subnets(&ids), cloud.public(&ids)).await;
+    Ok(GuardedSet { public: public?, ..make_guarded(settings, &tables, &subnets?, previous, now) })
 }
 
 /// The guarded set from what has been read already.
@@ -63,6 +67,7 @@ pub fn make_guarded(
         standby: settings.standby_table.clone(),
         subnets: guarded.collect(),
         families: families(settings, tables),
+        public: previous.map_or_else(Vec::new, |set| set.public.clone()),
         seen: now,
     }
 }

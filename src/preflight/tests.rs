@@ -90,6 +90,7 @@ impl Cloud for Ec2 {
                 id: id.clone(),
                 name: None,
                 state: "running".to_owned(),
+                subnet: None,
                 launched_ago: None,
                 interfaces: Vec::new(),
             })
@@ -106,6 +107,11 @@ impl Cloud for Ec2 {
                 cidrs: vec!["10.0.1.0/24".parse().unwrap()],
             })
             .collect())
+    }
+
+    async fn public(&self, subnets: &[SubnetId]) -> Result<Vec<std::net::IpAddr>, String> {
+        self.log(format!("public addresses in {}", subnets.len()))?;
+        Ok(vec!["10.0.1.7".parse().unwrap()])
     }
 }
 
@@ -241,6 +247,7 @@ async fn guarded_are_the_primarys_subnets_and_what_was_taken_over() {
         (first.subnets[0].name.as_deref(), first.families.as_slice()),
         (Some("name of subnet-1"), &[Family::V4][..])
     );
+    assert_eq!(first.public, ["10.0.1.7".parse::<std::net::IpAddr>().unwrap()]);
 
     // subnet-1 was taken over, subnet-2 was given to somebody else; subnet-9 is the standby's own, subnet-3 is new.
     let ec2 = Ec2::with(vec![
@@ -254,6 +261,13 @@ async fn guarded_are_the_primarys_subnets_and_what_was_taken_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn f045_where_ec2_does_not_say_who_has_a_public_address_the_set_is_not_refreshed() {
+    let ec2 = Ec2 { broken: Some("public addresses in"), ..Ec2::with(both()) };
+    let answer = guarded_set(&ec2, &settings(), None, Timestamp::UNIX_EPOCH).await;
+    assert_eq!(answer, Err("no answer within 2 s".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn f066_memory_of_another_primary_makes_nothing_ours() {
     let other = GuardedSet {
         version: 1,
@@ -261,6 +275,7 @@ async fn f066_memory_of_another_primary_makes_nothing_ours() {
         standby: id("rtb-0b"),
         subnets: vec![Guarded { subnet: id("subnet-9"), name: None, cidrs: Vec::new(), on: id("rtb-0b") }],
         families: Vec::new(),
+        public: Vec::new(),
         seen: Timestamp::UNIX_EPOCH,
     };
     let set = guarded_set(&Ec2::with(both()), &settings(), Some(&other), Timestamp::UNIX_EPOCH).await.unwrap();

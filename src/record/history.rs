@@ -21,6 +21,10 @@ words! {
         Takeover => "takeover",
         /// The lock was cleared by an operator.
         Reset => "reset",
+        /// Automatic action was held for a while.
+        Pause => "pause",
+        /// A pause was ended before its time.
+        Resume => "resume",
     }
 }
 

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::history::{Deed, Entry};
 use super::lock::{LockError, RunLock, peek};
+use super::pause::{Boot, Pause};
 use super::printed::{Printed, should_print};
 use super::round::LastRound;
 use super::witnesses::Witnesses;
@@ -338,6 +339,48 @@ fn f076_a_record_of_another_instance_is_set_aside_and_reported() {
     assert!(state.path("takeover.json.i-0c").exists(), "writing sets aside what was another's");
 }
 
+#[test]
+fn f005_a_pause_lasts_as_long_as_it_was_asked_for_whatever_the_wall_clock_does() {
+    let minutes = |n: u64| Duration::from_mins(n);
+    let boot = |id: &str, at: u64| Boot { id: id.to_owned(), at: minutes(at) };
+    let wall = |n: i64| now() + SignedDuration::from_mins(n);
+    let pause = Pause::new(now(), Some(boot("a", 100)), minutes(30), "kernel".to_owned());
+    // By the boot clock, while it is the same boot.
+    for (at, wall_now, left) in [
+        (100, 0, Some(30)),
+        (110, 10, Some(20)),
+        (110, 600, Some(20)),
+        (110, -600, Some(20)),
+        (130, 5, None),
+        (999, -600, None),
+    ] {
+        assert_eq!(pause.left(wall(wall_now), Some(&boot("a", at))), left.map(minutes), "{at} {wall_now}");
+    }
+    // After a reboot, or where the boot is not known, by the wall clock; never longer than it was asked for.
+    for other in [Some(boot("b", 1)), None] {
+        for (wall_now, left) in [(0, Some(30)), (29, Some(1)), (30, None), (600, None), (-600, Some(30))] {
+            assert_eq!(pause.left(wall(wall_now), other.as_ref()), left.map(minutes), "{other:?} {wall_now}");
+        }
+    }
+    let without = Pause::new(now(), None, minutes(30), "kernel".to_owned());
+    assert_eq!(without.left(wall(10), Some(&boot("a", 1))), Some(minutes(20)));
+    let told = pause.holds(wall(600), Some(&boot("a", 110))).unwrap();
+    assert_eq!((told.until, told.reason.as_str()), (wall(620), "kernel"), "the end is told by the clock as it is now");
+    assert!(pause.holds(wall(0), Some(&boot("a", 130))).is_none());
+}
+
+#[test]
+fn a_pause_is_written_read_and_removed() {
+    let (_dir, state) = scratch();
+    assert_eq!(state.read_pause(), Found::Absent);
+    let pause = Pause::new(now(), Boot::now(), Duration::from_mins(5), "kernel".to_owned());
+    state.write_pause(&pause).unwrap();
+    assert_eq!(state.read_pause(), Found::Present(pause));
+    state.clear_pause().unwrap();
+    state.clear_pause().unwrap();
+    assert_eq!(state.read_pause(), Found::Absent);
+}
+
 fn guarded_set() -> GuardedSet {
     let subnet = Guarded {
         subnet: "subnet-0a".parse().unwrap(),
@@ -351,6 +394,7 @@ fn guarded_set() -> GuardedSet {
         standby: "rtb-0b".parse().unwrap(),
         subnets: vec![subnet],
         families: vec![Family::V4],
+        public: Vec::new(),
         seen: now(),
     }
 }

@@ -122,6 +122,8 @@ pub(super) struct World {
     #[serde(default)]
     pub(super) lock_open: Vec<SubnetId>,
     pub(super) unreadable: Option<String>,
+    /// Why an operator holds all automatic action.
+    pub(super) paused: Option<String>,
     pub(super) guarded: Option<BTreeMap<SubnetId, Place>>,
     pub(super) guarded_families: Option<Vec<Called>>,
     #[serde(default)]
@@ -147,6 +149,7 @@ pub(super) struct Survey {
     pub(super) standby_vpc: Option<VpcId>,
     #[serde(default)]
     pub(super) standby_unknown: bool,
+    pub(super) standby_subnet: Option<SubnetId>,
     pub(super) routes: Option<Vec<Route>>,
     pub(super) interfaces: Option<Vec<Interface>>,
     pub(super) primary: Option<Primary>,

@@ -6,29 +6,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
+use crate::config::duration;
 use crate::model::{Family, RouteTableId, Target};
 
-/// Units of a duration, longest suffix first where one ends in another, in nanoseconds.
-const UNITS: [(&str, u64); 4] =
-    [("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000)];
-
-/// A duration as configurations have it: `"700ms"`, `"3s"`, `"5m"`, `"24h"`; whole numbers only, since milliseconds are fine enough.
+/// A duration as configurations have it: `"700ms"`, `"1.5s"`, `"5m"`, `"24h"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Time(pub(super) Duration);
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        let split = UNITS.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit)));
-        // Nine digits of hours are a hundred thousand years: room enough, and no sum of them overflows.
-        let number =
-            split.filter(|(number, _)| (1..=9).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()));
-        let nanos = number.and_then(|(number, unit)| Some(number.parse::<u128>().ok()? * u128::from(unit)));
-        let time = nanos.and_then(|nanos| {
-            let seconds = u64::try_from(nanos / 1_000_000_000).ok()?;
-            Some(Duration::new(seconds, u32::try_from(nanos % 1_000_000_000).ok()?))
-        });
-        time.map(Self).ok_or_else(|| unfit(&text, "a duration such as \"700ms\", \"3s\", \"5m\" or \"24h\""))
+        let accepted = "a duration within \"0s\" and \"99999h\", such as \"700ms\", \"3s\" or \"24h\"";
+        // Far more than any pass, and no sum of them overflows.
+        let time = duration(&text).ok().filter(|time| *time <= Duration::from_hours(99_999));
+        time.map(Self).ok_or_else(|| unfit(&text, accepted))
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::json::{HoldView, MoveView, PassView, document};
 use super::text::{headline, hold_lines};
 use super::{Paint, Style, columns, move_row, named, safe, span, whole_ms};
-use crate::model::{Found, Hold, Move, Outcome, Pass, Record, RouteTableId, SubnetId};
+use crate::model::{Found, Hold, Move, Outcome, Pass, Paused, Record, RouteTableId, SubnetId};
 
 /// Who carries a subnet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +71,8 @@ pub struct Status {
     pub now: Timestamp,
     /// The takeover record as found.
     pub record: Found<Record>,
-    /// Until when automatic action is held by `pause`.
-    pub paused_until: Option<Timestamp>,
+    /// The pause that holds all automatic action, where there is one.
+    pub paused: Option<Paused>,
     /// Where the guarded subnets are, or why EC2 could not be asked.
     pub active: Result<Vec<Active>, String>,
     /// The gates that would hold a takeover now.
@@ -104,6 +104,7 @@ struct View {
     phase: Option<&'static str>,
     record_error: Option<String>,
     paused_until: Option<Timestamp>,
+    pause_reason: Option<String>,
     active: BTreeMap<String, String>,
     active_error: Option<String>,
     holds: Vec<HoldView>,
@@ -141,7 +142,8 @@ pub fn json(status: &Status) -> String {
             _ => None,
         },
         record_error: status.record.trouble().as_deref().map(safe),
-        paused_until: status.paused_until,
+        paused_until: status.paused.as_ref().map(|pause| pause.until),
+        pause_reason: status.paused.as_ref().map(|pause| safe(&pause.reason)),
         active,
         active_error,
         holds: status.holds.iter().map(HoldView::from).collect(),
@@ -178,8 +180,8 @@ pub fn text(status: &Status, style: Style) -> String {
         (_, None) => style.paint(Paint::Green, "not locked"),
     };
     let _ = writeln!(out, "{}: {lock}", title(&safe(&status.name)));
-    if let Some(until) = status.paused_until {
-        let _ = writeln!(out, "{} until {until:.0}", style.paint(Paint::Yellow, "paused"));
+    if let Some(pause) = &status.paused {
+        let _ = writeln!(out, "{}", style.paint(Paint::Yellow, &safe(&pause.to_string())));
     }
 
     let _ = writeln!(out, "\n{}", title("Active"));
@@ -247,6 +249,17 @@ struct ResetView {
 pub fn reset_json(status: &Status, cleared: bool) -> String {
     let (active, active_error) = active_view(status);
     document(&ResetView { name: safe(&status.name), cleared, active, active_error })
+}
+
+#[derive(Serialize)]
+struct PauseView {
+    paused_until: Option<Timestamp>,
+}
+
+/// The document for `pause --format json` and `resume --format json`: until when automatic action is held now.
+#[must_use]
+pub fn pause_json(until: Option<Timestamp>) -> String {
+    document(&PauseView { paused_until: until })
 }
 
 fn active_view(status: &Status) -> (BTreeMap<String, String>, Option<String>) {

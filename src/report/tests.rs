@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::status::{Active, Carrier, LastTakeover, Status};
 use super::*;
 use crate::model::{
-    BackendVerdict, Family, Found, Gate, Hold, Judged, Judgement, Outcome, Pass, Phase, PlannedMove, Record, Silence,
-    SilenceReason, Target, Verdict,
+    BackendVerdict, Family, Found, Gate, Hold, Judged, Judgement, Outcome, Pass, Paused, Phase, PlannedMove, Record,
+    Silence, SilenceReason, Target, Verdict,
 };
 
 const TERMINAL: Style = Style { terminal: true, colour: false, ascii: false };
@@ -259,7 +259,7 @@ fn status() -> Status {
             took: Some(Duration::from_millis(2_100)),
         }),
         record: Found::Present(record),
-        paused_until: None,
+        paused: None,
         active: Ok(vec![
             active("subnet-0a", Some("web-a"), Carrier::Standby),
             active("subnet-0b", None, Carrier::Primary),
@@ -358,9 +358,11 @@ fn status_as_json() {
     );
     assert_eq!(value["last_takeover"]["at"], "2026-03-01T09:00:00Z");
     assert_eq!(value["last_takeover"]["took_ms"], 2100);
-    let paused = Status { paused_until: Some("2026-03-01T12:30:00Z".parse().unwrap()), ..status() };
+    let pause = Paused { until: "2026-03-01T12:30:00Z".parse().unwrap(), reason: "kernel".to_owned() };
+    let paused = Status { paused: Some(pause), ..status() };
     let paused: serde_json::Value = serde_json::from_str(&status::json(&paused)).unwrap();
     assert_eq!(paused["paused_until"], "2026-03-01T12:30:00Z");
+    assert_eq!(paused["pause_reason"], "kernel");
 }
 
 #[test]

@@ -46,6 +46,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             takeover::reconcile(record, (self.world.wall)(), |subnet| preflight::now_on(tables, subnet).cloned());
         }
         self.case.lock = remembered.lock();
+        self.case.paused = self.paused();
         match decide::decide(&self.case) {
             Decision::TakeOver(plan) => {
                 let because = self.latest().map_or_else(String::new, |one| one.because);
@@ -56,12 +57,12 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 decide::conclude(&self.case)
             }
             Decision::Over(over) => {
-                // What was known of the guarded subnets may be old. The next run goes by what EC2 says now; this one was decided
-                // from what it knew, and is kept so.
+                // What was known of the guarded subnets may be old. The next pass goes by what is read now; this one was decided
+                // without it.
                 if over.holds.iter().any(|hold| hold.gate == Gate::Foreign) {
-                    let known = (self.case.guarded.clone(), self.case.unknown.clone());
+                    let decided = self.case.clone();
                     self.refresh().await;
-                    (self.case.guarded, self.case.unknown) = known;
+                    self.case = decided;
                 }
                 over
             }

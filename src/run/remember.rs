@@ -6,12 +6,13 @@ use super::pass::{Going, Mode};
 use super::takeover;
 use crate::act::Changer;
 use crate::decide::{self, Ending, Lock};
-use crate::model::{BackendVerdict, Found, InstanceId, Phase, Record, Verification};
+use crate::model::{BackendVerdict, Found, InstanceId, Paused, Phase, Record, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::VERSION;
 use crate::record::history::{Deed, Entry};
 use crate::record::lock::RunLock;
+use crate::record::pause::Boot;
 
 /// The record as far as a pass goes by it.
 pub(super) struct Remembered {
@@ -32,6 +33,13 @@ impl Remembered {
 }
 
 impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
+    /// The pause, where there is one that is not over.
+    pub(super) fn paused(&mut self) -> Option<Paused> {
+        let found = self.world.state.read_pause();
+        self.notes.extend(found.trouble().map(|trouble| format!("{trouble}; it holds nothing")));
+        found.present()?.holds((self.world.wall)(), Boot::now().as_ref())
+    }
+
     /// Reads the record, and puts one that is about another instance aside.
     pub(super) fn remember(&mut self, own: Option<InstanceId>) -> Remembered {
         let found = self.world.state.read_record(own.as_ref());

@@ -35,6 +35,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             remembered.record = self.reconcile(record).await;
         }
         self.case.lock = remembered.lock();
+        self.case.paused = self.paused();
         decide::conclude(&self.case)
     }
 

@@ -34,6 +34,39 @@ impl Seconds {
             _ => none(),
         }
     }
+
+    /// `6.1 ms`
+    pub(super) fn middle_fine(&self) -> String {
+        self.median().map_or_else(none, millis)
+    }
+
+    /// `5.9 to 7.2 ms`
+    pub(super) fn range_fine(&self) -> String {
+        match (self.0.first(), self.0.last()) {
+            (Some(least), Some(most)) => format!("{:.1} to {}", least.as_secs_f64() * 1e3, millis(*most)),
+            _ => none(),
+        }
+    }
+}
+
+/// Heads counted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts(Vec<u64>);
+
+impl Counts {
+    pub(super) fn add(&mut self, one: u64) {
+        self.0.push(one);
+        self.0.sort_unstable();
+    }
+
+    /// `8`, or `8 to 11`
+    pub(super) fn range(&self) -> String {
+        match (self.0.first(), self.0.last()) {
+            (Some(least), Some(most)) if least == most => most.to_string(),
+            (Some(least), Some(most)) => format!("{least} to {most}"),
+            _ => none(),
+        }
+    }
 }
 
 /// Peaks of memory in KiB.
@@ -54,6 +87,11 @@ impl Memory {
 
 fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
+}
+
+/// `12.3 ms`
+pub(super) fn millis(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
 
 fn none() -> String {
@@ -104,6 +142,27 @@ mod tests {
         assert_eq!(of(&[500, 100, 300, 200]).middle(), "0.25 s");
         assert_eq!(of(&[500, 100, 300]).range(), "0.10 to 0.50 s");
         assert_eq!(of(&[]).middle(), "-");
+    }
+
+    #[test]
+    fn short_times_are_written_in_milliseconds() {
+        let mut short = Seconds::default();
+        assert_eq!((short.middle_fine(), short.range_fine()), ("-".to_owned(), "-".to_owned()));
+        for micros in [6_140, 5_900, 12_300] {
+            short.add(Duration::from_micros(micros));
+        }
+        assert_eq!((short.middle_fine(), short.range_fine()), ("6.1 ms".to_owned(), "5.9 to 12.3 ms".to_owned()));
+    }
+
+    #[test]
+    fn counts_that_are_all_the_same_are_written_once() {
+        let mut counts = Counts::default();
+        assert_eq!(counts.range(), "-");
+        counts.add(11);
+        counts.add(11);
+        assert_eq!(counts.range(), "11");
+        counts.add(8);
+        assert_eq!(counts.range(), "8 to 11");
     }
 
     #[test]

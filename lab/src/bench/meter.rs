@@ -179,10 +179,14 @@ impl Sampler {
 
 fn look(namespace: (u64, u64), own: i32) -> Peak {
     let mut peak = Peak::default();
+    let line = |pid: i32| fs::read(format!("/proc/{pid}/cmdline")).ok();
+    let own_line = line(own);
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let name = entry.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
         let inside = fs::metadata(entry.path().join("ns/net")).is_ok_and(|meta| (meta.dev(), meta.ino()) == namespace);
+        // A child that natwatch has just made shares all its memory until it becomes ssh (vfork(2)): PSS counts that twice.
+        let inside = inside && (pid == own || line(pid) != own_line);
         // A process that has just ended has no memory any more.
         let Some(memory) = inside.then(|| fs::read_to_string(entry.path().join("smaps_rollup")).ok()).flatten() else {
             continue;

@@ -58,6 +58,7 @@ fn free(gate: Gate, planned: bool, case: &Case, survey: &Survey) -> String {
             }
             Lock::Unreadable(why) => why.clone(),
         },
+        Gate::Paused => "no pause is on".to_owned(),
         Gate::AlreadyActive => format!("{} on {}", subnets(on_primary), rules.primary_table),
         Gate::TooMany => {
             format!("{} on {}, at most {} may move", subnets(on_primary), rules.primary_table, rules.max_subnets)

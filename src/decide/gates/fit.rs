@@ -51,7 +51,7 @@ pub(super) fn carries(
         }
         Err(why) => return Err(vec![hold(Gate::Unfit, format!("EC2 can't be asked about this instance: {why}"), "")]),
     };
-    let mut holds = Vec::new();
+    let mut holds: Vec<Hold> = behind_the_primary(situation.survey, instance, settings).into_iter().collect();
     let mut checked: Vec<&Interface> = Vec::new();
     for family in situation.families {
         match leads_here(table, instance, *family) {
@@ -70,6 +70,19 @@ pub(super) fn carries(
         )
     }));
     if holds.is_empty() { Ok(checked.first().map(|interface| interface.id.clone())) } else { Err(holds) }
+}
+
+/// An instance that leaves through the primary has no control pings of its own: what it calls good is good through the primary.
+fn behind_the_primary(survey: &Survey, instance: &Instance, settings: &DecideSettings) -> Option<Hold> {
+    let subnet = instance.subnet.as_ref()?;
+    let primary = survey.table(&settings.primary_table)?;
+    super::association(primary, subnet).map(|_| {
+        hold(
+            Gate::Unfit,
+            format!("this instance's own subnet, {subnet}, is on the primary's table, so its pings leave through the primary"),
+            format!("associate {subnet} with a table whose default route is an internet gateway"),
+        )
+    })
 }
 
 /// The interface of `instance` that the default route of `table` leads to.

@@ -10,8 +10,8 @@ use super::support::*;
 use crate::decide::{Case, Decision, Lock, Look, conclude, decide, explain};
 use crate::model::cloud::Masquerade;
 use crate::model::{
-    Association, Family, Gate, Guarded, GuardedSet, Instance, Interface, Move, MoveResult, Outcome, Phase, Route,
-    RouteTable, Survey, Verdict, Verification,
+    Association, Family, Gate, Guarded, GuardedSet, Instance, Interface, Move, MoveResult, Outcome, Paused, Phase,
+    Route, RouteTable, Survey, Verdict, Verification,
 };
 
 fn ids(subnets: &[&str]) -> Vec<Association> {
@@ -47,6 +47,7 @@ fn survey(on_primary: &[&str], forwards: bool, uptime: Duration) -> Survey {
             id: "i-0b".parse().unwrap(),
             name: None,
             state: "running".to_owned(),
+            subnet: None,
             launched_ago: None,
             interfaces: vec![Interface { id: "eni-0b".parse().unwrap(), device_index: 0, source_dest_check: false }],
         })),
@@ -70,6 +71,7 @@ fn guarded(on: &[(&str, &str)]) -> GuardedSet {
         standby: "rtb-0b".parse().unwrap(),
         subnets: on.iter().map(of).collect(),
         families: vec![Family::V4],
+        public: Vec::new(),
         seen: Timestamp::UNIX_EPOCH,
     }
 }
@@ -153,30 +155,37 @@ fn a_case() -> impl Strategy<Value = Case> {
         known,
         proptest::option::weighted(0.9, surveyed),
         results(),
-        (odd(), odd(), odd(), odd()),
+        (odd(), odd(), odd(), odd(), odd()),
     )
-        .prop_map(|(rules, looks, lock, guarded, survey, result, (out_of_time, busy, forgets, unknown))| {
-            let case = Case {
-                looks,
-                out_of_time,
-                lock,
-                guarded,
-                survey,
-                unknown: unknown.then(|| "EC2 gave no answer".to_owned()),
-                busy: busy.then(|| "process 7".to_owned()),
-                forgets: forgets.then(|| "disk full".to_owned()),
-                ..Case::new(rules)
-            };
-            let moves = match (decide(&case), result) {
-                (Decision::TakeOver(plan), Some((result, verification))) => {
-                    let of =
-                        |plan| Move { plan, result: result.clone(), took: ms(250), verification: verification.clone() };
-                    Some(plan.moves.into_iter().map(of).collect())
-                }
-                _ => None,
-            };
-            Case { moves, ..case }
-        })
+        .prop_map(
+            |(rules, looks, lock, guarded, survey, result, (out_of_time, busy, forgets, unknown, paused))| {
+                let case = Case {
+                    looks,
+                    out_of_time,
+                    lock,
+                    guarded,
+                    survey,
+                    unknown: unknown.then(|| "EC2 gave no answer".to_owned()),
+                    paused: paused.then(|| Paused { until: Timestamp::UNIX_EPOCH, reason: "kernel".to_owned() }),
+                    busy: busy.then(|| "process 7".to_owned()),
+                    forgets: forgets.then(|| "disk full".to_owned()),
+                    ..Case::new(rules)
+                };
+                let moves = match (decide(&case), result) {
+                    (Decision::TakeOver(plan), Some((result, verification))) => {
+                        let of = |plan| Move {
+                            plan,
+                            result: result.clone(),
+                            took: ms(250),
+                            verification: verification.clone(),
+                        };
+                        Some(plan.moves.into_iter().map(of).collect())
+                    }
+                    _ => None,
+                };
+                Case { moves, ..case }
+            },
+        )
 }
 
 proptest! {

@@ -50,6 +50,7 @@ fn instance(id: &str) -> Instance {
         id: id.parse().unwrap(),
         name: None,
         state: "running".to_owned(),
+        subnet: Some("subnet-0public".parse().unwrap()),
         launched_ago: Some(Duration::from_hours(24)),
         interfaces: vec![interface("eni-0b", 0, false)],
     }
@@ -102,6 +103,7 @@ fn guarded(on: &[(&str, &str)]) -> GuardedSet {
             })
             .collect(),
         families: vec![Family::V4],
+        public: Vec::new(),
         seen: Timestamp::UNIX_EPOCH,
     }
 }
@@ -117,7 +119,7 @@ fn ask_all(
     families: &[Family],
     settings: &DecideSettings,
 ) -> Result<Plan, Vec<Hold>> {
-    plan(Situation { survey, lock: &lock, guarded, families }, settings)
+    plan(Situation { survey, lock: &lock, paused: None, guarded, families }, settings)
 }
 
 fn ask(survey: &Survey) -> Result<Plan, Vec<Hold>> {
@@ -310,6 +312,31 @@ fn f052_who_carries_is_said_of_the_guarded_subnets_and_of_no_others() {
         tables(survey)[1].associations.push(association("rtbassoc-1", Some("subnet-1")));
     });
     assert_eq!(why(&both), "no guarded subnet is on rtb-0a; rtb-0b and other tables have them");
+}
+
+#[test]
+fn f003_a_standby_whose_own_subnet_is_on_the_primarys_table_is_unfit() {
+    let mut survey = survey();
+    standby(&mut survey).subnet = Some("subnet-1".parse().unwrap());
+    let found = holds(ask(&survey));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].0 == Gate::Unfit && found[0].1.contains("its pings leave through the primary"), "{found:?}");
+    standby(&mut survey).subnet = Some("subnet-99".parse().unwrap());
+    assert!(ask(&survey).is_ok());
+}
+
+#[test]
+fn f079_a_pause_holds_until_it_is_over() {
+    let pause = crate::model::Paused { until: Timestamp::UNIX_EPOCH, reason: "kernel update\u{1b}".to_owned() };
+    let survey = survey();
+    let situation =
+        Situation { survey: &survey, lock: &Lock::Free, paused: Some(&pause), guarded: None, families: &[Family::V4] };
+    assert_hold(
+        plan(situation, &settings()),
+        Gate::Paused,
+        "paused until 1970-01-01T00:00:00Z: kernel update\\u{1b}",
+        "natwatch resume",
+    );
 }
 
 #[test]

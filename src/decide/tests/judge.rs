@@ -41,11 +41,31 @@ fn the_table_of_verdicts_by_heads_in_one_subnet() {
 }
 
 #[test]
+fn f025_f097_too_few_verdicts_are_told_with_the_commonest_silence() {
+    let silent = |reason, detail: &str| Testimony::Silent(crate::model::Silence { reason, detail: detail.to_owned() });
+    let refused = silent(SilenceReason::Login, "the login was refused (key /k, user natwatch)");
+    let gone = silent(SilenceReason::Unreachable, "timed out");
+    let told = |round: Round| round.judged().because;
+    assert_eq!(
+        told(round().with("a", 4, &refused).with("a", 1, &gone).reaching("a", 1)),
+        "1 of 6 backends gave a verdict, 3 are needed; 4 login: the login was refused (key /k, user natwatch)"
+    );
+    assert_eq!(
+        told(round().with("a", 2, &refused).with("a", 2, &gone)),
+        "0 of 4 backends gave a verdict, 3 are needed; 2 unreachable: timed out",
+        "of equals the outermost"
+    );
+    let unproven = told(round().cut_off("a", 6).witness(6, &[]));
+    assert!(unproven.contains("6 unproven: reaches nothing, but has never been seen to"), "{unproven}");
+}
+
+#[test]
 fn a_judgement_says_in_one_sentence_why() {
     for (round, because) in [
         (round().reaching("a", 4), "4 backends reach"),
         (round().reaching("a", 2).cut_off("a", 6), "6 of 8 backends are cut off"),
-        (round().reaching("a", 2).silent("a", 1), "2 of 3 backends gave a verdict, 3 are needed"),
+        (round().reaching("a", 2).silent("a", 1), "2 of 3 backends gave a verdict, 3 are needed; 1 hung: hung"),
+        (round(), "there was nobody to ask: no backend is known to be behind the primary"),
         (round().reaching("a", 3).cut_off("a", 2), "2 of 5 backends are cut off, fewer than the threshold"),
         (round().reaching("a", 4).cut_off("a", 4), "4 of 8 backends are cut off, not more than the fraction"),
         (

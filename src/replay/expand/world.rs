@@ -9,8 +9,8 @@ use super::Ids;
 use crate::decide::{Case, Lock, families};
 use crate::model::cloud::Masquerade;
 use crate::model::{
-    Association, AssociationId, Family, Guarded, GuardedSet, IdError, Instance, Interface, Move, MoveResult, Phase,
-    PlannedMove, Route, RouteTable, RouteTableId, SubnetId, Survey, Verification,
+    Association, AssociationId, Family, Guarded, GuardedSet, IdError, Instance, Interface, Move, MoveResult, Paused,
+    Phase, PlannedMove, Route, RouteTable, RouteTableId, SubnetId, Survey, Verification,
 };
 use crate::record::VERSION;
 use crate::replay::scenario::{self, Fault, Masquerading, Scenario, Side};
@@ -41,11 +41,13 @@ pub(super) fn expand(scenario: &Scenario, ids: &Ids, case: &mut Case) -> Result<
                 })
                 .collect(),
             families: guarded_families.unwrap_or_else(|| judged.iter().copied().collect()),
+            public: Vec::new(),
             seen: Timestamp::UNIX_EPOCH,
         });
     }
     case.unknown.clone_from(&world.unknown);
     case.lock = lock(world, ids)?;
+    case.paused = world.paused.clone().map(|reason| Paused { until: Timestamp::UNIX_EPOCH, reason });
     if !scenario.survey.never_made {
         let on = scenario.survey.on.as_ref().unwrap_or(&places);
         case.survey = Some(survey(&scenario.survey, on, ids, &judged)?);
@@ -123,6 +125,7 @@ fn survey(
             id: ids.primary.clone(),
             name: None,
             state: one.state.clone(),
+            subnet: None,
             launched_ago: one.launched_ago.map(|time| time.0),
             interfaces: Vec::new(),
         }))),
@@ -133,6 +136,7 @@ fn survey(
         id: ids.standby.clone(),
         name: None,
         state: "running".to_owned(),
+        subnet: written.standby_subnet.clone(),
         launched_ago: Some(UP),
         interfaces,
     });

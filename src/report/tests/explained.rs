@@ -101,6 +101,7 @@ Gates
   holds  booting         this instance booted 60 s ago, decision.min_uptime is
                          300 s; 240 s to go
   free   locked          no takeover is on record
+  free   paused          no pause is on
   free   already-active  2 subnets on rtb-0a
   free   unfit           it forwards, rtb-0b leads here; masquerading: present
   free   too-many        2 subnets on rtb-0a, at most 50 may move

@@ -1,0 +1,110 @@
+//! A pause (`pause.json`): automatic action is held for a while, and always goes on by itself.
+//!
+//! The wall clock may be set meanwhile, so within one boot the end is a moment of `CLOCK_BOOTTIME`, which nobody can set
+//! (`clock_gettime(2)`); after a reboot it is the wall clock's, and never further off than the pause was long. A file that
+//! can't be read holds nothing, since it would never expire.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{PAUSE, State, StateError, VERSION, durable};
+use crate::model::{Found, Paused};
+
+/// A pause as an operator asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Layout of the file: [`super::VERSION`].
+    pub version: u32,
+    /// When it was asked for.
+    pub since: Timestamp,
+    /// When it ends, by the wall clock as it was then.
+    pub until: Timestamp,
+    /// The same by the boot clock, where it could be read.
+    pub boot: Option<Boot>,
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
+/// A moment of one boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    /// Which boot: `/proc/sys/kernel/random/boot_id` (random(4)).
+    pub id: String,
+    /// Time since then, suspend included.
+    pub at: Duration,
+}
+
+impl Boot {
+    /// This moment; `None` where `/proc` does not tell which boot this is.
+    #[must_use]
+    pub fn now() -> Option<Self> {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let at = Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?);
+        Some(Self { id, at })
+    }
+}
+
+impl Pause {
+    /// A pause that begins at `now` and `boot`.
+    #[must_use]
+    pub fn new(now: Timestamp, boot: Option<Boot>, length: Duration, reason: String) -> Self {
+        let length_of_wall = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
+        Self {
+            version: VERSION,
+            since: now,
+            until: now.checked_add(length_of_wall).unwrap_or(Timestamp::MAX),
+            boot: boot.map(|boot| Boot { at: boot.at + length, ..boot }),
+            reason,
+        }
+    }
+
+    /// How long it still lasts; `None`: it is over.
+    #[must_use]
+    pub fn left(&self, now: Timestamp, boot: Option<&Boot>) -> Option<Duration> {
+        let left = match (&self.boot, boot) {
+            (Some(end), Some(now)) if end.id == now.id => end.at.saturating_sub(now.at),
+            _ => {
+                let whole = self.until.duration_since(self.since);
+                Duration::try_from(self.until.duration_since(now).min(whole)).unwrap_or_default()
+            }
+        };
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// The pause as gates and people see it; `None`: it is over.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp, boot: Option<&Boot>) -> Option<Paused> {
+        let left = SignedDuration::try_from(self.left(now, boot)?).unwrap_or(SignedDuration::MAX);
+        let until = now.checked_add(left).unwrap_or(Timestamp::MAX);
+        Some(Paused { until, reason: self.reason.clone() })
+    }
+}
+
+impl State {
+    /// The pause on file, whether or not it is over.
+    #[must_use]
+    pub fn read_pause(&self) -> Found<Pause> {
+        self.read_json(PAUSE)
+    }
+
+    /// Remembers a pause, in the place of any other.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] where it could not be written.
+    pub fn write_pause(&self, pause: &Pause) -> Result<(), StateError> {
+        self.write_json(PAUSE, pause)
+    }
+
+    /// Removes the pause.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] where the disk says no.
+    pub fn clear_pause(&self) -> Result<(), StateError> {
+        durable::remove(self.folder(), &self.path(PAUSE))
+    }
+}
