@@ -30,7 +30,7 @@ use crate::record::{READ_LIMIT, parse};
 use crate::report::{self, Color, Style};
 use scenario::Fault;
 
-pub use scenario::Expect;
+pub use scenario::{Expect, Follows};
 
 /// How much of a line is shown with what is wrong with it.
 const SHOWN: usize = 60;
@@ -154,7 +154,7 @@ impl Input {
         let pass = self.pass();
         let mut all = self.saved.as_ref().map(|saved| compare::with_saved(saved, &pass)).unwrap_or_default();
         if let Some(expect) = &self.expect {
-            all.extend(compare::with_expected(expect, &pass, explain(&self.case).plan.as_ref()));
+            all.extend(compare::with_expected(expect, &pass, explain(&self.case).plan.as_ref(), self.case.next()));
         }
         all
     }

@@ -43,7 +43,15 @@ fn none(faults: &[String]) {
 #[test]
 fn every_scenario_comes_to_what_it_expects() {
     let mut faults = Vec::new();
-    for (name, input) in inputs() {
+    for (name, path) in files() {
+        // One that can't even be read any more (its moves follow from no plan) must not hide the others.
+        let input = match Input::read(&path) {
+            Ok(input) => input,
+            Err(error) => {
+                faults.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
         if input.expect.is_none() && input.saved.is_none() {
             faults.push(format!("{name}: expects nothing"));
         }

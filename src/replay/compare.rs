@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::scenario::Expect;
+use crate::decide::Next;
 use crate::model::{Gate, InterfaceId, Judged, Judgement, Pass, Plan, SubnetId, Verdict};
 
 /// A saved pass, and the same decided again.
@@ -53,7 +54,7 @@ fn judgements(all: &mut Vec<String>, n: usize, saved: &Judgement, new: &Judgemen
 }
 
 /// What a scenario expects, and what follows.
-pub(super) fn with_expected(expect: &Expect, pass: &Pass, plan: Option<&Plan>) -> Vec<String> {
+pub(super) fn with_expected(expect: &Expect, pass: &Pass, plan: Option<&Plan>, next: Next) -> Vec<String> {
     let mut all = Vec::new();
     let verdicts: Vec<Verdict> = pass.judgements.iter().map(|one| one.verdict).collect();
     differ(&mut all, "verdicts", &joined(&expect.verdicts), &joined(&verdicts));
@@ -73,6 +74,9 @@ pub(super) fn with_expected(expect: &Expect, pass: &Pass, plan: Option<&Plan>) -
     if expect.disable_check.is_some() || disabled.is_some() {
         let word = |id: Option<&InterfaceId>| id.map_or_else(|| "none".to_owned(), ToString::to_string);
         differ(&mut all, "disable_check", &word(expect.disable_check.as_ref()), &word(disabled));
+    }
+    if let Some(expected) = &expect.next {
+        differ(&mut all, "next", expected, &next.into());
     }
     if let Some(because) = &expect.because {
         differ(&mut all, "because", because, &pass.because);

@@ -4,11 +4,13 @@
 //! configuration; what that is, `expand` knows. `tests/scenarios/README.md` describes the form for who writes one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::values::{At, Called, Few, Many, Place, Share, Time};
+use crate::decide::Next;
 use crate::model::{Gate, InstanceId, InterfaceId, Outcome, Phase, SilenceReason, SubnetId, Verdict, VpcId};
 
 /// The whole file.
@@ -257,11 +259,45 @@ pub struct Expect {
     pub disable_check: Option<InterfaceId>,
     /// The whole sentence.
     pub because: Option<String>,
+    /// What follows from the evidence: there is nothing to pursue, it is looked again, or it is enough.
+    pub next: Option<Follows>,
     /// The commands that an operator may paste.
     pub commands: Option<Vec<String>>,
     /// Backends that must be silent in the last round, and why.
     #[serde(default)]
     pub reasons: BTreeMap<String, SilenceReason>,
+}
+
+/// What follows from the evidence, without the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Follows {
+    /// There is nothing to pursue.
+    Rest,
+    /// Not enough yet.
+    Look,
+    /// Enough.
+    Act,
+}
+
+impl From<Next> for Follows {
+    fn from(next: Next) -> Self {
+        match next {
+            Next::Rest => Self::Rest,
+            Next::Look { .. } => Self::Look,
+            Next::Act => Self::Act,
+        }
+    }
+}
+
+impl fmt::Display for Follows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rest => "rest",
+            Self::Look => "look",
+            Self::Act => "act",
+        })
+    }
 }
 
 /// What is wrong with a scenario, and where.

@@ -283,6 +283,7 @@ fn each_expectation_is_compared() {
             "exit = 4\ndisable_check = \"eni-0b\"",
             "disable_check: the file says eni-0b, these rules say none",
         ),
+        ("exit = 4", "exit = 4\nnext = \"look\"", "next: the file says look, these rules say act"),
         ("commands = []", "commands = [\"reboot\"]", "commands: the file says reboot, these rules say none"),
         (
             "exit = 4",
