@@ -8,6 +8,7 @@
 //! | `down` | the end of a pass that is: the lock and the decision |
 //! | `takeover` | a takeover as carried out and recorded |
 //! | `verify` | whether it helped |
+//! | `targets` | where the targets are, and what is remembered of them |
 //! | `remember` | the takeover record as found |
 
 mod down;
@@ -16,6 +17,7 @@ mod remember;
 mod rest;
 mod rounds;
 mod takeover;
+mod targets;
 mod verify;
 
 use std::cell::{Cell, RefCell};

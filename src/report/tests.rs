@@ -310,6 +310,14 @@ Notes
 }
 
 #[test]
+fn f015_status_tells_what_the_last_pass_said_of_single_targets() {
+    let note = "target 203.0.113.1 does not answer this standby";
+    let last = Pass { notes: vec![note.to_owned()], ..pass(Outcome::Healthy, 0) };
+    let status = Status { last_round: Some((status().now, last)), ..status() };
+    assert!(status::text(&status, Style::PLAIN).contains(&format!("\n  {note}\n")));
+}
+
+#[test]
 fn status_of_a_new_installation_that_cannot_ask_ec2() {
     let status = Status {
         record: Found::Absent,
