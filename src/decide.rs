@@ -23,7 +23,7 @@ mod judge;
 mod outcome;
 mod reason;
 
-pub use case::{Case, Decision, Look, conclude, decide};
+pub use case::{Case, Decision, Look, because, conclude, decide};
 pub use commands::{finish_commands, held_commands, undo_commands};
 pub use course::{Course, Next, Row};
 pub use gates::{Lock, Situation, plan};

@@ -102,6 +102,9 @@ fn f085_one_family_that_is_dead_is_enough_whatever_the_other_says() {
         assert_eq!(verdict(&over, dead).0, "down", "{fault}: {over}");
         assert_ne!(verdict(&over, alive).0, "down", "{fault}: {over}");
         carried_by(&lab, Nat::Standby);
+        let because = json(&over)["because"].as_str().unwrap().to_owned();
+        assert!(because.starts_with(&format!("over {dead}, ")), "{because}");
+        assert!(because.ends_with(&format!("an association moves {alive} too, which was not down")), "{because}");
         assert_eq!(lab.api().mutations().len(), 2, "{fault}: one association a subnet carries both families");
         for address in [IpAddr::from(target(1)), target6(1).into()] {
             let ping = lab.program("b0", "ping", &["-n", "-c1", "-W1", &address.to_string()]).run().unwrap();
@@ -148,6 +151,8 @@ fn f085_a_standby_without_ipv6_is_isolated_there_and_judges_ipv4_as_ever() {
     let over = run(&lab);
     expect(&over, 4);
     assert_eq!((verdict(&over, "IPv4").0, verdict(&over, "IPv6").0), ("down".into(), "isolated".into()), "{over}");
+    let because = json(&over)["because"].as_str().unwrap().to_owned();
+    assert!(because.contains("an association moves IPv6 too, which this standby does not reach"), "{because}");
     carried_by(&lab, Nat::Standby);
 }
 

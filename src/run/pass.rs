@@ -169,11 +169,6 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             self.notes.extend(self.targets.save(self.world.state, &self.settings.observe.targets));
         }
     }
-
-    /// The latest judgement that leads, `down` before all others.
-    pub(super) fn latest(&self) -> Option<Judgement> {
-        decide::lead(&self.case.latest()).cloned()
-    }
 }
 
 fn told(case: &Case, over: Conclusion, notes: Vec<String>, began: Instant, mode: Mode) -> Pass {

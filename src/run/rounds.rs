@@ -56,7 +56,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                         self.case.out_of_time = true;
                         return false;
                     }
-                    let because = self.latest().map_or_else(String::new, |one| one.because);
+                    let because = decide::because(&self.case);
                     (self.world.tell)(&format!("{because}; looking again"));
                     ask = Ask { not_before, burst: true, until: self.deadline };
                 }
