@@ -50,10 +50,8 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     let env = |name: &str| std::env::var(name).ok();
     let json = cli.global.format == cli::Format::Json;
     report::log::Log::new(cli.global.verbose, cli.global.quiet, json, env).init();
-    if let Command::Print { what: Print::IamPolicy } = cli.command {
-        return report::stdout(&ec2::iam_policy())
-            .map(|()| 0)
-            .map_err(|error| Failure::new(exit::FAILED, format!("stdout: {error}")));
+    if let Command::Print { what } = &cli.command {
+        return print(what, json);
     }
     let settings = Settings::load(&cli.global.config).map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
     for advice in &settings.advice {
@@ -74,4 +72,17 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     // A blocking name look-up (getaddrinfo(3)) that hangs must not keep the process from ending.
     runtime.shutdown_background();
     status
+}
+
+/// What is installed elsewhere. It needs no configuration.
+fn print(what: &Print, json: bool) -> Result<u8, Failure> {
+    let failed = |error| Failure::new(exit::FAILED, error);
+    let text = match what {
+        Print::IamPolicy => ec2::iam_policy(),
+        Print::AuthorizedKey { key } => {
+            let line = observe::ssh::authorized_key(key).map_err(failed)?;
+            if json { serde_json::json!({ "authorized_key": line }).to_string() } else { line + "\n" }
+        }
+    };
+    report::stdout(&text).map(|()| 0).map_err(|error| failed(format!("stdout: {error}")))
 }
