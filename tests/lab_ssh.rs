@@ -353,11 +353,15 @@ fn f037_f038_the_key_that_may_only_ping_does_nothing_else() {
         assert_eq!(run.status, Some(64), "{attack:?}: {run}");
         assert_eq!(run.stdout.trim_end(), "natwatch: this key may only ping", "{attack:?}: {run}");
     }
-    for forward in
-        [&["-W", "203.0.113.100:7", "b3"], &["-N", "-R", "9998:203.0.113.100:7", "b3"], &["-N", "-w", "0:0", "b3"]]
-    {
-        let run = ssh(forward);
-        assert_eq!((run.status, run.stdout.as_str()), (Some(255), ""), "{forward:?}: {run}");
+    for other in [
+        &["-tt", "b3"][..],
+        &["-tt", "b3", "sh", "-i"],
+        &["-W", "203.0.113.100:7", "b3"],
+        &["-N", "-R", "9998:203.0.113.100:7", "b3"],
+        &["-N", "-w", "0:0", "b3"],
+    ] {
+        let run = ssh(other);
+        assert_eq!((run.status, run.stdout.as_str()), (Some(255), ""), "{other:?}: {run}");
     }
     trap.is_untouched();
 }

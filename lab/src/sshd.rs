@@ -204,6 +204,7 @@ impl Servers {
             // Tests knock often; the default drops connections from ten at a time on.
             "MaxStartups 200:30:400".to_owned(),
             "LogLevel VERBOSE".to_owned(),
+            "Subsystem sftp internal-sftp".to_owned(),
         ];
         let keys = if mode.refuses_key { "none".to_owned() } else { format!("{path}/authorized_keys") };
         lines.push(format!("AuthorizedKeysFile {keys}"));
