@@ -183,11 +183,11 @@ fn f033_f041_a_run_killed_amid_pings_that_never_end_leaves_nothing_that_stays() 
         all.filter(|line| line.contains("natwatch-ping") || line.contains("sleep")).collect()
     };
     let run = command(&["run"]).spawn().unwrap();
-    until(FLOWS_WITHIN, &ours, |lines| lines.iter().filter(|line| line.contains("sleep 3600")).count() == 3);
+    until(FLOWS_WITHIN, ours, |lines| lines.iter().filter(|line| line.contains("sleep 3600")).count() == 3);
     run.kill(Signal::KILL).unwrap();
     run.wait(FLOWS_WITHIN).unwrap();
     // Two seconds after its own timeout each is ended by its watchdog; who asked for it is long dead.
-    until(FLOWS_WITHIN, &ours, Vec::is_empty);
+    until(FLOWS_WITHIN, ours, Vec::is_empty);
     assert_eq!(fs::read_dir(&run_folder).unwrap().count(), 1, "the killed run's control sockets");
     assert_eq!(ssh_processes(&lab).len(), 3, "its masters, which end by themselves when they have been idle");
 
@@ -196,7 +196,7 @@ fn f033_f041_a_run_killed_amid_pings_that_never_end_leaves_nothing_that_stays() 
     silent_for(&next, "b0", "hung");
     assert_eq!(fs::read_dir(&run_folder).unwrap().count(), 0);
     until(FLOWS_WITHIN, || ssh_processes(&lab), Vec::is_empty);
-    until(FLOWS_WITHIN, &ours, Vec::is_empty);
+    until(FLOWS_WITHIN, ours, Vec::is_empty);
 }
 
 #[test]
@@ -318,13 +318,13 @@ fn f037_f038_the_key_that_may_only_ping_does_nothing_else() {
     assert!(good.stdout.contains("64 bytes from 203.0.113.1") && !good.stdout.contains("uid="), "{good}");
 
     let forged = "sh -c 'echo begin-0123456789abcdef; ping -c 1 203.0.113.1; echo end-0123456789abcdef 0; id'";
-    let (spring, plain) = (trap.spring(), "0123456789abcdef 0.300 203.0.113.1");
+    let (spring, whole) = (trap.spring(), "0123456789abcdef 0.300 203.0.113.1");
     for words in [
-        format!("{plain}; id"),
-        format!("{plain}\nid"),
-        format!("{plain}\n{spring}"),
-        format!("{plain} $({spring})"),
-        format!("{plain} -I lo"),
+        format!("{whole}; id"),
+        format!("{whole}\nid"),
+        format!("{whole}\n{spring}"),
+        format!("{whole} $({spring})"),
+        format!("{whole} -I lo"),
         "0123456789abcdef 0.300 -f".to_owned(),
         "0123456789abcdef 0.300 $(id)".to_owned(),
         "0123456789abcdef 0.300 localhost".to_owned(),

@@ -156,28 +156,10 @@ impl Servers {
         if mode.ping != Ping::Iputils {
             write_farm(&self.plan)?;
         }
-        let mut account = String::new();
-        if mode.slow.is_some() {
-            account = format!("mount --bind {}/pam.d /etc/pam.d && ", folder.display());
-        }
-        let shell = match mode.shell {
-            Shell::Sh => None,
-            Shell::Odd => {
-                write_script(&folder.join("odd_shell"), ODD_SHELL)?;
-                Some(folder.join("odd_shell").display().to_string())
-            }
-            Shell::Nologin => Some("/usr/sbin/nologin".to_owned()),
-        };
-        if let Some(shell) = shell {
-            let passwd = folder.join("passwd").display().to_string();
-            account += &format!(
-                "sed '/^{USER}:/s#[^:]*$#{shell}#' /etc/passwd > {passwd} && mount --bind {passwd} /etc/passwd && "
-            );
-        }
         command.args([
             "/bin/sh",
             "-c",
-            &format!("{account}{prelude}exec /usr/sbin/sshd -D -e -f {}", config.display()),
+            &format!("{}{prelude}exec /usr/sbin/sshd -D -e -f {}", account(&folder, mode)?, config.display()),
         ]);
         let log = fs::File::options().create(true).append(true).open(folder.join("log"))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -255,6 +237,22 @@ case $(printf %s "$2" | sed "s/'[^']*'//g") in
 esac
 exec /bin/sh -c "$2"
 "#;
+
+/// Shell commands that give the server's own mount namespace another account for the lab's user.
+fn account(folder: &Path, mode: &Mode) -> anyhow::Result<String> {
+    let path = folder.display();
+    let slow = if mode.slow.is_some() { format!("mount --bind {path}/pam.d /etc/pam.d && ") } else { String::new() };
+    let shell = match mode.shell {
+        Shell::Sh => return Ok(slow),
+        Shell::Odd => {
+            write_script(&folder.join("odd_shell"), ODD_SHELL)?;
+            format!("{path}/odd_shell")
+        }
+        Shell::Nologin => "/usr/sbin/nologin".to_owned(),
+    };
+    let amend = format!("sed '/^{USER}:/s#[^:]*$#{shell}#' /etc/passwd > {path}/passwd");
+    Ok(format!("{slow}{amend} && mount --bind {path}/passwd /etc/passwd && "))
+}
 
 fn write_script(path: &Path, body: &str) -> anyhow::Result<()> {
     fs::write(path, format!("#!/bin/sh\n{body}"))?;

@@ -182,7 +182,7 @@ mod tests {
         }
         let error = |path: &Path| authorized_key(path).unwrap_err();
         assert!(error(&file(&folder, &[0xff, 0xfe])).contains("not text"));
-        assert!(error(&file(&folder, &[b'a'; 16 * 1024 + 1])).contains("larger than 16 kB"));
+        assert!(error(&file(&folder, &vec![b'a'; 16 * 1024 + 1])).contains("larger than 16 kB"));
         assert!(error(folder.path()).contains("not a regular file"));
         assert!(error(&folder.path().join("none")).contains("No such file"));
         let fifo = folder.path().join("fifo");
