@@ -14,7 +14,8 @@ Examples:
   natwatch run                   one pass, from cron or a systemd timer
   natwatch status                who carries each subnet, the lock, the last round
   natwatch reset                 clear the lock after the primary was repaired by hand
-  natwatch print iam-policy      the policy that the standby's role needs";
+  natwatch print iam-policy      the policy that the standby's role needs
+  natwatch print authorized-key KEY.pub   the line by which our key may do nothing but ping";
 
 const EXITS: &str = "\
 Exit status:
@@ -136,10 +137,16 @@ pub enum Command {
 }
 
 /// What `print` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Print {
     /// The IAM policy that the standby's role needs
     IamPolicy,
+    /// The line for `authorized_keys` on the backends, by which our key may do nothing but ping
+    AuthorizedKey {
+        /// The public key
+        #[arg(value_name = "KEY.pub")]
+        key: PathBuf,
+    },
 }
 
 impl Cli {
@@ -195,6 +202,7 @@ mod tests {
             ("pause --for 30m --reason x", Command::Pause { length: "30m".to_owned(), reason: "x".to_owned() }),
             ("resume", Command::Resume),
             ("print iam-policy", Command::Print { what: Print::IamPolicy }),
+            ("print authorized-key k.pub", Command::Print { what: Print::AuthorizedKey { key: "k.pub".into() } }),
         ] {
             assert_eq!(parse(line).unwrap().command, command, "{line}");
         }
@@ -230,6 +238,8 @@ mod tests {
             "run -q -v",
             "print",
             "print key",
+            "print authorized-key",
+            "print authorized-key a b",
             "reset --dry-run",
             "pause",
             "pause --for 30m",
@@ -247,8 +257,8 @@ mod tests {
         let help = Cli::command().render_long_help().to_string();
         assert!(help.starts_with("Examples:\n"), "{help}");
         let examples: Vec<&str> =
-            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(5).collect();
-        assert_eq!(examples.len(), 5);
+            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(6).collect();
+        assert_eq!(examples.len(), 6);
         for example in examples {
             let line = example.split("   ").next().unwrap();
             assert!(parse(line).is_ok(), "{line}");

@@ -38,10 +38,18 @@ pub mod reset;
 pub mod run;
 pub mod status;
 
+use std::time::Duration;
+
 use cli::{Cli, Command, Print};
 use config::Settings;
 use model::Failure;
 use model::failure::exit;
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// Descriptors that a pass with a panel of 8 makes use of, and then some; `LEAST` is what it can't do without.
+const DESCRIPTORS: u64 = 1024;
+/// Sixteen logins at once take 32, the rest of natwatch a dozen.
+const LEAST: u64 = 64;
 
 /// Does what was typed, and returns the exit status.
 ///
@@ -51,19 +59,22 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     let env = |name: &str| std::env::var(name).ok();
     let json = cli.global.format == cli::Format::Json;
     report::log::Log::new(cli.global.verbose, cli.global.quiet, json, env).init();
-    if let Command::Print { what: Print::IamPolicy } = cli.command {
-        return report::stdout(&ec2::iam_policy())
-            .map(|()| 0)
-            .map_err(|error| Failure::new(exit::FAILED, format!("stdout: {error}")));
+    if let Command::Print { what } = &cli.command {
+        return print(what, json);
     }
     let settings = Settings::load(&cli.global.config).map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
     for advice in &settings.advice {
         tracing::info!("{advice}");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(exit::FAILED, format!("the async runtime could not be started: {error}")))?;
+    room().map_err(|why| Failure::new(exit::FAILED, why))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_keep_alive(Duration::MAX)
+            .build()
+            .map_err(|error| Failure::new(exit::FAILED, format!("the async runtime could not be started: {error}")))?;
+    // Name look-ups need a thread. With one to begin with, no more is a wait; without any, tokio panics.
+    drop(runtime.spawn_blocking(|| ()));
     let status = runtime.block_on(async {
         match &cli.command {
             Command::Run { dry_run } => Box::pin(run::command(&settings, &cli.global, *dry_run)).await,
@@ -77,4 +88,32 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     // A blocking name look-up (getaddrinfo(3)) that hangs must not keep the process from ending.
     runtime.shutdown_background();
     status
+}
+
+/// Takes the descriptors and tries for the thread without which the libraries beneath would panic where they should fail.
+fn room() -> Result<(), String> {
+    let mut limit = getrlimit(Resource::Nofile);
+    if let Some(now) = limit.current.filter(|now| *now < DESCRIPTORS) {
+        limit.current = Some(limit.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS)).max(now));
+        // What may not be raised is judged as it is.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+    if let Some(few) = getrlimit(Resource::Nofile).current.filter(|now| *now < LEAST) {
+        return Err(format!("only {few} files may be open, and {LEAST} are needed: ulimit -n {DESCRIPTORS}"));
+    }
+    let thread = std::thread::Builder::new().spawn(|| ());
+    thread.map(drop).map_err(|error| format!("no thread can be started, nor a process: {error}; see ulimit -u"))
+}
+
+/// What is installed elsewhere. It needs no configuration.
+fn print(what: &Print, json: bool) -> Result<u8, Failure> {
+    let failed = |error| Failure::new(exit::FAILED, error);
+    let text = match what {
+        Print::IamPolicy => ec2::iam_policy(),
+        Print::AuthorizedKey { key } => {
+            let line = observe::ssh::authorized_key(key).map_err(failed)?;
+            if json { serde_json::json!({ "authorized_key": line }).to_string() } else { line + "\n" }
+        }
+    };
+    report::stdout(&text).map(|()| 0).map_err(|error| failed(format!("stdout: {error}")))
 }

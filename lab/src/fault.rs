@@ -62,6 +62,16 @@ pub enum Fault {
     PingForbidden(usize),
     /// A backend's `ping` is busybox's.
     BusyboxPing(usize),
+    /// A backend's `ping` goes on for ever.
+    EndlessPing(usize),
+    /// A backend's login prints without end.
+    EndlessShell(usize),
+    /// A backend's login shell understands words and single quotes, and nothing else of `sh`.
+    OddShell(usize),
+    /// A backend's account has `nologin` as its shell.
+    NoShell(usize),
+    /// No backend's echo requests get out, whoever carries its subnet.
+    IcmpBlocked,
     /// A fault of the API.
     Api(ApiFault),
     /// The API is a black hole.
@@ -77,7 +87,7 @@ pub enum Fault {
 }
 
 /// Every fault: its words and what it does, for help and README.
-pub const FAULTS: [(&str, &str); 36] = [
+pub const FAULTS: [(&str, &str); 41] = [
     ("masquerade-gone [standby]", "the NAT's masquerade rule is removed"),
     ("forward-off [standby]", "`ip_forward` is 0"),
     ("masquerade6-gone [standby]", "likewise its rule for IPv6, in a lab with `--ipv6`"),
@@ -107,6 +117,11 @@ pub const FAULTS: [(&str, &str); 36] = [
     ("no-ping N", "bN has no `ping`"),
     ("ping-forbidden N", "bN's `ping` may not be executed"),
     ("busybox-ping N", "bN's `ping` is busybox's"),
+    ("endless-ping N", "bN's `ping` never ends"),
+    ("endless-shell N", "bN's login prints without end"),
+    ("odd-shell N", "bN's login shell knows words and single quotes, and nothing else of `sh`"),
+    ("no-shell N", "bN's login shell is `nologin`"),
+    ("icmp-blocked", "no backend's ping gets out, whichever NAT carries it"),
     ("api-500 | -throttle | -deny [ACTION [AFTER [TIMES]]]", "the API answers with that error; ACTION `*`: all"),
     ("api-hang [ACTION [AFTER [TIMES]]]", "the API never answers, and does nothing"),
     ("api-lost | -failed [ACTION [AFTER [TIMES]]]", "done but no reply; or answered with state `failed`, not done"),
@@ -145,6 +160,11 @@ impl fmt::Display for Fault {
             Self::NoPing(n) => write!(f, "no-ping {n}"),
             Self::PingForbidden(n) => write!(f, "ping-forbidden {n}"),
             Self::BusyboxPing(n) => write!(f, "busybox-ping {n}"),
+            Self::EndlessPing(n) => write!(f, "endless-ping {n}"),
+            Self::EndlessShell(n) => write!(f, "endless-shell {n}"),
+            Self::OddShell(n) => write!(f, "odd-shell {n}"),
+            Self::NoShell(n) => write!(f, "no-shell {n}"),
+            Self::IcmpBlocked => f.write_str("icmp-blocked"),
             Self::Api(fault) => write!(f, "{fault}"),
             Self::ApiDown => f.write_str("api-down"),
             Self::Propagation(delay) => write!(f, "propagation {}", delay.as_millis()),
@@ -235,6 +255,11 @@ impl FromStr for Fault {
             "no-ping" => backend().map(Self::NoPing),
             "ping-forbidden" => backend().map(Self::PingForbidden),
             "busybox-ping" => backend().map(Self::BusyboxPing),
+            "endless-ping" => backend().map(Self::EndlessPing),
+            "endless-shell" => backend().map(Self::EndlessShell),
+            "odd-shell" => backend().map(Self::OddShell),
+            "no-shell" => backend().map(Self::NoShell),
+            "icmp-blocked" => none(Self::IcmpBlocked),
             "api-down" => none(Self::ApiDown),
             "propagation" => Ok(Self::Propagation(Duration::from_millis(one()?))),
             "imds-down" => none(Self::ImdsDown),
@@ -269,7 +294,11 @@ impl Fault {
             | Self::SlowLogin(n, _)
             | Self::NoPing(n)
             | Self::PingForbidden(n)
-            | Self::BusyboxPing(n) => Some(*n),
+            | Self::BusyboxPing(n)
+            | Self::EndlessPing(n)
+            | Self::EndlessShell(n)
+            | Self::OddShell(n)
+            | Self::NoShell(n) => Some(*n),
             _ => None,
         }
     }
@@ -302,6 +331,8 @@ mod tests {
             "sshd-dead 3",
             "slow-login 2 10",
             "busybox-ping 1",
+            "odd-shell 5",
+            "icmp-blocked",
             "api-down",
             "imds-down",
             "propagation 2000",

@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::moto::Moto;
 use crate::plan::{API, Nat, Plan, TARGETS};
 use crate::slow::SlowTarget;
-use crate::sshd::{Mode, Ping, Servers};
+use crate::sshd::{Mode, Ping, Servers, Shell};
 use crate::vpc::{self, Ids};
 
 /// Everything a fault may need to reach.
@@ -183,6 +183,11 @@ impl Injector {
                 pairs.map(|(nat, target)| format!("{0} saddr {nat} {0} daddr {target} drop", word(&nat))).collect()
             }
             Fault::BackendDead(n) => link(&self.plan.host(&format!("b{n}"))?.name),
+            Fault::IcmpBlocked => self
+                .plan
+                .backends()
+                .map(|host| format!("iifname \"{}\" icmp type echo-request drop", host.name))
+                .collect(),
             Fault::ApiDown => vec![format!("ip daddr {API} drop")],
             _ => return Ok(None),
         }))
@@ -211,6 +216,10 @@ fn mode(n: usize, active: &[Fault]) -> Mode {
             Fault::NoPing(_) => mode.ping = Ping::Missing,
             Fault::PingForbidden(_) => mode.ping = Ping::Forbidden,
             Fault::BusyboxPing(_) => mode.ping = Ping::Busybox,
+            Fault::EndlessPing(_) => mode.ping = Ping::Endless,
+            Fault::EndlessShell(_) => mode.endless = true,
+            Fault::OddShell(_) => mode.shell = Shell::Odd,
+            Fault::NoShell(_) => mode.shell = Shell::Nologin,
             _ => {}
         }
     }
