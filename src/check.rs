@@ -193,8 +193,10 @@ async fn look(settings: &Settings, state: &State) -> Result<Check, Failure> {
     let looking = timeout(ANSWER_WITHIN, pass::pass(&world, settings, witnesses, Mode::Look));
     let given_up = |why: String| Failure::new(exit::UNKNOWN, why);
     let done = tokio::select! {
-        done = Box::pin(looking) => done.map_err(|_| given_up(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))),
+        // First: its handlers must be there before anything is started that a signal has to end.
+        biased;
         number = signal() => Err(given_up(format!("ended by signal {number}"))),
+        done = Box::pin(looking) => done.map_err(|_| given_up(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))),
     };
     let mut done = match done {
         Ok(done) => done,
