@@ -12,6 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   natwatch run --dry-run -v      observe and decide for real, change nothing, say why
   natwatch run                   one pass, from cron or a systemd timer
+  natwatch check --max-age 10m   for Nagios, Icinga, Sensu, Consul: one line, exit 0 to 3
   natwatch status                who carries each subnet, the lock, the last round
   natwatch reset                 clear the lock after the primary was repaired by hand
   natwatch print iam-policy      the policy that the standby's role needs
@@ -21,7 +22,8 @@ const EXITS: &str = "\
 Exit status:
   0 healthy, or done as asked    1 degraded          2 critical           3 unknown
   4 taken over now, verified     5 locked: an earlier takeover carries the subnets
-  64 usage                       75 busy             78 configuration";
+  64 usage                       75 busy             78 configuration
+  check: 0 OK    1 WARNING    2 CRITICAL    3 UNKNOWN, a bad configuration included";
 
 /// Keeps private subnets online when their AWS NAT instance dies: run on the standby NAT instance.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -105,6 +107,12 @@ pub enum Command {
         /// Change nothing: ask EC2 whether it would be allowed, and print the plan
         #[arg(long)]
         dry_run: bool,
+    },
+    /// One round now, for a monitoring system: one line and exit status 0 to 3. Changes nothing
+    Check {
+        /// Judge the last `run` instead, if it is younger than this; if none is, the best there is to say is WARNING
+        #[arg(long, value_name = "DURATION")]
+        max_age: Option<String>,
     },
     /// Who carries each subnet now, the lock, the last round, the last takeover. Changes nothing
     Status,
@@ -196,6 +204,8 @@ mod tests {
         for (line, command) in [
             ("run", Command::Run { dry_run: false }),
             ("run --dry-run", Command::Run { dry_run: true }),
+            ("check", Command::Check { max_age: None }),
+            ("check --max-age 10m", Command::Check { max_age: Some("10m".to_owned()) }),
             ("status", Command::Status),
             ("reset", Command::Reset { yes: false, force: false }),
             ("reset --yes --force", Command::Reset { yes: true, force: true }),
@@ -233,6 +243,8 @@ mod tests {
             "run --yes",
             "run now",
             "status --dry-run",
+            "check --max-age",
+            "check --dry-run",
             "--format xml run",
             "-q -v run",
             "run -q -v",

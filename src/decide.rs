@@ -12,6 +12,7 @@
 //! | `case` | a whole pass: from all that it knew to the plan, or to what it came to |
 //! | `outcome` | what a pass came to, and its exit status |
 //! | `reason` | why, in one sentence |
+//! | `service` | what a pass is in the terms of a monitoring system |
 //! | `commands` | what an operator would type instead |
 
 mod case;
@@ -22,6 +23,7 @@ mod guarded;
 mod judge;
 mod outcome;
 mod reason;
+mod service;
 
 pub use case::{Case, Decision, Look, because, conclude, decide};
 pub use commands::{finish_commands, held_commands, undo_commands};
@@ -29,6 +31,7 @@ pub use course::{Course, Next, Row};
 pub use gates::{Lock, Situation, plan};
 pub use judge::{families, judge, outlook};
 pub use outcome::{Ending, Redundancy, lead, outcome};
+pub use service::{bearable, service_state};
 
 use std::time::Duration;
 

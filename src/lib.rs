@@ -13,7 +13,7 @@
 //! | `cli` | what was typed | – |
 //! | `config` | what it means: file as written, then checked settings, one per stage | cli, model, the stages' settings |
 //! | `run` | one pass: builds the clients, holds the lock, owns clock and seed | all |
-//! | `status`, `reset`, `pause` | one command each, made of the stages' parts | all but `run`'s insides |
+//! | `check`, `status`, `reset`, `pause` | one command each, made of the stages' parts | all but `run`'s insides |
 //! | `model` | the vocabulary: data and `Display` only | – |
 //! | `observe` | evidence: panel, SSH, pings, controls | model |
 //! | `decide` | judge a round, judge a row of rounds, gates, plan, outcome: pure | model |
@@ -24,6 +24,7 @@
 //! | `report` | text and JSON | model |
 
 pub mod act;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod decide;
@@ -54,11 +55,19 @@ const LEAST: u64 = 64;
 /// Does what was typed, and returns the exit status.
 ///
 /// # Errors
-/// What kept the command from being carried out, with its exit status: 78 for a configuration, 2 for the rest.
+/// What kept the command from being carried out, with its exit status: 78 for a configuration, 2 for the rest. A monitoring system is
+/// told so by `check` itself.
 pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     let env = |name: &str| std::env::var(name).ok();
     let json = cli.global.format == cli::Format::Json;
     report::log::Log::new(cli.global.verbose, cli.global.quiet, json, env).init();
+    match (carry_out(cli, json), &cli.command) {
+        (Err(failure), Command::Check { .. }) => check::unknown(&cli.global, failure),
+        (done, _) => done,
+    }
+}
+
+fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
     if let Command::Print { what } = &cli.command {
         return print(what, json);
     }
@@ -78,6 +87,7 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     let status = runtime.block_on(async {
         match &cli.command {
             Command::Run { dry_run } => Box::pin(run::command(&settings, &cli.global, *dry_run)).await,
+            Command::Check { max_age } => Box::pin(check::command(&settings, &cli.global, max_age.as_deref())).await,
             Command::Status => Box::pin(status::command(&settings, &cli.global)).await,
             Command::Reset { yes, force } => Box::pin(reset::command(&settings, &cli.global, *yes, *force)).await,
             Command::Pause { length, reason } => pause::pause(&settings, &cli.global, length, reason),

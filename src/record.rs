@@ -138,6 +138,19 @@ impl State {
         Ok(Self { folder })
     }
 
+    /// The same for who only reads: creates nothing, and a folder that is not there is an empty one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn look(dir: &Path) -> Result<Self, StateError> {
+        let folder = Folder::look(dir)?;
+        for file in FILES {
+            folder.vet_file(&folder.path(file))?;
+        }
+        Ok(Self { folder })
+    }
+
     /// The folder.
     #[must_use]
     pub fn dir(&self) -> &Path {

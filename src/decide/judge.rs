@@ -188,7 +188,7 @@ fn count(weighed: &[Weighed]) -> (Count, BTreeMap<&str, Count>) {
     (all, subnets)
 }
 
-fn enough(cut_off: usize, heard: usize, settings: &DecideSettings) -> bool {
+pub(super) fn enough(cut_off: usize, heard: usize, settings: &DecideSettings) -> bool {
     #[expect(clippy::cast_precision_loss, reason = "heads of a panel, far below 2^52")]
     let more_than_share = cut_off as f64 - settings.fraction * heard as f64 > SHARE_TOLERANCE;
     cut_off >= settings.threshold && more_than_share

@@ -103,7 +103,9 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
 ) -> Done {
     let began = Instant::now();
     let mut case = Case::new(settings.decide.clone());
-    if let Some(holder) = lock::peek(world.state) {
+    if mode != Mode::Look
+        && let Some(holder) = lock::peek(world.state)
+    {
         let overdue = holder.overdue((world.wall)());
         let note = overdue
             .then(|| format!("process {} has held the lock past its deadline ({:.0})", holder.pid, holder.deadline));
