@@ -12,16 +12,19 @@ const EXAMPLES: &str = "\
 Examples:
   natwatch run --dry-run -v      observe and decide for real, change nothing, say why
   natwatch run                   one pass, from cron or a systemd timer
+  natwatch check --max-age 10m   for Nagios, Icinga, Sensu, Consul: one line, exit 0 to 3
   natwatch status                who carries each subnet, the lock, the last round
   natwatch reset                 clear the lock after the primary was repaired by hand
   natwatch replay FILE           why a saved round (last-round.json) came to what it came to
-  natwatch print iam-policy      the policy that the standby's role needs";
+  natwatch print iam-policy      the policy that the standby's role needs
+  natwatch print authorized-key KEY.pub   the line by which our key may do nothing but ping";
 
 const EXITS: &str = "\
 Exit status:
   0 healthy, or done as asked    1 degraded          2 critical           3 unknown
   4 taken over now, verified     5 locked: an earlier takeover carries the subnets
-  64 usage                       75 busy             78 configuration";
+  64 usage                       75 busy             78 configuration
+  check: 0 OK    1 WARNING    2 CRITICAL    3 UNKNOWN, a bad configuration included";
 
 /// Keeps private subnets online when their AWS NAT instance dies: run on the standby NAT instance.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -106,6 +109,12 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// One round now, for a monitoring system: one line and exit status 0 to 3. Changes nothing
+    Check {
+        /// Judge the last `run` instead, if it is younger than this; if none is, the best there is to say is WARNING
+        #[arg(long, value_name = "DURATION")]
+        max_age: Option<String>,
+    },
     /// Who carries each subnet now, the lock, the last round, the last takeover. Changes nothing
     Status,
     /// Clear the lock after a repair by hand. Changes nothing in AWS
@@ -142,10 +151,16 @@ pub enum Command {
 }
 
 /// What `print` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Print {
     /// The IAM policy that the standby's role needs
     IamPolicy,
+    /// The line for `authorized_keys` on the backends, by which our key may do nothing but ping
+    AuthorizedKey {
+        /// The public key
+        #[arg(value_name = "KEY.pub")]
+        key: PathBuf,
+    },
 }
 
 impl Cli {
@@ -195,6 +210,8 @@ mod tests {
         for (line, command) in [
             ("run", Command::Run { dry_run: false }),
             ("run --dry-run", Command::Run { dry_run: true }),
+            ("check", Command::Check { max_age: None }),
+            ("check --max-age 10m", Command::Check { max_age: Some("10m".to_owned()) }),
             ("status", Command::Status),
             ("reset", Command::Reset { yes: false, force: false }),
             ("reset --yes --force", Command::Reset { yes: true, force: true }),
@@ -202,6 +219,7 @@ mod tests {
             ("pause --for 30m --reason x", Command::Pause { length: "30m".to_owned(), reason: "x".to_owned() }),
             ("resume", Command::Resume),
             ("print iam-policy", Command::Print { what: Print::IamPolicy }),
+            ("print authorized-key k.pub", Command::Print { what: Print::AuthorizedKey { key: "k.pub".into() } }),
         ] {
             assert_eq!(parse(line).unwrap().command, command, "{line}");
         }
@@ -232,6 +250,8 @@ mod tests {
             "run --yes",
             "run now",
             "status --dry-run",
+            "check --max-age",
+            "check --dry-run",
             "--format xml run",
             "-q -v run",
             "run -q -v",
@@ -239,6 +259,8 @@ mod tests {
             "replay a b",
             "print",
             "print key",
+            "print authorized-key",
+            "print authorized-key a b",
             "reset --dry-run",
             "pause",
             "pause --for 30m",
@@ -256,8 +278,8 @@ mod tests {
         let help = Cli::command().render_long_help().to_string();
         assert!(help.starts_with("Examples:\n"), "{help}");
         let examples: Vec<&str> =
-            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(6).collect();
-        assert_eq!(examples.len(), 6);
+            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(8).collect();
+        assert_eq!(examples.len(), 8);
         for example in examples {
             let line = example.split("   ").next().unwrap();
             assert!(parse(line).is_ok(), "{line}");

@@ -13,6 +13,7 @@
 //! | `outcome` | what a pass came to, and its exit status |
 //! | `reason` | why, in one sentence |
 //! | `explain` | the same, rule by rule, for who asks why |
+//! | `service` | what a pass is in the terms of a monitoring system |
 //! | `commands` | what an operator would type instead |
 
 mod case;
@@ -24,14 +25,16 @@ mod guarded;
 mod judge;
 mod outcome;
 mod reason;
+mod service;
 
-pub use case::{Case, Decision, Look, conclude, decide};
+pub use case::{Case, Decision, Look, because, conclude, decide};
 pub use commands::{finish_commands, held_commands, undo_commands};
 pub use course::{Course, Next, Row};
 pub use explain::explain;
 pub use gates::{Lock, Situation, plan};
 pub use judge::{families, judge, outlook};
 pub use outcome::{Ending, Redundancy, lead, outcome};
+pub use service::{bearable, service_state};
 
 use std::time::Duration;
 

@@ -28,7 +28,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::SharedHttpClient;
-use aws_sdk_ec2::types::{Filter, Reservation};
+use aws_sdk_ec2::types::{self, Filter, Reservation};
 use tokio::sync::OnceCell;
 
 use crate::model::{Instance, InstanceId, RouteTable, RouteTableId, Subnet, SubnetId};
@@ -247,7 +247,8 @@ impl Cloud for Ec2 {
 
     async fn public(&self, subnets: &[SubnetId]) -> Result<Vec<IpAddr>, String> {
         let reservations = self.reservations("subnet-id", &texts(subnets)).await?;
-        let interfaces = reservations.iter().flat_map(Reservation::instances).flat_map(|one| one.network_interfaces());
+        let interfaces =
+            reservations.iter().flat_map(Reservation::instances).flat_map(types::Instance::network_interfaces);
         Ok(interfaces.flat_map(convert::public).collect())
     }
 }

@@ -13,7 +13,7 @@
 //! | `cli` | what was typed | – |
 //! | `config` | what it means: file as written, then checked settings, one per stage | cli, model, the stages' settings |
 //! | `run` | one pass: builds the clients, holds the lock, owns clock and seed | all |
-//! | `status`, `reset`, `pause` | one command each, made of the stages' parts | all but `run`'s insides |
+//! | `check`, `status`, `reset`, `pause` | one command each, made of the stages' parts | all but `run`'s insides |
 //! | `replay` | decide again from a saved round or a scenario, and say why | cli, model, decide, record (what it reads), report |
 //! | `model` | the vocabulary: data and `Display` only | – |
 //! | `observe` | evidence: panel, SSH, pings, controls | model |
@@ -25,6 +25,7 @@
 //! | `report` | text and JSON | model |
 
 pub mod act;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod decide;
@@ -40,23 +41,37 @@ pub mod reset;
 pub mod run;
 pub mod status;
 
+use std::time::Duration;
+
 use cli::{Cli, Command, Print};
 use config::Settings;
 use model::Failure;
 use model::failure::exit;
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// Descriptors that a pass with a panel of 8 makes use of, and then some; `LEAST` is what it can't do without.
+const DESCRIPTORS: u64 = 1024;
+/// Sixteen logins at once take 32, the rest of natwatch a dozen.
+const LEAST: u64 = 64;
 
 /// Does what was typed, and returns the exit status.
 ///
 /// # Errors
-/// What kept the command from being carried out, with its exit status: 78 for a configuration, 2 for the rest.
+/// What kept the command from being carried out, with its exit status: 78 for a configuration, 2 for the rest. A monitoring system is
+/// told so by `check` itself.
 pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     let env = |name: &str| std::env::var(name).ok();
     let json = cli.global.format == cli::Format::Json;
     report::log::Log::new(cli.global.verbose, cli.global.quiet, json, env).init();
-    if let Command::Print { what: Print::IamPolicy } = cli.command {
-        return report::stdout(&ec2::iam_policy())
-            .map(|()| 0)
-            .map_err(|error| Failure::new(exit::FAILED, format!("stdout: {error}")));
+    match (carry_out(cli, json), &cli.command) {
+        (Err(failure), Command::Check { .. }) => check::unknown(&cli.global, failure),
+        (done, _) => done,
+    }
+}
+
+fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
+    if let Command::Print { what } = &cli.command {
+        return print(what, json);
     }
     if let Command::Replay { file } = &cli.command {
         return replay::command(file, &cli.global);
@@ -65,13 +80,19 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     for advice in &settings.advice {
         tracing::info!("{advice}");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(exit::FAILED, format!("the async runtime could not be started: {error}")))?;
+    room().map_err(|why| Failure::new(exit::FAILED, why))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_keep_alive(Duration::MAX)
+            .build()
+            .map_err(|error| Failure::new(exit::FAILED, format!("the async runtime could not be started: {error}")))?;
+    // Name look-ups need a thread. With one to begin with, no more is a wait; without any, tokio panics.
+    drop(runtime.spawn_blocking(|| ()));
     let status = runtime.block_on(async {
         match &cli.command {
             Command::Run { dry_run } => Box::pin(run::command(&settings, &cli.global, *dry_run)).await,
+            Command::Check { max_age } => Box::pin(check::command(&settings, &cli.global, max_age.as_deref())).await,
             Command::Status => Box::pin(status::command(&settings, &cli.global)).await,
             Command::Reset { yes, force } => Box::pin(reset::command(&settings, &cli.global, *yes, *force)).await,
             Command::Pause { length, reason } => pause::pause(&settings, &cli.global, length, reason),
@@ -82,4 +103,32 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     // A blocking name look-up (getaddrinfo(3)) that hangs must not keep the process from ending.
     runtime.shutdown_background();
     status
+}
+
+/// Takes the descriptors and tries for the thread without which the libraries beneath would panic where they should fail.
+fn room() -> Result<(), String> {
+    let mut limit = getrlimit(Resource::Nofile);
+    if let Some(now) = limit.current.filter(|now| *now < DESCRIPTORS) {
+        limit.current = Some(limit.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS)).max(now));
+        // What may not be raised is judged as it is.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+    if let Some(few) = getrlimit(Resource::Nofile).current.filter(|now| *now < LEAST) {
+        return Err(format!("only {few} files may be open, and {LEAST} are needed: ulimit -n {DESCRIPTORS}"));
+    }
+    let thread = std::thread::Builder::new().spawn(|| ());
+    thread.map(drop).map_err(|error| format!("no thread can be started, nor a process: {error}; see ulimit -u"))
+}
+
+/// What is installed elsewhere. It needs no configuration.
+fn print(what: &Print, json: bool) -> Result<u8, Failure> {
+    let failed = |error| Failure::new(exit::FAILED, error);
+    let text = match what {
+        Print::IamPolicy => ec2::iam_policy(),
+        Print::AuthorizedKey { key } => {
+            let line = observe::ssh::authorized_key(key).map_err(failed)?;
+            if json { serde_json::json!({ "authorized_key": line }).to_string() } else { line + "\n" }
+        }
+    };
+    report::stdout(&text).map(|()| 0).map_err(|error| failed(format!("stdout: {error}")))
 }

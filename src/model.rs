@@ -3,7 +3,7 @@
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
 //! Five groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`]), what is to
 //! be moved and what came of it ([`takeover`]), what a whole pass came to and what a file of ours had to say ([`pass`]), and why
-//! ([`explanation`]).
+//! ([`explanation`]); and what a monitoring system is told ([`service`]).
 
 pub mod cloud;
 pub mod evidence;
@@ -12,6 +12,7 @@ pub mod failure;
 pub mod id;
 pub mod judgement;
 pub mod pass;
+pub mod service;
 pub mod takeover;
 
 pub use cloud::{Association, Cidr, Instance, Interface, Route, RouteTable, Subnet, Survey};
@@ -23,6 +24,7 @@ pub use failure::Failure;
 pub use id::{AssociationId, IdError, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId};
 pub use judgement::{BackendVerdict, Judged, Judgement, Outlook, Verdict};
 pub use pass::{Conclusion, Found, Pass};
+pub use service::ServiceState;
 pub use takeover::{
     Gate, Guarded, GuardedSet, Hold, Move, MoveResult, Outcome, Paused, Phase, Plan, PlannedMove, Record, Verification,
 };

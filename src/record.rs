@@ -16,6 +16,7 @@ pub mod pause;
 pub mod printed;
 pub mod round;
 pub mod takeover;
+pub mod targets;
 pub mod witnesses;
 
 use std::fs;
@@ -38,6 +39,8 @@ pub(crate) const TAKEOVER: &str = "takeover.json";
 pub(crate) const GUARDED: &str = "guarded.json";
 /// Who has been seen reaching through the primary.
 pub(crate) const WITNESSES: &str = "witnesses.json";
+/// Where targets' names were last found, and how steadily targets answered.
+pub(crate) const TARGETS: &str = "targets.json";
 /// The input of `replay`.
 pub(crate) const LAST_ROUND: &str = "last-round.json";
 /// Until when automatic action is held, and why.
@@ -48,7 +51,7 @@ pub(crate) const PRINTED: &str = "printed.json";
 pub(crate) const HISTORY: &str = "history.jsonl";
 
 /// Every file of ours, for the check at [`State::open`].
-const FILES: &[&str] = &[RUN_LOCK, TAKEOVER, GUARDED, WITNESSES, LAST_ROUND, PAUSE, PRINTED, HISTORY];
+const FILES: &[&str] = &[RUN_LOCK, TAKEOVER, GUARDED, WITNESSES, TARGETS, LAST_ROUND, PAUSE, PRINTED, HISTORY];
 
 /// Layout of the files that this program writes.
 pub const VERSION: u32 = 1;
@@ -129,6 +132,19 @@ impl State {
     /// by others; [`StateError::Io`] where the operating system says no.
     pub fn open(dir: &Path) -> Result<Self, StateError> {
         let folder = Folder::open(dir)?;
+        for file in FILES {
+            folder.vet_file(&folder.path(file))?;
+        }
+        Ok(Self { folder })
+    }
+
+    /// The same for who only reads: creates nothing, and a folder that is not there is an empty one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn look(dir: &Path) -> Result<Self, StateError> {
+        let folder = Folder::look(dir)?;
         for file in FILES {
             folder.vet_file(&folder.path(file))?;
         }

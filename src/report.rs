@@ -5,6 +5,7 @@
 
 pub mod json;
 pub mod log;
+pub mod plugin;
 pub mod replay;
 pub mod status;
 pub mod text;
@@ -146,7 +147,8 @@ fn counted(n: usize, word: &str) -> String {
 }
 
 /// A span as people say it: `0.4 ms`, `312 ms`, `2.3 s`, `4 min`, `5 h`, `12 d`.
-fn span(span: Duration) -> String {
+#[must_use]
+pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0 if span < Duration::from_millis(10) => format!("{:.1} ms", span.as_secs_f64() * 1e3),

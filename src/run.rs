@@ -2,48 +2,46 @@
 //!
 //! | file | job |
 //! |---|---|
+//! | `clients` | what a pass is made with |
 //! | `pass` | the pass itself, on traits |
 //! | `rounds` | its rounds, until the evidence is enough or there is none |
 //! | `rest` | the end of a pass that is not down: lock, guarded subnets, refresh |
 //! | `down` | the end of a pass that is: the lock and the decision |
 //! | `takeover` | a takeover as carried out and recorded |
 //! | `verify` | whether it helped |
+//! | `targets` | where the targets are, and what is remembered of them |
 //! | `remember` | the takeover record as found |
 
+pub(crate) mod clients;
 mod down;
 pub mod pass;
 mod remember;
 mod rest;
 mod rounds;
 mod takeover;
+mod targets;
 mod verify;
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rand::SeedableRng as _;
-use rand::rngs::SmallRng;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::time::timeout;
 
 use crate::cli::{Format, Global};
 use crate::config::Settings;
-use crate::ec2::Ec2;
 use crate::model::failure::exit;
-use crate::model::{Failure, Moment, Outcome};
-use crate::observe::Vantages as _;
-use crate::observe::icmp::Icmp;
+use crate::model::{Failure, Outcome};
 use crate::observe::ssh::Ssh;
-use crate::preflight::{self, IdentityError, LocalHost};
 use crate::record::printed::{Printed, should_print};
 use crate::record::round::LastRound;
 use crate::record::witnesses::Witnesses;
 use crate::record::{State, VERSION};
 use crate::report::{self, Color, Style};
-use pass::{Done, Mode, World};
+use clients::Clients;
+use pass::{Done, Mode};
 
 /// After the first signal, moves under way have this long to be brought to their end: systemd and operators lose patience
 /// after ten seconds.
@@ -57,45 +55,27 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
     let failed = |why: String| Failure::new(exit::FAILED, why);
     let state = State::open(&settings.state).map_err(|error| failed(error.to_string()))?;
     let (witnesses, trouble) = Witnesses::load(&state, Timestamp::now());
-    let ssh = Ssh::new(&settings.observe.ssh).map_err(failed)?;
-    let now = Timestamp::now();
-    let whole = settings.observe.backends.iter().filter(|one| witnesses.whole_seconds_ping(&one.host, one.addr, now));
-    ssh.remember_whole_seconds(whole.map(|one| one.host.clone()));
-    let icmp = Icmp::new(rand::random());
-    let ec2 = Ec2::connect(settings.region.as_deref()).map_err(failed)?;
-    let host = LocalHost::new(&ec2);
-    if settings.preflight.standby_instance.is_some()
-        && let Err(error @ IdentityError::Another { .. }) = preflight::identity(&host, &settings.preflight).await
-    {
-        return Err(Failure::new(exit::CONFIG, error.to_string()));
-    }
-    let began = boottime();
+    let clients = Clients::build(settings, &witnesses)?;
+    let host = clients.host(settings).await?;
+    let clock = clients::clock();
     let watched = std::io::stderr().is_terminal() && !global.quiet;
-    let world = World {
-        vantages: &ssh,
-        uplink: &icmp,
-        cloud: &ec2,
-        host: &host,
-        state: &state,
-        moving: Cell::new(false),
-        rng: RefCell::new(SmallRng::seed_from_u64(rand::random())),
-        clock: &|| boottime().saturating_sub(began),
-        wall: &Timestamp::now,
-        tell: &|text| {
-            if watched {
-                report::progress(text);
-            } else {
-                tracing::info!("{text}");
-            }
-        },
+    let tell = |text: &str| {
+        if watched {
+            report::progress(text);
+        } else {
+            tracing::info!("{text}");
+        }
     };
+    let world = clients.world(&host, &state, &clock, &tell);
     if watched {
         report::progress(&format!("asking {} of {} backends", panel(settings), settings.observe.backends.len()));
     }
     let mut passing = Box::pin(pass::pass(&world, settings, witnesses, if dry_run { Mode::DryRun } else { Mode::Act }));
     let finished = tokio::select! {
-        done = &mut passing => Ok(done),
+        // The handlers first: until they are there, a signal ends the process and leaves what it has started.
+        biased;
         signal = signal() => Err(signal),
+        done = &mut passing => Ok(done),
     };
     let mut done = match finished {
         Ok(done) => done,
@@ -110,7 +90,7 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
             };
             let Some(done) = last else {
                 drop(passing);
-                ssh.close(Vec::new()).await;
+                clients.close().await;
                 return Ok(128 + number);
             };
             done
@@ -118,7 +98,7 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
     };
     done.pass.notes.splice(0..0, trouble);
     if !dry_run && done.pass.outcome != Outcome::Busy {
-        remember(settings, &state, &ssh, &mut done);
+        remember(settings, &state, &clients.ssh, &mut done);
     }
     // What has happened is in the exit status, whether or not anybody could be told.
     if let Err(error) = print(settings, global, &state, &done, dry_run) {
@@ -129,7 +109,7 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
 
 /// Waits for SIGTERM or SIGINT, and returns its number (signal(7)). Where no handler can be had, it waits for ever, and the
 /// signal does what it does by default.
-async fn signal() -> u8 {
+pub(crate) async fn signal() -> u8 {
     let (Ok(mut term), Ok(mut int)) = (unix::signal(SignalKind::terminate()), unix::signal(SignalKind::interrupt()))
     else {
         return std::future::pending().await;
@@ -143,13 +123,6 @@ async fn signal() -> u8 {
 fn panel(settings: &Settings) -> usize {
     let all = settings.observe.backends.len();
     if settings.observe.panel == 0 { all } else { settings.observe.panel.min(all) }
-}
-
-/// `CLOCK_BOOTTIME`: never set, goes on while the machine is suspended (`clock_gettime(2)`).
-fn boottime() -> Moment {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 /// Keeps what the next pass needs. What can't be kept is a note, never a failure: the pass has happened.

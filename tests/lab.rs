@@ -4,45 +4,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "support/lab.rs"]
+mod support;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat, Options, Run};
+use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat};
 
-/// Longer than any takeover takes here; a bound, not a measure.
-const FLOWS_WITHIN: Duration = Duration::from_secs(10);
-
-fn raise() -> Lab {
-    Lab::up(&Options { natwatch: PathBuf::from(env!("CARGO_BIN_EXE_natwatch")), ..Options::default() }).unwrap()
-}
-
-/// A lab whose backends are witnesses already, as after the first minutes of any installation. Evidence for a takeover needs
-/// no longer span than the test has patience for, but two rounds all the same.
-fn seasoned() -> Lab {
-    let lab = raise();
-    lab.configure(&[("decision.run_span", "\"200ms\""), ("decision.rounds", "2"), ("backends.panel", "0")]).unwrap();
-    // With panel 0 everybody is asked, but a round may end before the last is heard: two are enough for six.
-    for _ in 0..3 {
-        expect(&lab.natwatch(&["run"]).unwrap(), 0);
-    }
-    lab
-}
-
-#[track_caller]
-fn expect(run: &Run, status: i32) {
-    assert_eq!(run.status, Some(status), "{run}");
-}
-
-#[track_caller]
-fn carried_by(lab: &Lab, nat: Nat) {
-    let table = match nat {
-        Nat::Primary => &lab.ids().primary.table,
-        Nat::Standby => &lab.ids().standby.table,
-    };
-    for subnet in 0..lab.ids().subnets.len() {
-        assert_eq!(&lab.carrier(subnet).unwrap(), table, "subnet {subnet}");
-    }
-}
+use support::{FLOWS_WITHIN, carried_by, expect, json, raise, seasoned, silent_for, ssh_processes};
 
 #[track_caller]
 fn taken_over(fault: &Fault) {
@@ -56,10 +26,6 @@ fn taken_over(fault: &Fault) {
     assert_eq!(report["outcome"], "taken-over", "{run}");
     assert_eq!(report["moves"].as_array().unwrap().len(), 2, "{run}");
     assert_eq!(lab.api().mutations().len(), 2, "one call a subnet");
-}
-
-fn json(run: &Run) -> serde_json::Value {
-    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run}"))
 }
 
 /// Everything natwatch may change: where the subnets are, and its own lock and history.
@@ -724,14 +690,6 @@ fn f025_a_key_that_nobody_accepts_is_unheard_and_named() {
     assert!(run.stdout.contains("id_ed25519"), "{run}");
 }
 
-#[track_caller]
-fn silent_for(run: &Run, host: &str, reason: &str) {
-    let report = json(run);
-    let backends = report["rounds"][0]["backends"].as_array().unwrap();
-    let one = backends.iter().find(|one| one["host"] == host).unwrap_or_else(|| panic!("{host} was not asked: {run}"));
-    assert_eq!(one["reason"], reason, "{run}");
-}
-
 #[test]
 fn f026_a_changed_host_key_is_never_accepted() {
     let lab = seasoned();
@@ -763,19 +721,6 @@ fn f032_f102_backends_that_hang_hold_nobody_up() {
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
     expect(&lab.natwatch(&["run"]).unwrap(), 4);
     carried_by(&lab, Nat::Standby);
-}
-
-/// Command lines of the `ssh` processes on the standby.
-fn ssh_processes(lab: &Lab) -> Vec<String> {
-    let ns = &lab.plan().nat(Nat::Standby).unwrap().ns;
-    let pids = std::process::Command::new("ip").args(["netns", "pids", ns]).output().unwrap();
-    String::from_utf8(pids.stdout)
-        .unwrap()
-        .lines()
-        .filter_map(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok())
-        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-        .filter(|line| line.starts_with("ssh"))
-        .collect()
 }
 
 #[test]

@@ -54,6 +54,16 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("report", All),
             ("run", Only(&["style"])),
         ],
+        // Makes a pass of its own, in which nothing is changed.
+        "check" => vec![
+            ("cli", All),
+            ("config", All),
+            model,
+            ("decide", All),
+            ("record", All),
+            ("report", All),
+            ("run", Only(&["clients", "pass", "signal"])),
+        ],
         "reset" => {
             vec![("cli", All), ("config", All), model, ("record", All), ("report", All), ("status", All)]
         }
@@ -75,7 +85,7 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
 }
 
 /// Every room that may be used by another.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 21] = [
     "model",
     "cli",
     "config",
@@ -94,6 +104,7 @@ const ROOMS: [&str; 20] = [
     "pause",
     "run",
     "status",
+    "check",
     "reset",
     "replay",
 ];

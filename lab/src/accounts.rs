@@ -9,12 +9,14 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::plan::{API, Nat, Plan, REGION};
+use crate::plan::{API, Host, Nat, Plan, REGION};
 
 /// The lab's user: logs in on the backends, runs natwatch on the standby.
 pub const USER: &str = "natwatch";
 /// Its user and group id.
 pub const UID: u32 = 4242;
+/// What follows this line in a `hosts` file was given by [`name`].
+const OWN_NAMES: &str = "# names of a test's own\n";
 
 /// Writes hosts, passwd, shadow and group for every host, and the list of backends for natwatch.
 pub(crate) fn write(plan: &Plan) -> anyhow::Result<()> {
@@ -47,6 +49,19 @@ pub(crate) fn write(plan: &Plan) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Rewrites the part of a host's `hosts` that tests decide.
+pub(crate) fn name(host: &Host, names: &[(&str, &str)]) -> anyhow::Result<()> {
+    let path = Path::new("/etc/netns").join(&host.ns).join("hosts");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let mut text = text.split(OWN_NAMES).next().unwrap_or_default().to_owned();
+    text.push_str(OWN_NAMES);
+    for (name, address) in names {
+        let _ = writeln!(text, "{address}\t{name}");
+    }
+    // In place and not by a new file: whoever runs already has this one mounted.
+    fs::write(&path, text).with_context(|| format!("write {}", path.display()))
 }
 
 /// The host's file without our user's line, and with the lab's.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use natwatch_lab::{Description, FAULTS, Lab, Nat, Options, control, running, setup, sweep, target};
+use natwatch_lab::{Description, FAULTS, Lab, Nat, Options, control, running, setup, sweep, target, target6};
 
 /// A VPC on one machine, to watch natwatch work and to break things in.
 #[derive(Debug, Parser)]
@@ -98,6 +98,9 @@ struct Up {
     /// The API speaks plain HTTP
     #[arg(long)]
     no_tls: bool,
+    /// IPv6 too, masqueraded by both NATs
+    #[arg(long)]
+    ipv6: bool,
     /// natwatch's binary; default: the one beside this program
     #[arg(long, value_name = "FILE")]
     natwatch: Option<PathBuf>,
@@ -187,6 +190,7 @@ fn up(options: &Up) -> anyhow::Result<()> {
         tls: !options.no_tls,
         natwatch: options.natwatch.clone().or_else(|| beside().ok()).unwrap_or_default(),
         traffic: true,
+        ipv6: options.ipv6,
     };
     let started = Instant::now();
     let lab = Arc::new(Lab::up(&options)?);
@@ -211,6 +215,9 @@ fn introduction(lab: &Lab, took: Duration) -> String {
         lines.push(format!("  subnet {n} {}  {}  {}", subnet.cidr, subnet.id, hosts.join(" ")));
     }
     lines.push(format!("  targets {} to {}   EC2 at {}", target(1), target(natwatch_lab::TARGETS), plan.endpoint()));
+    if plan.ipv6 {
+        lines.push(format!("  and {} to {}", target6(1), target6(natwatch_lab::TARGETS)));
+    }
     lines.push(format!("  natwatch's configuration: {}", plan.config().display()));
     lines.push(
         "from another terminal: lab natwatch run | lab fault masquerade-gone | lab traffic | lab status | lab heal all"

@@ -1,17 +1,22 @@
 //! The VPC's fabric: namespaces, links, the implicit router with one routing table per private subnet, the internet gateway's rule,
 //! source/destination checks, and the rules of packet faults.
 //!
+//! What IPv6 needs besides, in a lab that has it, is in `six`.
+//!
 //! It carries out what it is told and knows nothing of EC2; `api` decides what the route tables mean.
 //! Neighbours are permanent on both ends of a link: no ARP, so a dead host is a black hole as in a VPC, never "host unreachable".
 
+mod six;
+
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::plan::{Host, IMDS, Nat, Plan, Role};
+use crate::plan::{Host, IMDS, Nat, Plan, Role, v6};
 use crate::{netns, shell};
 
 /// Where a route sends packets.
@@ -24,12 +29,14 @@ pub enum Hop {
 }
 
 /// What a private subnet's route table says, local routes aside.
-pub type Routes = BTreeMap<Ipv4Net, Hop>;
+pub type Routes = BTreeMap<IpNet, Hop>;
 
 #[derive(Debug, Default)]
 struct State {
     /// Rules of active packet faults by the fault's name.
     blocks: BTreeMap<String, Vec<String>>,
+    /// Likewise of those that the internet's hosts have themselves.
+    at_targets: BTreeMap<String, Vec<String>>,
     /// NATs with source/destination check on.
     checked: Vec<Nat>,
     /// What the router has now, by subnet.
@@ -70,6 +77,9 @@ impl Fabric {
         for nat in Nat::BOTH {
             masquerade(&plan.nat(nat)?.ns, true)?;
         }
+        if plan.ipv6 {
+            six::raise(plan)?;
+        }
         let fabric = Self {
             plan: Arc::clone(plan),
             state: Mutex::new(State { routes: vec![Routes::new(); plan.subnets.len()], ..State::default() }),
@@ -89,16 +99,21 @@ impl Fabric {
         let present = state.routes.get_mut(subnet).with_context(|| format!("there is no private subnet {subnet}"))?;
         let table = PUBLIC_TABLE + 1 + subnet;
         let mut lines = Vec::new();
-        for (net, hop) in wanted.iter().filter(|(net, hop)| present.get(*net) != Some(*hop)) {
+        let carried = |net: &IpNet| self.plan.ipv6 || net.addr().is_ipv4();
+        for (net, hop) in wanted.iter().filter(|(net, hop)| carried(net) && present.get(*net) != Some(*hop)) {
             lines.push(match hop {
                 Hop::Nat(nat) => {
-                    format!("route replace {net} via {} dev {} onlink table {table}", nat.address(), nat.host())
+                    let address = nat_address(*nat, net);
+                    format!("route replace {net} via {address} dev {} onlink table {table}", nat.host())
                 }
                 Hop::Blackhole => format!("route replace blackhole {net} table {table}"),
             });
         }
         lines.extend(
-            present.keys().filter(|net| !wanted.contains_key(*net)).map(|net| format!("route del {net} table {table}")),
+            present
+                .keys()
+                .filter(|net| carried(net) && !wanted.contains_key(*net))
+                .map(|net| format!("route del {net} table {table}")),
         );
         if !lines.is_empty() {
             shell::ip(Some(&self.plan.router()), &lines)?;
@@ -109,7 +124,7 @@ impl Fabric {
 
     /// Where the router sends this subnet's traffic to the internet now.
     pub(crate) fn carrier(&self, subnet: usize) -> Option<Hop> {
-        self.lock().routes.get(subnet)?.get(&Ipv4Net::default()).copied()
+        self.lock().routes.get(subnet)?.get(&Ipv4Net::default().into()).copied()
     }
 
     /// Switches a NAT's source/destination check.
@@ -141,40 +156,59 @@ impl Fabric {
         self.write_rules(&state)
     }
 
+    /// Gives the internet's hosts the rules of a fault, in nft's words, against what comes in; in place of those it may have.
+    pub(crate) fn block_at_targets(&self, fault: &str, rules: Option<Vec<String>>) -> anyhow::Result<()> {
+        let mut state = self.lock();
+        match rules {
+            Some(rules) => drop(state.at_targets.insert(fault.to_owned(), rules)),
+            None => drop(state.at_targets.remove(fault)),
+        }
+        let rules: Vec<String> = state.at_targets.values().flatten().cloned().collect();
+        replace_rules(&self.plan.internet()?.ns, &chain("input", &rules))
+    }
+
     /// Replaces all rules of the router in one transaction.
     fn write_rules(&self, state: &State) -> anyhow::Result<()> {
-        let nats = Nat::BOTH.map(|nat| nat.address().to_string()).join(", ");
         let mut rules: Vec<String> = state.blocks.values().flatten().cloned().collect();
         for nat in &state.checked {
-            let (name, address) = (nat.host(), nat.address());
-            rules.push(format!("iifname \"{name}\" ip saddr != {address} drop"));
-            rules.push(format!("oifname \"{name}\" ip daddr != {address} drop"));
+            for address in self.plan.nat_addresses(*nat) {
+                let (name, ip) = (nat.host(), word(&address));
+                rules.push(format!("iifname \"{name}\" {ip} saddr != {address} drop"));
+                rules.push(format!("oifname \"{name}\" {ip} daddr != {address} drop"));
+            }
         }
         // The internet gateway carries hosts with a public address only.
-        rules.push(format!("oifname \"inet\" ip saddr != {{ {nats} }} drop"));
-        rules.push(format!("iifname \"inet\" ip daddr != {{ {nats} }} drop"));
-        let script = format!(
-            "add table ip lab\ndelete table ip lab\ntable ip lab {{\n\
-             chain forward {{ type filter hook forward priority filter; policy accept;\n{}\n}}\n\
-             chain output {{ type filter hook output priority filter; policy accept;\nicmp type destination-unreachable drop\n}}\n}}\n",
-            rules.join("\n"),
-        );
-        netns::within(&self.plan.router(), || shell::run(Command::new("nft").args(["-f", "-"]), &script).map(drop))
+        let nats: Vec<IpAddr> = Nat::BOTH.iter().flat_map(|nat| self.plan.nat_addresses(*nat)).collect();
+        for ip in ["ip", "ip6"] {
+            let of: Vec<String> = nats.iter().filter(|nat| word(nat) == ip).map(ToString::to_string).collect();
+            if !of.is_empty() {
+                let nats = of.join(", ");
+                rules.push(format!("oifname \"inet\" {ip} saddr != {{ {nats} }} drop"));
+                rules.push(format!("iifname \"inet\" {ip} daddr != {{ {nats} }} drop"));
+            }
+        }
+        let quiet = ["icmp", "icmpv6"].map(|icmp| format!("{icmp} type destination-unreachable drop"));
+        replace_rules(&self.plan.router(), &(chain("forward", &rules) + &chain("output", &quiet)))
     }
 
     /// Takes a host's link down, or up again with the routes that went with it.
     pub(crate) fn link(&self, name: &str, up: bool) -> anyhow::Result<()> {
         let host = self.plan.host(name)?;
         let lines = if up { link_up(host) } else { vec!["link set eth0 down".to_owned()] };
-        shell::ip(Some(&host.ns), &lines)
+        shell::ip(Some(&host.ns), &lines)?;
+        if up && self.plan.ipv6 { shell::ip6(&host.ns, &six::link_up(host)) } else { Ok(()) }
     }
 
     /// Gives a NAT's interface the hardware address EC2 has for it, so that what IMDS says is true of the host.
     pub(crate) fn readdress(&self, nat: Nat, mac: &str) -> anyhow::Result<()> {
         let host = self.plan.nat(nat)?;
         shell::ip(Some(&host.ns), &[format!("link set eth0 address {mac}")])?;
-        let neighbour = format!("neigh replace {} lladdr {mac} dev {} nud permanent", host.address, host.name);
-        shell::ip(Some(&self.plan.router()), &[neighbour])
+        // A link with a new address forgets its neighbours.
+        self.link(&host.name, true)?;
+        let neighbours = self.plan.nat_addresses(nat).into_iter();
+        let neighbours =
+            neighbours.map(|address| format!("neigh replace {address} lladdr {mac} dev {} nud permanent", host.name));
+        shell::ip(Some(&self.plan.router()), &neighbours.collect::<Vec<_>>())
     }
 
     /// Adds or removes a NAT's masquerade rule. Running flows feel it at once.
@@ -185,6 +219,16 @@ impl Fabric {
     /// Switches a NAT's `ip_forward`.
     pub(crate) fn forward(&self, nat: Nat, on: bool) -> anyhow::Result<()> {
         netns::sysctl(&self.plan.nat(nat)?.ns, &[("ipv4/ip_forward", if on { "1" } else { "0" })])
+    }
+
+    /// Likewise of IPv6.
+    pub(crate) fn masquerade6(&self, nat: Nat, on: bool) -> anyhow::Result<()> {
+        six::masquerade(&self.plan.nat(nat)?.ns, on)
+    }
+
+    /// Likewise of IPv6: `net.ipv6.conf.all.forwarding`.
+    pub(crate) fn forward6(&self, nat: Nat, on: bool) -> anyhow::Result<()> {
+        netns::sysctl(&self.plan.nat(nat)?.ns, &[("ipv6/conf/all/forwarding", if on { "1" } else { "0" })])
     }
 
     /// Takes the metadata service's address away, or gives it back: requests vanish in the meantime.
@@ -199,17 +243,16 @@ impl Fabric {
 
 /// Settings that must stand before the first link, because links inherit them.
 fn harden(plan: &Plan) -> anyhow::Result<()> {
-    const QUIET: [(&str, &str); 6] = [
+    const QUIET: [(&str, &str); 4] = [
         // Redirects would teach backends a way around the NAT; a VPC never sends one.
         ("ipv4/conf/all/send_redirects", "0"),
         ("ipv4/conf/default/send_redirects", "0"),
         ("ipv4/conf/all/rp_filter", "0"),
         ("ipv4/conf/default/rp_filter", "0"),
-        ("ipv6/conf/all/disable_ipv6", "1"),
-        ("ipv6/conf/default/disable_ipv6", "1"),
     ];
     for ns in plan.namespaces() {
         netns::sysctl(&ns, &QUIET)?;
+        netns::sysctl(&ns, if plan.ipv6 { &six::ON } else { &six::OFF })?;
     }
     netns::sysctl(&plan.router(), &[("ipv4/ip_forward", "1")])?;
     for nat in Nat::BOTH {
@@ -220,6 +263,26 @@ fn harden(plan: &Plan) -> anyhow::Result<()> {
         netns::sysctl(&host.ns, &[("ipv4/ping_group_range", "0 2147483647")])?;
     }
     Ok(())
+}
+
+/// nft's word for the address's family.
+pub(crate) const fn word(address: &IpAddr) -> &'static str {
+    if address.is_ipv4() { "ip" } else { "ip6" }
+}
+
+/// The NAT's address that a route to `net` goes by.
+fn nat_address(nat: Nat, net: &IpNet) -> IpAddr {
+    if net.addr().is_ipv4() { nat.address().into() } else { v6(nat.address()).into() }
+}
+
+fn chain(hook: &str, rules: &[String]) -> String {
+    let rules = rules.join("\n");
+    format!("chain {hook} {{ type filter hook {hook} priority filter; policy accept;\n{rules}\n}}\n")
+}
+
+fn replace_rules(ns: &str, chains: &str) -> anyhow::Result<()> {
+    let script = format!("add table inet lab\ndelete table inet lab\ntable inet lab {{\n{chains}}}\n");
+    netns::within(ns, || shell::run(Command::new("nft").args(["-f", "-"]), &script).map(drop))
 }
 
 fn router_setup(plan: &Plan) -> anyhow::Result<Vec<String>> {
@@ -264,19 +327,15 @@ fn link_up(host: &Host) -> Vec<String> {
 }
 
 fn masquerade(ns: &str, on: bool) -> anyhow::Result<()> {
+    masquerade_by("iptables", ns, on)
+}
+
+fn masquerade_by(iptables: &str, ns: &str, on: bool) -> anyhow::Result<()> {
     let verb = if on { "-A" } else { "-D" };
     netns::within(ns, || {
-        let mut iptables = Command::new("iptables");
+        let mut iptables = Command::new(iptables);
         iptables.args(["-w", "5", "-t", "nat", verb, "POSTROUTING", "-o", "eth0", "-j", "MASQUERADE"]);
         shell::run(&mut iptables, "").map(drop)
     })?;
     netns::flush_conntrack(ns)
-}
-
-/// An IPv4 network, or nothing for the other family, which the lab does not route.
-pub(crate) fn v4(net: &str) -> Option<Ipv4Net> {
-    match net.parse() {
-        Ok(IpNet::V4(net)) => Some(net),
-        _ => None,
-    }
 }

@@ -28,6 +28,16 @@ pub enum Fault {
     TargetDead(u8),
     /// No target answers anybody.
     AllTargetsDead,
+    /// That NAT's masquerade rule for IPv6 is gone.
+    Masquerade6Gone(Nat),
+    /// That NAT does not forward IPv6.
+    Forward6Off(Nat),
+    /// That NAT's way to the IPv6 internet is dead.
+    Uplink6Dead(Nat),
+    /// A target (1 to 5) answers so much later.
+    TargetSlow(u8, Duration),
+    /// Every target answers so many pings a second from one address, after a burst of so many more.
+    TargetsLimit(u32, u32),
     /// A target answers everybody but the primary.
     TargetShunsPrimary(u8),
     /// A backend is black-holed.
@@ -52,6 +62,16 @@ pub enum Fault {
     PingForbidden(usize),
     /// A backend's `ping` is busybox's.
     BusyboxPing(usize),
+    /// A backend's `ping` goes on for ever.
+    EndlessPing(usize),
+    /// A backend's login prints without end.
+    EndlessShell(usize),
+    /// A backend's login shell understands words and single quotes, and nothing else of `sh`.
+    OddShell(usize),
+    /// A backend's account has `nologin` as its shell.
+    NoShell(usize),
+    /// No backend's echo requests get out, whoever carries its subnet.
+    IcmpBlocked,
     /// A fault of the API.
     Api(ApiFault),
     /// The API is a black hole.
@@ -67,13 +87,16 @@ pub enum Fault {
 }
 
 /// Every fault: its words and what it does, for help and README.
-pub const FAULTS: [(&str, &str); 31] = [
+pub const FAULTS: [(&str, &str); 41] = [
     ("masquerade-gone [standby]", "the NAT's masquerade rule is removed"),
     ("forward-off [standby]", "`ip_forward` is 0"),
+    ("masquerade6-gone [standby]", "likewise its rule for IPv6, in a lab with `--ipv6`"),
+    ("forward6-off [standby]", "`net.ipv6.conf.all.forwarding` is 0"),
     ("primary-crash", "the primary's link is down"),
     ("standby-crash", "the standby's link is down"),
     ("primary-uplink-dead", "the primary answers pings, its way to the internet is dead"),
     ("standby-uplink-dead", "likewise the standby's, and with it its way to the API"),
+    ("primary-uplink6-dead | standby-uplink6-dead", "its way to the IPv6 internet is dead"),
     ("primary-loss PERCENT", "the primary's way to the internet loses packets, each way"),
     ("standby-loss PERCENT", "likewise the standby's"),
     ("primary-pause MS", "the primary drops everything for so long, then heals by itself"),
@@ -81,6 +104,8 @@ pub const FAULTS: [(&str, &str); 31] = [
     ("target-dead N", "target 203.0.113.N (1 to 5) answers nobody"),
     ("all-targets-dead", "no target answers anybody"),
     ("target-shuns-primary N", "target N answers everybody but the primary's address"),
+    ("target-slow N MS", "target N answers so much later"),
+    ("targets-limit RATE BURST", "every target answers RATE pings a second from one address, after BURST at once"),
     ("backend-dead N", "backend bN is black-holed"),
     ("sshd-dead N", "bN refuses SSH connections"),
     ("sshd-frozen N", "bN accepts connections, and no banner comes"),
@@ -92,6 +117,11 @@ pub const FAULTS: [(&str, &str); 31] = [
     ("no-ping N", "bN has no `ping`"),
     ("ping-forbidden N", "bN's `ping` may not be executed"),
     ("busybox-ping N", "bN's `ping` is busybox's"),
+    ("endless-ping N", "bN's `ping` never ends"),
+    ("endless-shell N", "bN's login prints without end"),
+    ("odd-shell N", "bN's login shell knows words and single quotes, and nothing else of `sh`"),
+    ("no-shell N", "bN's login shell is `nologin`"),
+    ("icmp-blocked", "no backend's ping gets out, whichever NAT carries it"),
     ("api-500 | -throttle | -deny [ACTION [AFTER [TIMES]]]", "the API answers with that error; ACTION `*`: all"),
     ("api-hang [ACTION [AFTER [TIMES]]]", "the API never answers, and does nothing"),
     ("api-lost | -failed [ACTION [AFTER [TIMES]]]", "done but no reply; or answered with state `failed`, not done"),
@@ -107,6 +137,11 @@ impl fmt::Display for Fault {
         match self {
             Self::MasqueradeGone(nat) => write!(f, "masquerade-gone{}", standby(nat)),
             Self::ForwardOff(nat) => write!(f, "forward-off{}", standby(nat)),
+            Self::Masquerade6Gone(nat) => write!(f, "masquerade6-gone{}", standby(nat)),
+            Self::Forward6Off(nat) => write!(f, "forward6-off{}", standby(nat)),
+            Self::Uplink6Dead(nat) => write!(f, "{nat}-uplink6-dead"),
+            Self::TargetSlow(n, delay) => write!(f, "target-slow {n} {}", delay.as_millis()),
+            Self::TargetsLimit(rate, burst) => write!(f, "targets-limit {rate} {burst}"),
             Self::Crash(nat) => write!(f, "{nat}-crash"),
             Self::UplinkDead(nat) => write!(f, "{nat}-uplink-dead"),
             Self::Loss(nat, percent) => write!(f, "{nat}-loss {percent}"),
@@ -125,6 +160,11 @@ impl fmt::Display for Fault {
             Self::NoPing(n) => write!(f, "no-ping {n}"),
             Self::PingForbidden(n) => write!(f, "ping-forbidden {n}"),
             Self::BusyboxPing(n) => write!(f, "busybox-ping {n}"),
+            Self::EndlessPing(n) => write!(f, "endless-ping {n}"),
+            Self::EndlessShell(n) => write!(f, "endless-shell {n}"),
+            Self::OddShell(n) => write!(f, "odd-shell {n}"),
+            Self::NoShell(n) => write!(f, "no-shell {n}"),
+            Self::IcmpBlocked => f.write_str("icmp-blocked"),
             Self::Api(fault) => write!(f, "{fault}"),
             Self::ApiDown => f.write_str("api-down"),
             Self::Propagation(delay) => write!(f, "propagation {}", delay.as_millis()),
@@ -158,10 +198,16 @@ impl FromStr for Fault {
         let none = |fault: Self| numbers(0).map(|_| fault);
         let one = || Ok::<_, anyhow::Error>(numbers(1)?.first().copied().unwrap_or_default());
         let backend = || Ok::<_, anyhow::Error>(usize::try_from(one()?)?);
-        let target = || {
-            let n = u8::try_from(one()?).unwrap_or(u8::MAX);
+        let a_target = |n: u64| {
+            let n = u8::try_from(n).unwrap_or(u8::MAX);
             anyhow::ensure!((1..=TARGETS).contains(&n), "{name}: targets are 1 to {TARGETS}");
             Ok(n)
+        };
+        let target = || a_target(one()?);
+        let two = || {
+            let numbers = numbers(2)?;
+            let of = |n: usize| numbers.get(n).copied().unwrap_or_default();
+            Ok::<_, anyhow::Error>((of(0), of(1)))
         };
         let percent = || {
             let n = u8::try_from(one()?).unwrap_or(u8::MAX);
@@ -191,13 +237,29 @@ impl FromStr for Fault {
             "sshd-new-host-key" => backend().map(Self::SshdNewHostKey),
             "noisy-shell" => backend().map(Self::NoisyShell),
             "slow-login" => {
-                let numbers = numbers(2)?;
-                let of = |n: usize| numbers.get(n).copied().unwrap_or_default();
-                Ok(Self::SlowLogin(usize::try_from(of(0))?, of(1)))
+                let (n, seconds) = two()?;
+                Ok(Self::SlowLogin(usize::try_from(n)?, seconds))
+            }
+            "masquerade6-gone" => nat(Nat::Primary).map(Self::Masquerade6Gone),
+            "forward6-off" => nat(Nat::Primary).map(Self::Forward6Off),
+            "primary-uplink6-dead" => none(Self::Uplink6Dead(Nat::Primary)),
+            "standby-uplink6-dead" => none(Self::Uplink6Dead(Nat::Standby)),
+            "target-slow" => {
+                let (n, delay) = two()?;
+                Ok(Self::TargetSlow(a_target(n)?, Duration::from_millis(delay)))
+            }
+            "targets-limit" => {
+                let (rate, burst) = two()?;
+                Ok(Self::TargetsLimit(u32::try_from(rate)?, u32::try_from(burst)?))
             }
             "no-ping" => backend().map(Self::NoPing),
             "ping-forbidden" => backend().map(Self::PingForbidden),
             "busybox-ping" => backend().map(Self::BusyboxPing),
+            "endless-ping" => backend().map(Self::EndlessPing),
+            "endless-shell" => backend().map(Self::EndlessShell),
+            "odd-shell" => backend().map(Self::OddShell),
+            "no-shell" => backend().map(Self::NoShell),
+            "icmp-blocked" => none(Self::IcmpBlocked),
             "api-down" => none(Self::ApiDown),
             "propagation" => Ok(Self::Propagation(Duration::from_millis(one()?))),
             "imds-down" => none(Self::ImdsDown),
@@ -215,6 +277,11 @@ impl Fault {
         text.split(' ').next().unwrap_or_default().to_owned()
     }
 
+    /// Whether it is about IPv6, which not every lab has.
+    pub(crate) const fn ipv6(&self) -> bool {
+        matches!(self, Self::Masquerade6Gone(_) | Self::Forward6Off(_) | Self::Uplink6Dead(_))
+    }
+
     /// The backend it is about, if it is about one's SSH server.
     pub(crate) fn server(&self) -> Option<usize> {
         match self {
@@ -227,7 +294,11 @@ impl Fault {
             | Self::SlowLogin(n, _)
             | Self::NoPing(n)
             | Self::PingForbidden(n)
-            | Self::BusyboxPing(n) => Some(*n),
+            | Self::BusyboxPing(n)
+            | Self::EndlessPing(n)
+            | Self::EndlessShell(n)
+            | Self::OddShell(n)
+            | Self::NoShell(n) => Some(*n),
             _ => None,
         }
     }
@@ -242,6 +313,11 @@ mod tests {
         for text in [
             "masquerade-gone",
             "masquerade-gone standby",
+            "masquerade6-gone",
+            "forward6-off standby",
+            "standby-uplink6-dead",
+            "target-slow 2 400",
+            "targets-limit 1 3",
             "forward-off",
             "primary-crash",
             "standby-uplink-dead",
@@ -255,6 +331,8 @@ mod tests {
             "sshd-dead 3",
             "slow-login 2 10",
             "busybox-ping 1",
+            "odd-shell 5",
+            "icmp-blocked",
             "api-down",
             "imds-down",
             "propagation 2000",
@@ -291,6 +369,7 @@ mod tests {
             ("primary-loss 101", "1 to 100"),
             ("primary-loss", "takes 1 argument"),
             ("target-dead 6", "1 to 5"),
+            ("target-slow 6 100", "1 to 5"),
             ("masquerade-gone b0", "not `b0`"),
             ("primary-crash now", "takes 0"),
         ] {

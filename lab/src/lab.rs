@@ -19,7 +19,8 @@ use crate::keeper::Keeper;
 use crate::moto::Moto;
 use crate::natwatch::{Invocation, Run};
 use crate::options::Options;
-use crate::plan::Plan;
+use crate::pings::Pings;
+use crate::plan::{Nat, Plan};
 use crate::runtime::{self, Runtime};
 use crate::services::Services;
 use crate::sshd::{self, Servers};
@@ -65,7 +66,7 @@ impl Lab {
             (servers.join().map_err(|_| anyhow::anyhow!("starting the SSH servers panicked")).flatten(), ids)
         });
         let (servers, ids) = (servers?, Arc::new(ids?));
-        for nat in crate::plan::Nat::BOTH {
+        for nat in Nat::BOTH {
             fabric.readdress(nat, &ids.nat(nat).mac)?;
         }
         let api = Api::new(&moto, &fabric, &ids, options)?;
@@ -73,8 +74,16 @@ impl Lab {
         let description = Description { plan: Plan::clone(&plan), ids: Ids::clone(&ids) };
         fs::write(plan.root.join("lab.json"), serde_json::to_string_pretty(&description)?)?;
         let traffic = Traffic::new(&plan);
-        let injector =
-            Arc::new(Injector { plan: Arc::clone(&plan), fabric, api, moto, ids, servers, active: Mutex::default() });
+        let injector = Arc::new(Injector {
+            plan: Arc::clone(&plan),
+            fabric,
+            api,
+            moto,
+            ids,
+            servers,
+            active: Mutex::default(),
+            slow: Mutex::default(),
+        });
         let lab = Self { traffic, services, injector, children, plan, keeper, _runtime: runtime };
         lab.configure(&[])?;
         if options.traffic {
@@ -107,6 +116,22 @@ impl Lab {
     #[must_use]
     pub fn traffic(&self) -> &Traffic {
         &self.traffic
+    }
+
+    /// A record of the pings that arrive at the targets from now on.
+    ///
+    /// # Errors
+    /// When it cannot be begun.
+    pub fn pings(&self) -> anyhow::Result<Pings> {
+        Pings::listen(&self.plan)
+    }
+
+    /// Gives the standby names of its own in its hosts file, in place of those given before: `("one.example", "203.0.113.1")`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn name(&self, names: &[(&str, &str)]) -> anyhow::Result<()> {
+        accounts::name(self.plan.nat(Nat::Standby)?, names)
     }
 
     /// One EC2 call past the layer: no latency, no fault, not logged. The fabric follows.

@@ -21,6 +21,8 @@ pub struct Options {
     pub natwatch: PathBuf,
     /// Whether the measuring flows run from the start.
     pub traffic: bool,
+    /// Whether everybody has IPv6 too: both NATs masquerade it, and their route tables have `::/0`.
+    pub ipv6: bool,
 }
 
 impl Default for Options {
@@ -33,6 +35,7 @@ impl Default for Options {
             tls: true,
             natwatch: PathBuf::new(),
             traffic: true,
+            ipv6: false,
         }
     }
 }

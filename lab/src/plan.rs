@@ -2,11 +2,11 @@
 //!
 //! It is written to the runtime folder as `lab.json`, so that a second terminal can address a running lab.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::options::Options;
@@ -21,6 +21,8 @@ pub const ECHO: (Ipv4Addr, u16) = (Ipv4Addr::new(203, 0, 113, 100), 7);
 pub const API: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 200);
 /// The instance metadata service, as everywhere in EC2.
 pub const IMDS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+/// The VPC's IPv6 block, of the size that EC2 gives out: documentation addresses (RFC 3849).
+pub(crate) const VPC6: &str = "2001:db8::/56";
 /// Region of everything in the lab.
 pub const REGION: &str = "ap-northeast-1";
 
@@ -113,6 +115,15 @@ impl Host {
         }
     }
 
+    /// Likewise of IPv6, in a lab that has it.
+    #[must_use]
+    pub fn addresses6(&self) -> Vec<Ipv6Addr> {
+        match self.role {
+            Role::Internet => (1..=TARGETS).map(target6).collect(),
+            _ => vec![v6(self.address)],
+        }
+    }
+
     /// Hardware address of the host's end of its link; fixed, so that no ARP is ever needed.
     #[must_use]
     pub fn mac(&self) -> String {
@@ -149,6 +160,20 @@ pub const fn target(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(203, 0, 113, n)
 }
 
+/// The IPv6 address of target `n`, counted from 1.
+#[must_use]
+pub const fn target6(n: u8) -> Ipv6Addr {
+    v6(target(n))
+}
+
+/// The IPv6 address that goes with an IPv4 one of the lab's: a /64 for each /24, below [`VPC6`] in the VPC and beside it elsewhere.
+pub(crate) const fn v6(address: Ipv4Addr) -> Ipv6Addr {
+    let [a, _, c, d] = address.octets();
+    // A literal of one byte is a segment as it is.
+    let subnet = if a == 10 { c as u16 } else { 0x0100 };
+    Ipv6Addr::new(0x2001, 0x0db8, 0, subnet, 0, 0, 0, d as u16)
+}
+
 /// All of a lab's hosts and places.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
@@ -162,6 +187,8 @@ pub struct Plan {
     pub hosts: Vec<Host>,
     /// Whether the API speaks TLS.
     pub tls: bool,
+    /// Whether there is IPv6.
+    pub ipv6: bool,
 }
 
 impl Plan {
@@ -183,13 +210,42 @@ impl Plan {
             let address = Ipv4Addr::new(10, 0, octet(10 + subnet)?, octet(10 + n)?);
             hosts.push(host(format!("b{n}"), address, Role::Backend(subnet)));
         }
-        Ok(Self { id: id.to_owned(), root: Path::new(RUNTIME).join(id), subnets, hosts, tls: options.tls })
+        Ok(Self {
+            id: id.to_owned(),
+            root: Path::new(RUNTIME).join(id),
+            subnets,
+            hosts,
+            tls: options.tls,
+            ipv6: options.ipv6,
+        })
     }
 
     /// The router's namespace.
     #[must_use]
     pub fn router(&self) -> String {
         format!("{}-vpc", self.id)
+    }
+
+    /// The IPv6 block of a private subnet, in a lab that has IPv6.
+    #[must_use]
+    pub fn subnet6(&self, subnet: &Ipv4Net) -> Option<Ipv6Net> {
+        Ipv6Net::new(v6(subnet.network()), 64).ok().filter(|_| self.ipv6)
+    }
+
+    /// A NAT's addresses: one, or two in a lab that has IPv6.
+    #[must_use]
+    pub fn nat_addresses(&self, nat: Nat) -> Vec<IpAddr> {
+        self.both(nat.address())
+    }
+
+    /// A target's addresses: one, or two in a lab that has IPv6.
+    #[must_use]
+    pub fn target_addresses(&self, n: u8) -> Vec<IpAddr> {
+        self.both(target(n))
+    }
+
+    fn both(&self, address: Ipv4Addr) -> Vec<IpAddr> {
+        std::iter::once(address.into()).chain(self.ipv6.then(|| v6(address).into())).collect()
     }
 
     /// Every namespace of the lab, the router's first.

@@ -164,7 +164,7 @@ pub(crate) fn need_root() -> anyhow::Result<()> {
 }
 
 /// The package of each tool the lab calls, on Debian and Ubuntu.
-pub(crate) const TOOLS: [(&str, &str); 12] = [
+pub(crate) const TOOLS: [(&str, &str); 13] = [
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/ssh", "openssh-client"),
     ("/usr/bin/ssh-keygen", "openssh-client"),
@@ -178,6 +178,8 @@ pub(crate) const TOOLS: [(&str, &str); 12] = [
     ("/usr/bin/script", "bsdutils"),
     // Not the lab's own: the tests check the shipped units with it.
     ("/usr/bin/systemd-analyze", "systemd"),
+    // And that Icinga understands natwatch's check.
+    ("/usr/sbin/icinga2", "icinga2-bin"),
 ];
 
 /// Packages of the tools that are missing.

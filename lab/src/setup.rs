@@ -1,6 +1,8 @@
 //! What must be on the machine before the first lab: packages, and moto in an environment of its own.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -50,6 +52,7 @@ pub fn setup() -> anyhow::Result<Vec<String>> {
     if !packages.is_empty() {
         let mut apt = Command::new("apt-get");
         apt.env("DEBIAN_FRONTEND", "noninteractive").args(["install", "-y", "--no-install-recommends"]).args(&packages);
+        let _services = NoServices::impose()?;
         if shell::run(&mut apt, "").is_err() {
             // Stale package lists are the usual reason.
             shell::run(Command::new("apt-get").arg("update"), "")?;
@@ -74,6 +77,39 @@ pub fn setup() -> anyhow::Result<Vec<String>> {
         done.push(format!("installed moto in {}", venv.display()));
     }
     Ok(done)
+}
+
+/// While it lives, packages that bring a service (an SSH server, Icinga) don't start it: the lab runs what it needs in its own
+/// namespaces. By invoke-rc.d(8), which asks this program and takes 101 for a no.
+struct NoServices {
+    ours: bool,
+}
+
+impl NoServices {
+    const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+    /// A policy that is there already is the machine's own, and stays.
+    fn impose() -> anyhow::Result<Self> {
+        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(Self::POLICY);
+        match made {
+            Ok(mut file) => {
+                // Dropped, and so removed, should the write fail.
+                let policy = Self { ours: true };
+                file.write_all(b"#!/bin/sh\nexit 101\n").with_context(|| format!("write {}", Self::POLICY))?;
+                Ok(policy)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(Self { ours: false }),
+            Err(error) => Err(error).with_context(|| format!("make {}", Self::POLICY)),
+        }
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.ours {
+            let _ = fs::remove_file(Self::POLICY);
+        }
+    }
 }
 
 fn has_ensurepip() -> bool {

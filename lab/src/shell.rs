@@ -33,7 +33,17 @@ fn output(command: &mut Command, input: &str) -> anyhow::Result<Output> {
 
 /// `ip -batch -` in the current namespace, or in `ns`.
 pub(crate) fn ip(ns: Option<&str>, lines: &[String]) -> anyhow::Result<()> {
+    batch(Command::new("ip"), ns, lines)
+}
+
+/// `ip -6 -batch -` in `ns`: for lines from whose words the family does not follow.
+pub(crate) fn ip6(ns: &str, lines: &[String]) -> anyhow::Result<()> {
     let mut command = Command::new("ip");
+    command.arg("-6");
+    batch(command, Some(ns), lines)
+}
+
+fn batch(mut command: Command, ns: Option<&str>, lines: &[String]) -> anyhow::Result<()> {
     if let Some(ns) = ns {
         command.args(["-n", ns]);
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,6 +28,16 @@ pub(crate) enum Ping {
     Missing,
     Forbidden,
     Busybox,
+    Endless,
+}
+
+/// What a login is given for a shell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shell {
+    #[default]
+    Sh,
+    Odd,
+    Nologin,
 }
 
 /// How a backend's SSH server behaves.
@@ -43,9 +53,12 @@ pub(crate) struct Mode {
     pub(crate) refuses_key: bool,
     pub(crate) new_host_key: bool,
     pub(crate) noisy: bool,
+    /// Logins print, and never stop.
+    pub(crate) endless: bool,
     /// Authentication takes this many seconds.
     pub(crate) slow: Option<u64>,
     pub(crate) ping: Ping,
+    pub(crate) shell: Shell,
 }
 
 #[derive(Debug)]
@@ -122,6 +135,10 @@ impl Servers {
         let farm = self.plan.root.join("farm");
         let prelude = match mode.ping {
             Ping::Iputils => String::new(),
+            Ping::Endless => {
+                write_script(&self.plan.root.join("endless"), "trap '' INT TERM\nexec sleep 3600\n")?;
+                format!("mount --bind {}/endless /usr/bin/ping && ", self.plan.root.display())
+            }
             Ping::Forbidden => format!("mount --bind {}/forbidden /usr/bin/ping && ", self.plan.root.display()),
             Ping::Missing | Ping::Busybox => {
                 let farm = farm.display();
@@ -139,7 +156,11 @@ impl Servers {
         if mode.ping != Ping::Iputils {
             write_farm(&self.plan)?;
         }
-        command.args(["/bin/sh", "-c", &format!("{prelude}exec /usr/sbin/sshd -D -e -f {}", config.display())]);
+        command.args([
+            "/bin/sh",
+            "-c",
+            &format!("{}{prelude}exec /usr/sbin/sshd -D -e -f {}", account(&folder, mode)?, config.display()),
+        ]);
         let log = fs::File::options().create(true).append(true).open(folder.join("log"))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.keeper.spawn(command)
@@ -158,7 +179,6 @@ impl Servers {
             format!("HostKey {path}/{key}"),
             format!("PidFile {path}/pid"),
             format!("AllowUsers {USER}"),
-            "UsePAM no".to_owned(),
             "UseDNS no".to_owned(),
             "StrictModes no".to_owned(),
             "PasswordAuthentication no".to_owned(),
@@ -166,37 +186,35 @@ impl Servers {
             // Tests knock often; the default drops connections from ten at a time on.
             "MaxStartups 200:30:400".to_owned(),
             "LogLevel VERBOSE".to_owned(),
+            "Subsystem sftp internal-sftp".to_owned(),
         ];
-        match mode.slow {
-            _ if mode.refuses_key => lines.push("AuthorizedKeysFile none".to_owned()),
-            None => lines.push(format!("AuthorizedKeysFile {path}/authorized_keys")),
-            Some(seconds) => {
-                // The client first asks whether its key would do, then signs, and sshd runs the command at both. The whole delay
-                // belongs to the second: sshd stretches an attempt that does not authenticate up to twofold (its auth2.c,
-                // ensure_minimum_time_since). Both come from the connection's own monitor, hence the mark with its process id.
-                let script = folder.join("slow_keys");
-                let mark = format!("{path}/asked.$PPID");
-                let delay = format!("mkdir {mark} 2>/dev/null || {{ rmdir {mark}; sleep {seconds}; }}");
-                fs::write(&script, format!("#!/bin/sh\n{delay}\ncat {path}/authorized_keys\n"))?;
-                fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
-                lines.push("AuthorizedKeysFile none".to_owned());
-                lines.push(format!("AuthorizedKeysCommand {path}/slow_keys"));
-                lines.push("AuthorizedKeysCommandUser root".to_owned());
-            }
+        let keys = if mode.refuses_key { "none".to_owned() } else { format!("{path}/authorized_keys") };
+        lines.push(format!("AuthorizedKeysFile {keys}"));
+        // The delay is the account's, as of a directory that is asked. Within the authentication proper, sshd would stretch it up to
+        // twofold, by a factor that its host key determines (its auth2.c, ensure_minimum_time_since).
+        lines.push(format!("UsePAM {}", if mode.slow.is_some() { "yes" } else { "no" }));
+        if let Some(seconds) = mode.slow {
+            fs::create_dir_all(folder.join("pam.d"))?;
+            fs::write(
+                folder.join("pam.d/sshd"),
+                format!(
+                    "auth required pam_permit.so\naccount required pam_exec.so quiet /bin/sleep {seconds}\n\
+                     session required pam_permit.so\n"
+                ),
+            )?;
         }
         if mode.noisy {
             fs::write(folder.join("banner"), NOISE)?;
-            fs::write(
-                folder.join("noisy"),
-                format!(
-                    "#!/bin/sh\ncat {path}/banner\ncat {path}/banner >&2\nexec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n"
-                ),
+            write_script(
+                &folder.join("noisy"),
+                &format!("cat {path}/banner\ncat {path}/banner >&2\nexec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n"),
             )?;
-            fs::set_permissions(folder.join("noisy"), fs::Permissions::from_mode(0o755))?;
             lines.push(format!("Banner {path}/banner"));
         }
         if mode.hang {
             lines.push("ForceCommand sleep 3600".to_owned());
+        } else if mode.endless {
+            lines.push("ForceCommand yes".to_owned());
         } else if mode.noisy {
             lines.push(format!("ForceCommand {path}/noisy"));
         }
@@ -211,6 +229,35 @@ const NOISE: &str = "\u{1b}[31m*** AUTHORISED USE ONLY ***\u{1b}[0m\n\
     --- 203.0.113.1 ping statistics ---\n\
     1 packets transmitted, 1 received, 0% packet loss, time 0ms\n\
     rtt min/avg/max/mdev = 0.042/0.042/0.042/0.000 ms\n";
+
+/// A login shell to which, as to csh(1), much of `sh` is an error: only what stands in single quotes is passed on as it is.
+const ODD_SHELL: &str = r#"[ "$1" = -c ] || exit 1
+case $(printf %s "$2" | sed "s/'[^']*'//g") in
+*[!-a-zA-Z0-9_./:\ ]*) echo 'Illegal variable name.' >&2; exit 1 ;;
+esac
+exec /bin/sh -c "$2"
+"#;
+
+/// Shell commands that give the server's own mount namespace another account for the lab's user.
+fn account(folder: &Path, mode: &Mode) -> anyhow::Result<String> {
+    let path = folder.display();
+    let slow = if mode.slow.is_some() { format!("mount --bind {path}/pam.d /etc/pam.d && ") } else { String::new() };
+    let shell = match mode.shell {
+        Shell::Sh => return Ok(slow),
+        Shell::Odd => {
+            write_script(&folder.join("odd_shell"), ODD_SHELL)?;
+            format!("{path}/odd_shell")
+        }
+        Shell::Nologin => "/usr/sbin/nologin".to_owned(),
+    };
+    let amend = format!("sed '/^{USER}:/s#[^:]*$#{shell}#' /etc/passwd > {path}/passwd");
+    Ok(format!("{slow}{amend} && mount --bind {path}/passwd /etc/passwd && "))
+}
+
+fn write_script(path: &Path, body: &str) -> anyhow::Result<()> {
+    fs::write(path, format!("#!/bin/sh\n{body}"))?;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
+}
 
 pub(crate) fn folder(plan: &Plan, host: &Host) -> PathBuf {
     plan.root.join("ssh").join(&host.name)

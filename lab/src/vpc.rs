@@ -1,6 +1,7 @@
 //! The VPC's objects at EC2: made once at the start, named by [`Ids`].
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use anyhow::Context as _;
 use ipnet::Ipv4Net;
@@ -76,9 +77,11 @@ impl Ids {
 pub(crate) fn make(moto: &Moto, plan: &Plan) -> anyhow::Result<Ids> {
     let ask = |action: &str, params: &[(&str, &str)], name: &str| xml::first(&moto.call(action, params)?, name);
     let vpc = ask("CreateVpc", &[("CidrBlock", "10.0.0.0/16")], "vpcId")?;
-    let subnet = |cidr: &str, name: &str| -> anyhow::Result<String> {
-        let zone = format!("{REGION}a");
-        let params = [("VpcId", vpc.as_str()), ("CidrBlock", cidr), ("AvailabilityZone", &zone)];
+    let subnet = |cidr: &Ipv4Net, name: &str| -> anyhow::Result<String> {
+        let (zone, block) = (format!("{REGION}a"), cidr.to_string());
+        let block6 = plan.subnet6(cidr).map(|block| block.to_string());
+        let mut params = vec![("VpcId", vpc.as_str()), ("CidrBlock", &block), ("AvailabilityZone", &zone)];
+        params.extend(block6.as_deref().map(|block| ("Ipv6CidrBlock", block)));
         let id = ask("CreateSubnet", &params, "subnetId")?;
         tag(moto, &id, name)?;
         Ok(id)
@@ -90,7 +93,7 @@ pub(crate) fn make(moto: &Moto, plan: &Plan) -> anyhow::Result<Ids> {
     };
     let internet_gateway = ask("CreateInternetGateway", &[], "internetGatewayId")?;
     moto.call("AttachInternetGateway", &[("InternetGatewayId", &internet_gateway), ("VpcId", &vpc)])?;
-    let public_subnet = subnet("10.0.0.0/24", "public")?;
+    let public_subnet = subnet(&Ipv4Net::new(Ipv4Addr::new(10, 0, 0, 0), 24)?, "public")?;
     let public_table = table("public")?;
     let everywhere = ("DestinationCidrBlock", "0.0.0.0/0");
     moto.call("CreateRoute", &[("RouteTableId", &public_table), everywhere, ("GatewayId", &internet_gateway)])?;
@@ -117,6 +120,10 @@ pub(crate) fn make(moto: &Moto, plan: &Plan) -> anyhow::Result<Ids> {
         let instance = run(&role, &public_subnet, &nat.address().to_string())?;
         let table = table(&role)?;
         moto.call("CreateRoute", &[("RouteTableId", &table), everywhere, ("InstanceId", &instance)])?;
+        if plan.ipv6 {
+            let everywhere = ("DestinationIpv6CidrBlock", "::/0");
+            moto.call("CreateRoute", &[("RouteTableId", &table), everywhere, ("InstanceId", &instance)])?;
+        }
         nats.insert(nat, (instance, table));
     }
     let seen = xml::instances(&moto.call("DescribeInstances", &[])?)?;
@@ -129,7 +136,7 @@ pub(crate) fn make(moto: &Moto, plan: &Plan) -> anyhow::Result<Ids> {
     let (primary, standby) = (of(Nat::Primary)?, of(Nat::Standby)?);
     let mut subnets = Vec::new();
     for (n, cidr) in plan.subnets.iter().enumerate() {
-        let id = subnet(&cidr.to_string(), &format!("private-{n}"))?;
+        let id = subnet(cidr, &format!("private-{n}"))?;
         moto.call("AssociateRouteTable", &[("RouteTableId", &primary.table), ("SubnetId", &id)])?;
         subnets.push(SubnetIds { id, cidr: *cidr });
     }

@@ -97,7 +97,8 @@ pub(crate) fn tables(xml: &str) -> anyhow::Result<Vec<Table>> {
             .filter(|route| text(*route, "gatewayId").is_none())
             .filter_map(|route| {
                 let via = text(route, "instanceId").or_else(|| text(route, "networkInterfaceId"));
-                Some((text(route, "destinationCidrBlock")?.to_owned(), via.map(str::to_owned)))
+                let to = text(route, "destinationCidrBlock").or_else(|| text(route, "destinationIpv6CidrBlock"))?;
+                Some((to.to_owned(), via.map(str::to_owned)))
             })
             .collect(),
     };

@@ -50,7 +50,7 @@ fn a_login_finds_the_labs_user_and_a_working_ping() {
 #[test]
 fn every_backend_fault_shows_and_heals() {
     let lab = Lab::up(&Options { backends: 1, subnets: 1, ..Options::default() }).unwrap();
-    let faults: [(&str, &str, Shows); 11] = [
+    let faults: [(&str, &str, Shows); 15] = [
         ("sshd-dead 0", PING, |run| run.status == Some(255) && run.stderr.contains("Connection refused")),
         ("sshd-frozen 0", PING, |run| run.status == Some(255) && run.stderr.contains("timed out")),
         ("sshd-hang 0", PING, |run| run.timed_out && run.stdout.is_empty()),
@@ -69,6 +69,10 @@ fn every_backend_fault_shows_and_heals() {
             matches!(run.status, Some(126 | 127)) && run.stderr.contains("Permission denied")
         }),
         ("busybox-ping 0", PING, |run| run.status == Some(0) && run.stdout.contains("1 packets received")),
+        ("endless-ping 0", PING, |run| run.timed_out && run.stdout.is_empty()),
+        ("odd-shell 0", "true; false", |run| run.status == Some(1) && run.stderr.contains("Illegal")),
+        ("no-shell 0", PING, |run| run.status == Some(1) && run.stdout.contains("not available")),
+        ("icmp-blocked", PING, |run| run.status == Some(1) && run.stdout.contains("0 received")),
         ("backend-dead 0", PING, |run| run.status == Some(255) && run.stderr.contains("timed out")),
     ];
     for (text, command, shows) in faults {

@@ -194,20 +194,26 @@ pub(super) fn considered(case: &Case) -> Result<Plan, Conclusion> {
     if case.accuses(&plan) { Ok(plan) } else { Err(held(case, vec![reason::not_behind_the_primary()])) }
 }
 
-/// Why the last round is what it is.
-fn because(case: &Case) -> String {
-    lead(&case.latest()).map_or_else(String::new, |one| one.because.clone())
+/// Why the last round is what it is; where several families are judged, of the one that leads.
+#[must_use]
+pub fn because(case: &Case) -> String {
+    let latest = case.latest();
+    lead(&latest).map_or_else(String::new, |one| reason::round(one, latest.len() > 1))
 }
 
 fn moved(case: &Case) -> Conclusion {
     let moves = case.moves.as_deref().unwrap_or_default();
     let (outcome, exit) = outcome(Ending::Moved(moves));
+    let mut why = reason::moved(outcome, moves, &because(case));
+    if moves.iter().any(|one| one.result.settled()) {
+        why.push_str(&reason::also_moved(&case.latest()));
+    }
     let commands = match outcome {
         Outcome::Partial | Outcome::Failed => finish_commands(moves),
         Outcome::Unverified => undo_commands(moves),
         _ => Vec::new(),
     };
-    Conclusion { commands, ..Conclusion::new(outcome, exit, reason::moved(outcome, moves, &because(case))) }
+    Conclusion { commands, ..Conclusion::new(outcome, exit, why) }
 }
 
 fn held(case: &Case, holds: Vec<Hold>) -> Conclusion {
@@ -231,11 +237,8 @@ fn rested(case: &Case) -> Conclusion {
     };
     let redundancy = Redundancy::of(phase, case.guarded.as_ref());
     let (outcome, exit) = outcome(Ending::Rested { judgement, redundancy });
-    let because = if case.out_of_time {
-        reason::out_of_time(&judgement.because)
-    } else {
-        reason::rested(outcome, &judgement.because)
-    };
+    let round = because(case);
+    let because = if case.out_of_time { reason::out_of_time(&round) } else { reason::rested(outcome, &round) };
     let mut over = Conclusion::new(outcome, exit, because);
     over.holds = guarded::faults(case);
     if let Lock::Unreadable(why) = &case.lock {
@@ -249,7 +252,7 @@ fn rested(case: &Case) -> Conclusion {
     } else if let (Outcome::Healthy, Some(why)) = (outcome, &case.forgets) {
         // Without its memory this standby has no witnesses and no lock one day: that must not stay unseen for weeks.
         (over.outcome, over.exit) = (Outcome::NoRedundancy, exit::WARNING);
-        over.because = reason::forgets(&judgement.because, why);
+        over.because = reason::forgets(&round, why);
     }
     if let (Outcome::Partial, Lock::Held { moves, .. }) = (outcome, &case.lock) {
         over.commands = finish_commands(moves);

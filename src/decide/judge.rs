@@ -202,7 +202,7 @@ pub(super) fn more_than_share(cut_off: usize, heard: usize, settings: &DecideSet
     over > SHARE_TOLERANCE
 }
 
-fn enough(cut_off: usize, heard: usize, settings: &DecideSettings) -> bool {
+pub(super) fn enough(cut_off: usize, heard: usize, settings: &DecideSettings) -> bool {
     cut_off >= settings.threshold && more_than_share(cut_off, heard, settings)
 }
 

@@ -3,10 +3,33 @@
 //! The reasons of a single round are `judge`'s, those of gates `gates`'; here they become the sentence of the whole pass. None
 //! ends in a full stop, since more may follow.
 
-use crate::model::{Gate, Hold, Move, Outcome, Verification};
+use crate::model::{Gate, Hold, Judgement, Move, Outcome, Verdict, Verification};
 
 /// No round was made.
 pub(super) const NOTHING_OBSERVED: &str = "nothing was observed";
+
+/// Why a round is what it is. With several families it is said which one is meant.
+pub(super) fn round(judgement: &Judgement, several: bool) -> String {
+    // An isolated standby names the family itself.
+    if several && judgement.verdict != Verdict::Isolated {
+        format!("over {}, {}", judgement.family, judgement.because)
+    } else {
+        judgement.because.clone()
+    }
+}
+
+/// What an association carries along: a subnet's IPv4 and IPv6 have one route table.
+pub(super) fn also_moved(latest: &[Judgement]) -> String {
+    let others = latest.iter().filter(|one| one.verdict != Verdict::Down);
+    let told = others.map(|one| {
+        let how = match one.verdict {
+            Verdict::Isolated => "which this standby does not reach",
+            _ => "which was not down",
+        };
+        format!("; an association moves {} too, {how}", one.family)
+    });
+    told.collect()
+}
 
 /// Down, and held. `round` is the reason of the last round.
 pub(super) fn held(round: &str, holds: &[Hold]) -> String {

@@ -7,4 +7,5 @@ mod judge;
 mod outcome;
 mod outlook;
 mod properties;
+mod service;
 mod support;

@@ -1,11 +1,12 @@
 //! What a whole pass came to, as it is told and remembered, and what was found where a file of ours belongs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hold, InstanceId, Judgement, Move, Outcome};
+use super::{Family, Hold, InstanceId, Judgement, Move, Outcome};
 
 /// One pass, from the first question to the last verification: what the user reads and `last-round.json` keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,15 @@ pub struct Pass {
     pub notes: Vec<String>,
     /// AWS CLI commands that an operator may paste to go on by hand.
     pub commands: Vec<String>,
+}
+
+impl Pass {
+    /// The latest judgement of each family: the one that counted.
+    #[must_use]
+    pub fn latest(&self) -> Vec<Judgement> {
+        let last: BTreeMap<Family, &Judgement> = self.judgements.iter().map(|one| (one.family, one)).collect();
+        last.into_values().cloned().collect()
+    }
 }
 
 /// What the rules make of a pass.

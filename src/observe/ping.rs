@@ -1,11 +1,14 @@
-//! The remote command, and what its output means: pure.
+//! The remote command, and what its output means: pure. The text that runs on the backend is `remote`'s.
 //!
 //! A login shell, a banner or a start-up file may print anything, even a forged summary, so what counts stands between two
 //! lines that carry a random word, and the exit status is the one printed in the second. A miss is believed only where
 //! `ping` itself says that it sent one packet and got none back: exit status 1 alone is also what busybox gives for an
 //! option it does not know.
 
-use std::net::IpAddr;
+mod remote;
+
+pub use remote::{command, forced_command};
+
 use std::time::Duration;
 
 use crate::model::{SilenceReason, printable};
@@ -22,22 +25,11 @@ pub enum Dialect {
 /// What is read of one command's output at most. A reply takes 300 bytes; a banner or motd rarely 10 kB.
 pub const OUTPUT_CAP: usize = 64 * 1024;
 
+/// What `sh` gives for a ping that our own watchdog on the backend killed (128 and `SIGKILL`).
+const KILLED: &str = "137";
+
 /// How much of what a backend said is shown.
 const SHOWN: usize = 120;
-
-/// The script for `sh -c` that pings `addr` once.
-///
-/// It is bounded by itself (`-c 1`, `-W`), so that it ends although nobody is there to end it (ping(8)). `word` must be
-/// fresh: it is what tells our output from anybody else's.
-#[must_use]
-pub fn script(word: &str, addr: IpAddr, timeout: Duration, dialect: Dialect) -> String {
-    let family = if addr.is_ipv6() { "-6 " } else { "" };
-    let options = match dialect {
-        Dialect::Fractional => format!("-n -c 1 -W {:.3}", timeout.as_secs_f64()),
-        Dialect::WholeSeconds => format!("-c 1 -W {}", whole_seconds(timeout)),
-    };
-    format!("echo begin-{word}; LC_ALL=C ping {family}{options} {addr} 2>&1; echo end-{word} $?")
-}
 
 /// `timeout` rounded up to what a [`Dialect::WholeSeconds`] ping takes.
 #[must_use]
@@ -85,12 +77,15 @@ pub fn read(word: &str, output: &[u8]) -> Reading {
 
 /// What it means that the command ended, or its output, without our last line.
 #[must_use]
-pub fn unfinished(output: &[u8]) -> (SilenceReason, String) {
+pub fn unfinished(word: &str, output: &[u8]) -> (SilenceReason, String) {
     if output.len() >= OUTPUT_CAP {
         return (
             SilenceReason::Nonsense,
             format!("more than {OUTPUT_CAP} bytes of output; the login shell prints too much"),
         );
+    }
+    if read(word, output) != Reading::Waiting {
+        return (SilenceReason::Disconnected, "our command was ended before it was done".to_owned());
     }
     let text = String::from_utf8_lossy(output);
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
@@ -98,7 +93,7 @@ pub fn unfinished(output: &[u8]) -> (SilenceReason, String) {
     (
         SilenceReason::Nonsense,
         format!(
-            "our command was not run as given (a forced command, or a login shell that is not sh?): it said {said:?}"
+            "our command was not run as given: it said {said:?}; give the account a login shell that runs commands, and the key no command but that of natwatch print authorized-key"
         ),
     )
 }
@@ -120,6 +115,10 @@ fn answer(status: &str, said: &str) -> Answer {
             "ping is not installed: apt-get install iputils-ping, or dnf install iputils".to_owned(),
         ),
         "126" => Answer::Silent(SilenceReason::NoPing, format!("ping may not be run: {:?}", last())),
+        KILLED => Answer::Silent(
+            SilenceReason::Hung,
+            "its ping did not end by itself, and was killed after two seconds more than it was given".to_owned(),
+        ),
         _ if any(&["operation not permitted", "permission denied", "cap_net_raw"]) => Answer::Silent(
             SilenceReason::NoPing,
             format!(
@@ -159,22 +158,6 @@ mod tests {
             Reading::Done(answer) => answer,
             other => panic!("{output:?} was read as {other:?}"),
         }
-    }
-
-    #[test]
-    fn the_command_carries_its_own_bound() {
-        let addr = "203.0.113.1".parse().unwrap();
-        let script = |dialect| script("w", addr, Duration::from_millis(300), dialect);
-        assert_eq!(
-            script(Dialect::Fractional),
-            "echo begin-w; LC_ALL=C ping -n -c 1 -W 0.300 203.0.113.1 2>&1; echo end-w $?"
-        );
-        assert_eq!(
-            script(Dialect::WholeSeconds),
-            "echo begin-w; LC_ALL=C ping -c 1 -W 1 203.0.113.1 2>&1; echo end-w $?"
-        );
-        let v6 = super::script("w", "2001:db8::1".parse().unwrap(), Duration::from_secs(1), Dialect::WholeSeconds);
-        assert_eq!(v6, "echo begin-w; LC_ALL=C ping -6 -c 1 -W 1 2001:db8::1 2>&1; echo end-w $?");
     }
 
     #[test]
@@ -231,9 +214,18 @@ mod tests {
 
     #[test]
     fn f037_a_command_that_is_not_ours_is_silence_with_what_it_said() {
-        let (reason, detail) = unfinished(b"This account is currently not available.\x1b[31m\n");
+        let (reason, detail) = unfinished("w", b"This account is currently not available.\x1b[31m\n");
         assert_eq!(reason, SilenceReason::Nonsense);
         assert!(detail.contains("This account is currently not available.\\\\u{1b}[31m"), "{detail}");
+        assert!(detail.contains("natwatch print authorized-key"), "{detail}");
+    }
+
+    #[test]
+    fn f033_a_ping_that_had_to_be_killed_is_no_miss() {
+        let answer = done("begin-w\nPING 203.0.113.1\nend-w 137\n");
+        assert!(matches!(answer, Answer::Silent(SilenceReason::Hung, _)), "{answer:?}");
+        let (reason, detail) = unfinished("w", b"motd\nbegin-w\nPING 203.0.113.1\n");
+        assert_eq!(reason, SilenceReason::Disconnected, "{detail}");
     }
 
     #[test]
@@ -247,7 +239,8 @@ mod tests {
         fn no_output_panics_and_none_without_our_word_is_an_answer(output: Vec<u8>) {
             let reading = read("5f1e0a", &output);
             proptest::prop_assert!(!matches!(reading, Reading::Done(_)));
-            let _ = unfinished(&output);
+            let (reason, _) = unfinished("5f1e0a", &output);
+            proptest::prop_assert!(reason == SilenceReason::Nonsense || read("5f1e0a", &output) == Reading::Begun);
         }
     }
 }

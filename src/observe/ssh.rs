@@ -2,27 +2,29 @@
 //!
 //! Every wait is bounded here or by the caller's deadline, nothing prompts, and only our own options and the operator's
 //! named configuration rule: the invoking user's `~/.ssh/config` is never read. Whatever goes wrong is a [`Silence`].
+//!
+//! `ssh` itself is started by `master`; the commands go over its control socket, without another process for each.
 
+mod authorized;
 mod local;
+mod master;
+mod refusal;
 
-use std::cell::RefCell;
+pub use authorized::authorized_key;
+
+use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
+use openssh::{Session, Stdio};
 use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::master::Masters;
 use super::ping::{self, Answer, Dialect, OUTPUT_CAP, Reading};
 use super::{Asked, HostKeys, SshSettings, Vantages};
 use crate::model::{Backend, Fate, Silence, SilenceReason, Target, printable};
-
-/// A master without commands ends by itself after this long, should natwatch have been killed. The longest pause between
-/// two commands of a pass is the second between rounds.
-const IDLE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(29);
 
 /// Past the ping's own timeout: what the remote shell, `sshd` and a busy standby may take to bring us its answer. An answer
 /// that is later is silence, not a miss.
@@ -38,67 +40,41 @@ const CLOSING: Duration = Duration::from_millis(500);
 /// other down, and with `panel = 0` there may be hundreds to do.
 const LOGINS: usize = 16;
 
+/// Commands at once, each of which takes two or three descriptors; a process has 1024 (`RLIMIT_NOFILE`, systemd.exec(5)). A
+/// panel of 8 in a burst has 64.
+const COMMANDS: usize = 256;
+
 /// Opens sessions to backends.
 pub struct Ssh {
-    turns: Semaphore,
-    builder: SessionBuilder,
-    login: String,
-    login_timeout: Duration,
+    logins: Semaphore,
+    commands: Semaphore,
+    masters: Masters,
+    settings: SshSettings,
     /// Holds the control sockets; removed with this value.
     folder: tempfile::TempDir,
+    /// How many sockets have been named.
+    sockets: Cell<usize>,
     /// Backends whose `ping` was found to take whole seconds only.
     whole_seconds: RefCell<std::collections::BTreeSet<String>>,
 }
 
 impl Ssh {
-    /// Prepares a private folder for control sockets, and the configuration that all sessions use.
+    /// Finds `ssh`, and prepares a private folder for control sockets and the configuration that all sessions use.
     ///
     /// # Errors
-    /// The folder can't be made: the path and the operating system's reason.
+    /// There is no `ssh`, or the folder can't be made: why, with the remedy.
     pub fn new(settings: &SshSettings) -> Result<Self, String> {
-        let parent = std::env::var_os("RUNTIME_DIRECTORY").map_or_else(std::env::temp_dir, PathBuf::from);
-        local::sweep(&parent);
-        let folder = tempfile::Builder::new()
-            .prefix(&format!("{}{}-", local::FOLDER, std::process::id()))
-            .tempdir_in(&parent)
-            .map_err(|error| format!("a folder for SSH's control sockets in {}: {error}", parent.display()))?;
-        let config = folder.path().join("config");
-        std::fs::write(&config, local::ssh_config(settings))
-            .map_err(|error| format!("{}: {error}", config.display()))?;
-
-        let mut builder = SessionBuilder::default();
-        builder
-            .known_hosts_check(match settings.host_keys {
-                HostKeys::Strict => KnownHosts::Strict,
-                HostKeys::AcceptNew => KnownHosts::Add,
-            })
-            .connect_timeout(settings.connect_timeout)
-            .server_alive_interval(Duration::from_secs(5))
-            .control_directory(folder.path())
-            .control_persist(ControlPersist::IdleFor(IDLE))
-            .config_file(config);
-        if let Some(user) = &settings.user {
-            builder.user(user.clone());
+        let folder = local::folder()?;
+        if let (HostKeys::AcceptNew, Some(path)) = (settings.host_keys, &settings.known_hosts) {
+            local::prepare_known_hosts(path);
         }
-        if let Some(port) = settings.port {
-            builder.port(port);
-        }
-        if let Some(identity) = &settings.identity {
-            builder.keyfile(identity);
-        }
-        if let Some(known_hosts) = &settings.known_hosts {
-            builder.user_known_hosts_file(known_hosts);
-        }
-        let key =
-            settings.identity.as_ref().map_or_else(|| "the default keys".to_owned(), |path| path.display().to_string());
-        let user = settings.user.as_deref().unwrap_or("this user's name");
-        let login = format!("key {key}, user {user}");
         Ok(Self {
-            turns: Semaphore::new(LOGINS),
-            builder,
-            login,
-            login_timeout: settings.login_timeout,
+            logins: Semaphore::new(LOGINS),
+            commands: Semaphore::new(COMMANDS),
+            masters: Masters::new(settings, folder.path())?,
+            settings: settings.clone(),
             folder,
+            sockets: Cell::new(0),
             whole_seconds: RefCell::default(),
         })
     }
@@ -125,25 +101,20 @@ impl Ssh {
         wait: Duration,
         dialect: Dialect,
     ) -> Result<(Instant, Instant, Answer), Silence> {
+        // Its time begins with its turn. The semaphore is never closed.
+        let _turn = self.commands.acquire().await;
         let asked = Instant::now();
-        let word = format!("{:016x}", rand::random::<u64>());
-        let script = ping::script(&word, target.addr, wait, dialect);
-        let mut child = session
-            .command("sh")
-            .arg("-c")
-            .arg(script)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .await
-            .map_err(|error| broken(&error))?;
-        let mut stdout = child.stdout().take().ok_or_else(|| silence(SilenceReason::Other, "no output to read"))?;
         let own = match dialect {
             Dialect::Fractional => wait,
             Dialect::WholeSeconds => Duration::from_secs(ping::whole_seconds(wait)),
         };
         let mut deadline = asked + own + REPORT_GRACE;
+        let word = format!("{:016x}", rand::random::<u64>());
+        let mut command = session.raw_command(ping::command(&word, target.addr, wait, dialect));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let Ok(started) = timeout_at(deadline, command.spawn()).await else { return Err(hung()) };
+        let mut child = started.map_err(|error| broken(&error))?;
+        let mut stdout = child.stdout().take().ok_or_else(|| silence(SilenceReason::Other, "no output to read"))?;
         let mut begun = None;
         let mut output = Vec::new();
         let mut piece = [0; 4096];
@@ -152,12 +123,14 @@ impl Ssh {
             let Ok(read) = read else {
                 return match begun {
                     Some(begun) if dialect == Dialect::WholeSeconds => Ok((asked, begun, Answer::NoReply)),
-                    _ => Err(silence(SilenceReason::Hung, "logged in, but the command gave no answer in time")),
+                    _ => Err(hung()),
                 };
             };
             let read = read.map_err(|error| silence(SilenceReason::Disconnected, &error.to_string()))?;
             output.extend_from_slice(&piece[..read]);
-            match ping::read(&word, &output) {
+            // Both of our lines end as lines do; who sends bytes one by one makes no work.
+            let reading = if piece[..read].contains(&b'\n') { ping::read(&word, &output) } else { Reading::Waiting };
+            match reading {
                 Reading::Done(answer) => {
                     return Ok((asked, begun.unwrap_or_else(Instant::now), late(answer, wait)));
                 }
@@ -171,7 +144,7 @@ impl Ssh {
                 Reading::Begun | Reading::Waiting => {}
             }
             if read == 0 || output.len() >= OUTPUT_CAP {
-                let (reason, detail) = ping::unfinished(&output);
+                let (reason, detail) = ping::unfinished(&word, &output);
                 return Err(Silence { reason, detail });
             }
         }
@@ -191,12 +164,14 @@ impl Vantages for Ssh {
 
     async fn connect(&self, backend: &Backend) -> Result<Session, Silence> {
         // Its time begins with its turn. The semaphore is never closed.
-        let _turn = self.turns.acquire().await;
-        match timeout(self.login_timeout, self.builder.connect_mux(&backend.destination)).await {
-            Ok(Ok(session)) => Ok(session),
-            Ok(Err(error)) => Err(refused(&error, &self.login, &backend.destination)),
+        let _turn = self.logins.acquire().await;
+        let socket = self.folder.path().join(self.sockets.replace(self.sockets.get() + 1).to_string());
+        match timeout(self.settings.login_timeout, self.masters.start(&socket, &backend.destination)).await {
+            Ok(Ok(())) => Ok(Session::resume_mux(socket.into(), None)),
+            Ok(Err(said)) => Err(refusal::refused(&said, &self.settings, &backend.destination)),
             Err(_) => {
-                Err(silence(SilenceReason::SlowLogin, &format!("no login within {} s", self.login_timeout.as_secs())))
+                let limit = self.settings.login_timeout.as_secs();
+                Err(silence(SilenceReason::SlowLogin, &format!("no login within {limit} s")))
             }
         }
     }
@@ -243,6 +218,10 @@ fn silence(reason: SilenceReason, detail: &str) -> Silence {
     Silence { reason, detail: printable(detail, 300) }
 }
 
+fn hung() -> Silence {
+    silence(SilenceReason::Hung, "logged in, but the command gave no answer in time")
+}
+
 fn broken(error: &openssh::Error) -> Silence {
     silence(SilenceReason::Disconnected, &chain(error))
 }
@@ -257,41 +236,30 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What `ssh` said when it did not connect, as a kind of silence with the remedy.
-fn refused(error: &openssh::Error, login: &str, destination: &str) -> Silence {
-    use std::io::ErrorKind;
-    let openssh::Error::Connect(cause) = error else { return silence(SilenceReason::Other, &chain(error)) };
-    let text = cause.to_string();
-    let said = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing").trim();
-    let has = |word: &str| text.contains(word);
-    match cause.kind() {
-        _ if has("IDENTIFICATION HAS CHANGED") => silence(
-            SilenceReason::HostKeyChanged,
-            &format!(
-                "SECURITY: the host key of {destination} is not the one in known_hosts; find out why before you run ssh-keygen -R {destination}"
-            ),
-        ),
-        _ if has("host key is known for") || has("Host key verification failed") => silence(
-            SilenceReason::HostKeyUnknown,
-            &format!("the host key of {destination} is not in known_hosts; learn it: ssh-keyscan {destination}"),
-        ),
-        _ if has("UNPROTECTED PRIVATE KEY") || has("bad permissions") => silence(
-            SilenceReason::Login,
-            &format!("others can read the key, so ssh does not use it: chmod 600 ({login})"),
-        ),
-        ErrorKind::PermissionDenied => {
-            silence(SilenceReason::Login, &format!("the login was refused ({login}): {said}"))
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    pub(super) fn settings(key: Option<&Path>) -> SshSettings {
+        SshSettings {
+            user: Some("natwatch".to_owned()),
+            port: None,
+            identity: Some(key.unwrap_or(Path::new("/k/none")).to_owned()),
+            known_hosts: Some("/k/known_hosts".into()),
+            host_keys: HostKeys::Strict,
+            ssh_config: None,
+            connect_timeout: Duration::from_secs(3),
+            login_timeout: Duration::from_secs(10),
         }
-        ErrorKind::ConnectionRefused => silence(SilenceReason::Refused, said),
-        ErrorKind::TimedOut => silence(SilenceReason::Unreachable, said),
-        _ if has("timed out") || has("No route to host") || has("Network is unreachable") => {
-            silence(SilenceReason::Unreachable, said)
-        }
-        _ if has("Could not resolve") => silence(SilenceReason::Unresolved, said),
-        ErrorKind::NotFound => silence(
-            SilenceReason::Other,
-            "ssh is not installed here: apt-get install openssh-client, or dnf install openssh-clients",
-        ),
-        _ => silence(SilenceReason::Other, said),
+    }
+
+    #[test]
+    fn f023_a_reply_after_the_timeout_is_a_miss() {
+        let wait = Duration::from_millis(300);
+        let reply = |ms| late(Answer::Reply(Duration::from_millis(ms)), wait);
+        assert_eq!(reply(300), Answer::Reply(wait));
+        assert_eq!(reply(301), Answer::NoReply);
     }
 }

@@ -68,6 +68,21 @@ impl Folder {
         Ok(Self { owner: meta.uid(), group: meta.gid(), dir, us })
     }
 
+    /// See [`super::State::look`].
+    pub(crate) fn look(dir: &Path) -> Result<Self, StateError> {
+        // Without a trailing slash, as above.
+        let place: PathBuf = dir.components().collect();
+        match fs::symlink_metadata(&place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let (us, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+                Ok(Self { dir: place, owner: us, group, us })
+            }
+            Err(reason) => Err(StateError::Io { doing: "look at", path: place, reason }),
+            // What is there is not created again.
+            Ok(_) => Self::open(dir),
+        }
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }

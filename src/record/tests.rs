@@ -712,3 +712,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_only_looks_creates_nothing_and_is_as_strict() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let state = State::look(&dir.path().join("a/nat")).unwrap();
+    assert_eq!((state.read_record(None), state.read_guarded()), (Found::Absent, (None, None)));
+    assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
+
+    let folder = dir.path().join("nat");
+    State::open(&folder).unwrap().write_record(&record()).unwrap();
+    assert_eq!(State::look(&folder).unwrap().read_record(None), Found::Present(record()));
+    fs::set_permissions(folder.join(TAKEOVER), Permissions::from_mode(0o666)).unwrap();
+    let error = State::look(&folder).unwrap_err().to_string();
+    assert!(error.contains("can be written by others"), "{error}");
+}

@@ -13,7 +13,7 @@ use crate::model::{Hold, Judged, Judgement, Move, MoveResult, Pass};
 #[derive(Debug, Serialize)]
 pub(super) struct PassView {
     outcome: &'static str,
-    exit: u8,
+    pub(super) exit: u8,
     gate: Option<&'static str>,
     because: String,
     dry_run: bool,

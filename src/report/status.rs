@@ -197,6 +197,9 @@ pub fn text(status: &Status, style: Style) -> String {
     match &status.last_round {
         Some((at, pass)) => {
             let _ = writeln!(out, "  {}\n  {}", moment(status, *at), headline(pass, &status.name, style));
+            for note in &pass.notes {
+                let _ = writeln!(out, "  {}", safe(note));
+            }
         }
         None => out.push_str("  none is on record: has natwatch run here?\n"),
     }

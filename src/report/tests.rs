@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::plugin::{self, Check};
 use super::status::{Active, Carrier, LastTakeover, Status};
 use super::*;
 use crate::model::{
     BackendVerdict, Family, Found, Gate, Hold, Judged, Judgement, Outcome, Pass, Paused, Phase, PlannedMove, Record,
-    Silence, SilenceReason, Target, Verdict,
+    ServiceState, Silence, SilenceReason, Target, Verdict,
 };
 
 const TERMINAL: Style = Style { terminal: true, colour: false, ascii: false };
@@ -312,6 +313,14 @@ Notes
 }
 
 #[test]
+fn f015_status_tells_what_the_last_pass_said_of_single_targets() {
+    let note = "target 203.0.113.1 does not answer this standby";
+    let last = Pass { notes: vec![note.to_owned()], ..pass(Outcome::Healthy, 0) };
+    let status = Status { last_round: Some((status().now, last)), ..status() };
+    assert!(status::text(&status, Style::PLAIN).contains(&format!("\n  {note}\n")));
+}
+
+#[test]
 fn status_of_a_new_installation_that_cannot_ask_ec2() {
     let status = Status {
         record: Found::Absent,
@@ -521,4 +530,75 @@ fn f088_a_closed_pipe_is_no_error_and_a_full_disk_is() {
     write_to(&mut writer, "verdict\n").unwrap();
     assert!(write_to(&mut Failing(io::ErrorKind::BrokenPipe), "verdict\n").is_ok());
     assert!(write_to(&mut Failing(io::ErrorKind::StorageFull), "verdict\n").is_err());
+}
+
+fn check() -> Check {
+    Check {
+        name: "natwatch".to_owned(),
+        state: ServiceState::Critical,
+        because: "3 of 4 backends are cut off".to_owned(),
+        remarks: vec!["last run 40 s ago".to_owned()],
+        pass: pass(Outcome::Down, 2),
+        saved: false,
+        age: Some(Duration::from_secs(40)),
+        max_age: None,
+        bearable: [(Family::V4, 2)].into(),
+        elapsed: Duration::from_millis(214),
+    }
+}
+
+#[test]
+fn a_monitoring_plugins_line_has_state_text_and_figures() {
+    assert_eq!(
+        plugin::line(&check()),
+        "NATWATCH CRITICAL - 3 of 4 backends are cut off; last run 40 s ago | reaches=1;;;0;6 cut_off=3;0;2;0;6 silent=2;;;0;6 \
+         good_targets=3;;;0; rtt=0.001250s;;;0; age=40s;;;0; time=0.214s;;;0;\n"
+    );
+    // Another service of the same host, of both families, by a run that may be ten minutes old; nobody has replied.
+    let mut both = check();
+    both.name = "tokyo".to_owned();
+    both.max_age = Some(Duration::from_mins(10));
+    let quiet: Vec<Judged> = down().backends.into_iter().filter(|one| one.verdict != BackendVerdict::Reaches).collect();
+    let silent = Judgement { reaches: 0, backends: quiet, ..down() };
+    both.pass.judgements = vec![down(), Judgement { family: Family::V6, ..silent.clone() }, silent];
+    assert_eq!(
+        plugin::line(&both),
+        "NATWATCH tokyo CRITICAL - 3 of 4 backends are cut off; last run 40 s ago | reaches=0;;;0;5 cut_off=3;0;2;0;5 silent=2;;;0;5 \
+         good_targets=3;;;0; reaches_ipv6=0;;;0;5 cut_off_ipv6=3;0;;0;5 silent_ipv6=2;;;0;5 good_targets_ipv6=3;;;0; age=40s;600;;0; \
+         time=0.214s;;;0;\n"
+    );
+}
+
+#[test]
+fn f035_a_monitoring_plugins_line_stays_one_line_of_bounded_text() {
+    let mut hostile = check();
+    hostile.because = format!("x|y\nz\x1b[31m\u{e9} {}", "long ".repeat(100));
+    let line = plugin::line(&hostile);
+    assert!(line.starts_with("NATWATCH CRITICAL - x\\u{7c}y\\u{a}z\\u{1b}[31m\\u{e9} long long"), "{line}");
+    assert!(line.contains("...; last run 40 s ago | reaches=1"), "remarks are never cut: {line}");
+    assert_eq!((line.matches('|').count(), line.matches('\n').count()), (1, 1), "{line}");
+    assert!(line.split('|').next().unwrap().len() < 260, "{line}");
+    let failure = Failure::new(78, "a.toml:3: x|y\nb\nc".to_owned());
+    assert_eq!(plugin::failure(&failure), "NATWATCH UNKNOWN - a.toml:3: x\\u{7c}y (and 2 more: see natwatch status)\n");
+    assert_eq!(plugin::failure(&Failure::new(2, "no disk".to_owned())), "NATWATCH UNKNOWN - no disk\n");
+}
+
+#[test]
+fn a_check_as_json_is_the_runs_document_with_the_state() {
+    let mut saved = check();
+    saved.saved = true;
+    let value: serde_json::Value = serde_json::from_str(&plugin::json(&saved)).unwrap();
+    let run: serde_json::Value = serde_json::from_str(&json::run(&saved.pass)).unwrap();
+    for (key, told) in run.as_object().unwrap().iter().filter(|(key, _)| *key != "exit") {
+        assert_eq!(&value[key], told, "{key}");
+    }
+    assert_eq!((value["status"].as_str(), value["exit"].as_u64()), (Some("CRITICAL"), Some(2)));
+    assert_eq!((value["saved"].as_bool(), value["age_s"].as_u64()), (Some(true), Some(40)));
+    assert_eq!(value["text"], "3 of 4 backends are cut off; last run 40 s ago");
+    let value: serde_json::Value =
+        serde_json::from_str(&plugin::failure_json(&Failure::new(78, "one\ntwo".to_owned()))).unwrap();
+    assert_eq!(
+        value,
+        serde_json::json!({"status": "UNKNOWN", "outcome": "error", "exit": 3, "errors": ["one", "two"]})
+    );
 }

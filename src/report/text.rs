@@ -180,10 +180,8 @@ fn compact(pass: &Pass, name: &str, style: Style) -> String {
     for hold in &pass.holds {
         out.push_str(&hold_lines(hold, style, "held by "));
     }
-    // The last round of each family is the one that counted.
-    let last: BTreeMap<Family, &Judgement> =
-        pass.judgements.iter().map(|judgement| (judgement.family, judgement)).collect();
-    for judgement in last.values() {
+    let last = pass.latest();
+    for judgement in &last {
         let family = if last.len() > 1 { format!(" ({})", judgement.family) } else { String::new() };
         let mut cut_off: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut silent: BTreeMap<SilenceReason, (Vec<&str>, &str)> = BTreeMap::new();

@@ -49,7 +49,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         self.case.paused = self.paused();
         match decide::decide(&self.case) {
             Decision::TakeOver(plan) => {
-                let because = self.latest().map_or_else(String::new, |one| one.because);
+                let because = decide::because(&self.case);
                 let takeover = Takeover { going: self, plan: &plan, because: &because, earlier: remembered.record };
                 let moves = takeover.carry_out().await;
                 self.case.moves = Some(moves);

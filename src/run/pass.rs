@@ -9,11 +9,13 @@ use jiff::Timestamp;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
+use super::targets::TargetBook;
 use crate::act::Changer;
 use crate::config::Settings;
 use crate::decide::{self, Case};
-use crate::model::{Backend, Conclusion, Found, Judgement, Moment, Outcome, Pass, Target};
-use crate::observe::{Observer, TargetName, Uplink, Vantages, resolve};
+use crate::model::{Backend, Conclusion, Found, Moment, Outcome, Pass};
+use crate::observe::resolve::{self, System};
+use crate::observe::{Observer, Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::State;
 use crate::record::lock::{self, LockError};
@@ -80,7 +82,7 @@ pub(super) struct Going<'a, V: Vantages, U, C, H> {
     pub(super) settings: &'a Settings,
     pub(super) mode: Mode,
     pub(super) observer: Observer<'a, V, U>,
-    pub(super) targets: Vec<(TargetName, Result<Target, String>)>,
+    pub(super) targets: TargetBook,
     pub(super) backends: Vec<Backend>,
     pub(super) witnesses: Witnesses,
     /// `case.guarded` says where the subnets are now: EC2 was asked in this pass, or nothing hints that any has moved.
@@ -100,7 +102,9 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
 ) -> Done {
     let began = Instant::now();
     let mut case = Case::new(settings.decide.clone());
-    if let Some(holder) = lock::peek(world.state) {
+    if mode != Mode::Look
+        && let Some(holder) = lock::peek(world.state)
+    {
         let overdue = holder.overdue((world.wall)());
         let note = overdue
             .then(|| format!("process {} has held the lock past its deadline ({:.0})", holder.pid, holder.deadline));
@@ -111,8 +115,11 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
     let (guarded, trouble) = world.state.read_guarded();
     case.guarded = guarded
         .filter(|set| set.primary == settings.decide.primary_table && set.standby == settings.decide.standby_table);
-    let (targets, backends) =
-        tokio::join!(resolve::targets(&settings.observe.targets), resolve::backends(&settings.observe.backends));
+    let (mut targets, forgotten) = TargetBook::load(world.state);
+    let ((), backends) = tokio::join!(
+        targets.locate(&System, &settings.observe.targets, None, (world.wall)()),
+        resolve::backends(&System, &settings.observe.backends)
+    );
     let mut going = Going {
         world,
         settings,
@@ -123,7 +130,7 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
         witnesses,
         certain: true,
         deadline: began + settings.deadline,
-        notes: trouble.into_iter().collect(),
+        notes: trouble.into_iter().chain(forgotten).collect(),
         case,
     };
     // Where a takeover is on record, or a subnet was last seen away from home, evidence is sorted by who carries what now.
@@ -146,14 +153,22 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 if answers { "answers" } else { "does not answer" }
             ));
         }
+        self.tell_of_targets();
         self.observer.close().await;
         let pass = told(&self.case, concluded, self.notes, began, self.mode);
         Done { pass, case: self.case, witnesses: self.witnesses }
     }
 
-    /// The latest judgement that leads, `down` before all others.
-    pub(super) fn latest(&self) -> Option<Judgement> {
-        decide::lead(&self.case.latest()).cloned()
+    /// What single targets did is told, and remembered unless nothing is to be changed.
+    fn tell_of_targets(&mut self) {
+        let notes = self.targets.notes(self.case.looks.last().map(|look| &look.round), (self.world.wall)());
+        for note in &notes {
+            tracing::info!("{note}");
+        }
+        self.notes.extend(notes);
+        if self.mode == Mode::Act {
+            self.notes.extend(self.targets.save(self.world.state, &self.settings.observe.targets));
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::act::Changer;
 use crate::decide::{self, Look, Next};
 use crate::model::{BackendVerdict, Family, Judgement, Round, Survey};
 use crate::observe::panel::{Drawn, SubnetMap, draw};
+use crate::observe::resolve::System;
 use crate::observe::{Ask, Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
 
@@ -26,6 +27,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             let round = if self.case.looks.is_empty() {
                 self.round(ask).await
             } else {
+                let pause = ask.not_before.saturating_sub((self.world.clock)());
+                let names = &self.settings.observe.targets;
+                self.targets.locate(&System, names, Some(pause), (self.world.wall)()).await;
                 // What a takeover needs to know is read in the shadow of the confirming rounds. A survey that EC2 did not
                 // answer is made again.
                 let complete = self.case.survey.as_ref().is_some_and(Survey::answered);
@@ -40,6 +44,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             // looking again until the deadline: what is known now is said now.
             let unasked = self.case.survey.as_ref().is_some_and(|survey| !survey.answered());
             let weighed = if unasked { round.ended } else { (self.world.clock)() };
+            self.targets.learn(&round, (self.world.wall)());
             self.judge(&round);
             self.case.looks.push(Look { round, weighed });
             match self.case.next() {
@@ -51,7 +56,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                         self.case.out_of_time = true;
                         return false;
                     }
-                    let because = self.latest().map_or_else(String::new, |one| one.because);
+                    let because = decide::because(&self.case);
                     (self.world.tell)(&format!("{because}; looking again"));
                     ask = Ask { not_before, burst: true, until: self.deadline };
                 }
@@ -76,7 +81,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             Some(Drawn { backend: backend.clone(), subnet, witness })
         });
         let draw = draw(candidates.collect(), &mut *self.world.rng.borrow_mut());
-        self.observer.round(draw, &self.targets, ask, &|round| decide::outlook(round, &self.settings.decide)).await
+        self.observer
+            .round(draw, self.targets.located(), ask, &|round| decide::outlook(round, &self.settings.decide))
+            .await
     }
 
     /// Which subnet a backend counts for. While the primary carries any guarded subnet, only those that it carries: whoever

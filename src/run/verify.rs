@@ -1,4 +1,5 @@
-//! Whether a takeover helped, by the data path: do backends of the moved subnets reach targets again?
+//! Whether a takeover helped, by the data path: do backends of the moved subnets reach targets again, by the families that were
+//! down?
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::pass::Going;
 use crate::act::Changer;
-use crate::model::{Backend, BackendVerdict, Family, Move, Target, Verification};
+use crate::model::{Backend, BackendVerdict, Family, Move, Target, Verdict, Verification};
 use crate::observe::panel::SubnetMap;
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -35,33 +36,56 @@ pub(super) async fn verify<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
     moves: &mut [Move],
 ) {
     let until = (Instant::now() + going.settings.act.verify_for).min(going.deadline);
-    let targets: Vec<Target> = going
-        .case
-        .looks
-        .last()
-        .map(|look| {
-            [Family::V4, Family::V6].into_iter().flat_map(|family| look.round.good_targets(family)).cloned().collect()
-        })
-        .unwrap_or_default();
-    let watchers = watchers(going);
+    let proofs: Vec<Proof> = dead(going).into_iter().map(|family| Proof::of(going, family)).collect();
     let verdicts = join_all(moves.iter().map(|one| {
-        let watchers = watchers.get(one.plan.subnet.as_str());
-        let ours = one.result.moved();
-        let targets = &targets;
+        let (proofs, ours) = (&proofs, one.result.moved());
         async move {
-            match watchers {
-                _ if !ours => Verification::Pending,
-                None => Verification::Unwitnessed,
-                Some(watchers) => {
-                    let reached = reached(going, watchers, targets, until).await;
-                    if reached { Verification::Verified } else { Verification::Unverified }
-                }
+            if !ours {
+                return Verification::Pending;
             }
+            let subnet = one.plan.subnet.as_str();
+            let found = join_all(proofs.iter().map(|proof| proof.look(going, subnet, until))).await;
+            [Verification::Unverified, Verification::Verified]
+                .into_iter()
+                .find(|verdict| found.contains(verdict))
+                .unwrap_or(Verification::Unwitnessed)
         }
     }))
     .await;
     for (one, verdict) in moves.iter_mut().zip(verdicts) {
         one.verification = verdict;
+    }
+}
+
+/// The families that are to recover: one that was not down would prove nothing by being up. All, where none was.
+fn dead<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>) -> Vec<Family> {
+    let latest = going.case.latest();
+    let down: Vec<Family> = latest.iter().filter(|one| one.verdict == Verdict::Down).map(|one| one.family).collect();
+    if down.is_empty() { latest.iter().map(|one| one.family).collect() } else { down }
+}
+
+/// What it takes to see that a family flows again.
+struct Proof {
+    targets: Vec<Target>,
+    watchers: BTreeMap<String, Watchers>,
+}
+
+impl Proof {
+    fn of<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>, family: Family) -> Self {
+        let last = going.case.looks.last();
+        let targets = last.map_or_else(Vec::new, |look| look.round.good_targets(family).cloned().collect());
+        Self { targets, watchers: watchers(going, family) }
+    }
+
+    async fn look<V: Vantages, U: Uplink, C, H>(
+        &self,
+        going: &Going<'_, V, U, C, H>,
+        subnet: &str,
+        until: Instant,
+    ) -> Verification {
+        let Some(watchers) = self.watchers.get(subnet) else { return Verification::Unwitnessed };
+        let reached = reached(going, watchers, &self.targets, until).await;
+        if reached { Verification::Verified } else { Verification::Unverified }
     }
 }
 
@@ -86,11 +110,11 @@ async fn reached<V: Vantages, U: Uplink, C, H>(
     reached.len() >= watchers.needed
 }
 
-/// By subnet: the backends found cut off in any round of this pass, else witnesses that the panel did not hold.
-fn watchers<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>) -> BTreeMap<String, Watchers> {
+/// By subnet: the backends found cut off in any round of this pass by their family, else witnesses that the panel did not hold.
+fn watchers<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>, family: Family) -> BTreeMap<String, Watchers> {
     let map = SubnetMap::new(going.case.guarded.as_ref(), &going.settings.observe.within);
     let judgements = going.case.judgements();
-    let judged = || judgements.values().flatten().flat_map(|one| &one.backends);
+    let judged = || judgements.get(&family).into_iter().flatten().flat_map(|one| &one.backends);
     let mut heard: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let mut cut_off: BTreeSet<&str> = BTreeSet::new();
     for one in judged().filter(|one| one.verdict != BackendVerdict::Silent) {
@@ -100,13 +124,11 @@ fn watchers<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>) -> BTre
         }
     }
     let now = (going.world.wall)();
-    let families: Vec<_> = judgements.keys().copied().collect();
     let mut watchers: BTreeMap<String, Watchers> = BTreeMap::new();
     // Those found cut off first: they are known to answer, and to have something to recover from.
     for wanted in [true, false] {
         for backend in going.backends.iter().filter(|backend| cut_off.contains(backend.host.as_str()) == wanted) {
-            let witness =
-                families.iter().any(|family| going.witnesses.is_witness(&backend.host, backend.addr, *family, now));
+            let witness = going.witnesses.is_witness(&backend.host, backend.addr, family, now);
             let Some(subnet) = map.of(backend).filter(|_| wanted || witness) else { continue };
             let known = heard.get(&subnet).map_or(0, BTreeSet::len);
             let entry = watchers.entry(subnet).or_insert_with(|| Watchers {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::lock;
-use crate::fabric::{Fabric, Hop, Routes, v4};
+use crate::fabric::{Fabric, Hop, Routes};
 use crate::moto::Moto;
 use crate::plan::Nat;
 use crate::vpc::Ids;
@@ -84,6 +84,6 @@ impl World {
             let runs = |nat: &Nat| instances.get(&self.ids.nat(*nat).instance).is_some_and(|instance| instance.running);
             nat.filter(runs).map_or(Hop::Blackhole, Hop::Nat)
         };
-        table.routes.iter().filter_map(|(net, via)| Some((v4(net)?, hop(via)))).collect()
+        table.routes.iter().filter_map(|(net, via)| Some((net.parse().ok()?, hop(via)))).collect()
     }
 }

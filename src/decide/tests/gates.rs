@@ -112,6 +112,7 @@ fn held(phase: Phase) -> Lock {
     Lock::Held { phase, moves: Vec::new() }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a lock is written where it is asked about")]
 fn ask_all(
     survey: &Survey,
     lock: Lock,

@@ -1,35 +1,30 @@
-//! What `ssh` needs and leaves on this machine: its configuration, the folder of control sockets, its processes.
+//! What natwatch's `ssh` leaves on this machine: the folder of control sockets, its processes, the host keys it learns.
 
-use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
-
-use crate::observe::SshSettings;
-
-/// Our options come first, since in `ssh_config(5)` the first value wins; the operator's file may add, not change.
-pub(super) fn ssh_config(settings: &SshSettings) -> String {
-    let mut text = String::from(
-        "Host *\n  BatchMode yes\n  ClearAllForwardings yes\n  ForwardAgent no\n  ForwardX11 no\n  PermitLocalCommand no\n  RemoteCommand none\n  RequestTTY no\n  PreferredAuthentications publickey\n  UpdateHostKeys no\n  CheckHostIP no\n  ServerAliveCountMax 2\n",
-    );
-    match &settings.ssh_config {
-        Some(path) => {
-            let _ = writeln!(text, "  Include \"{}\"", path.display());
-        }
-        // The default hybrid key exchange is ten times dearer, and a probe carries no secret that must outlive today.
-        None => text.push_str("  KexAlgorithms ^curve25519-sha256\n"),
-    }
-    text
-}
+use rustix::process::{Pid, PidfdFlags, Signal, geteuid, getpid, pidfd_open, pidfd_send_signal};
 
 /// The names of the folders for control sockets: this, the process id, and something random.
-pub(super) const FOLDER: &str = "natwatch-";
+const FOLDER: &str = "natwatch-";
 
-/// Removes what a killed natwatch left in `parent`: folders of ours whose process is gone.
-pub(super) fn sweep(parent: &Path) {
-    use std::os::unix::fs::MetadataExt;
-    let us = rustix::process::geteuid().as_raw();
+/// A private folder for control sockets, after what killed runs left has been removed.
+///
+/// # Errors
+/// It can't be made: the path and the operating system's reason.
+pub(super) fn folder() -> Result<tempfile::TempDir, String> {
+    let parent = std::env::var_os("RUNTIME_DIRECTORY").map_or_else(std::env::temp_dir, PathBuf::from);
+    sweep(&parent);
+    tempfile::Builder::new()
+        .prefix(&format!("{FOLDER}{}-", std::process::id()))
+        .tempdir_in(&parent)
+        .map_err(|error| format!("a folder for SSH's control sockets in {}: {error}", parent.display()))
+}
+
+/// Removes what a killed natwatch left in `parent`: folders of ours whose process is gone, and the `ssh` that still uses one.
+fn sweep(parent: &Path) {
+    let us = geteuid().as_raw();
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = name
@@ -40,14 +35,15 @@ pub(super) fn sweep(parent: &Path) {
         let Some(pid) = owner.and_then(|pid| pid.parse::<u32>().ok()) else { continue };
         let ours = entry.metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == us);
         if ours && !Path::new(&format!("/proc/{pid}")).exists() {
+            end_all(&entry.path());
             // What can't be removed now is tried again by the next run.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }
 
-/// Ends every process that was started with a control socket in `folder`: attempts that are still connecting, which the crate
-/// starts without a handle to them, and masters that went to the background just when nobody waited for them any more.
+/// Ends every `ssh` that was started with a control socket in `folder`: attempts that are still connecting, and masters, which
+/// are in the background and no children of ours.
 ///
 /// The folder's name is random and this process's own, so nobody else's process names it. A process is held by a descriptor
 /// while it is looked at, since its id may be another's a moment later (`pidfd_open(2)`).
@@ -58,7 +54,8 @@ pub(super) fn end_all(folder: &Path) {
         let Some(pid) = pid.filter(|pid| *pid != getpid()) else { continue };
         let names_it = || {
             let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            line.windows(folder.len()).any(|part| part == folder)
+            let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
+            program.ends_with(b"ssh") && line.windows(folder.len()).any(|part| part == folder)
         };
         if names_it()
             && let Ok(process) = pidfd_open(pid, PidfdFlags::empty())
@@ -67,5 +64,19 @@ pub(super) fn end_all(folder: &Path) {
             // It may have ended by itself meanwhile.
             let _ = pidfd_send_signal(process, Signal::TERM);
         }
+    }
+}
+
+/// Makes the file that host keys are learned into, where there is none: made by root's `ssh` it would be root's, and the service's user
+/// could never add to it. It gets its folder's owner instead.
+///
+/// What can't be made is left to `ssh`, which says why it can't learn a key.
+pub(super) fn prepare_known_hosts(path: &Path) {
+    let made = std::fs::OpenOptions::new().append(true).create_new(true).mode(0o644).open(path);
+    if let (Ok(file), true) = (made, geteuid().is_root())
+        && let Some(Ok(parent)) = path.parent().map(std::fs::metadata)
+    {
+        // Still root's is no worse than what ssh would have made.
+        let _ = std::os::unix::fs::fchown(file, Some(parent.uid()), Some(parent.gid()));
     }
 }
