@@ -5,12 +5,13 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | `scenario`, `values` | a scenario as written |
+//! | `scenario`, `expect`, `values` | a scenario as written |
 //! | `expand` | the case that it stands for |
 //! | `compare` | where what was expected and what follows differ |
 
 mod compare;
 mod expand;
+mod expect;
 mod scenario;
 mod values;
 
@@ -30,7 +31,7 @@ use crate::record::{READ_LIMIT, parse};
 use crate::report::{self, Color, Style};
 use scenario::Fault;
 
-pub use scenario::{Expect, Follows};
+pub use expect::{Expect, Follows};
 
 /// How much of a line is shown with what is wrong with it.
 const SHOWN: usize = 60;

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::scenario::Expect;
+use super::expect::Expect;
 use crate::decide::Next;
 use crate::model::{Gate, InterfaceId, Judged, Judgement, Pass, Plan, SubnetId, Verdict};
 
