@@ -161,6 +161,18 @@ fn proofs() -> BTreeMap<u32, BTreeSet<String>> {
     found
 }
 
+/// How many passes of `tests/scenarios` are named after a fault, by number.
+fn scenarios() -> BTreeMap<u32, usize> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(path("tests/scenarios")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        for number in numbers(name.split(['-', '.']).next().unwrap()) {
+            *found.entry(number).or_default() += 1;
+        }
+    }
+    found
+}
+
 /// `f025_f097_nobody_heard` is about rows 25 and 97.
 fn numbers(name: &str) -> Vec<u32> {
     let number =
@@ -171,31 +183,34 @@ fn numbers(name: &str) -> Vec<u32> {
 #[test]
 fn every_fault_names_its_tests_and_every_test_its_fault() {
     let text = read("docs/faults.md");
-    let proofs = proofs();
+    let (proofs, scenarios) = (proofs(), scenarios());
     let faults: BTreeSet<u32> = rows(&text).iter().map(|row| row[0].parse().unwrap()).collect();
     let strays: Vec<&u32> = proofs.keys().filter(|number| !faults.contains(number)).collect();
     assert!(strays.is_empty(), "tests are about faults that docs/faults.md does not have: {strays:?}");
 
     let mut silent = Vec::new();
-    let written: Vec<String> = text
-        .lines()
-        .map(|line| {
-            let number = line.strip_prefix("| ").and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
-            let Some(number) = number else { return line.to_owned() };
-            let (row, last) = line.trim_end_matches('|').rsplit_once(" | ").unwrap();
-            let remark = last.split_once(REMARK).map_or("", |(_, remark)| remark.trim());
-            let tests: Vec<String> =
-                proofs.get(&number).into_iter().flatten().map(|name| format!("`{name}`")).collect();
-            // That there is no test is over once there is one.
-            let remark = if tests.is_empty() || !remark.starts_with("no test") { remark } else { "" };
-            if tests.is_empty() && remark.is_empty() {
-                silent.push(number);
-            }
-            let dash = if remark.is_empty() { "" } else { REMARK };
-            let cell = [tests.join(", "), format!("{dash}{remark}")].join(" ");
-            format!("{row} | {} |", cell.trim())
-        })
-        .collect();
+    let written: Vec<String> =
+        text.lines()
+            .map(|line| {
+                let number = line.strip_prefix("| ").and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
+                let Some(number) = number else { return line.to_owned() };
+                let (row, last) = line.trim_end_matches('|').rsplit_once(" | ").unwrap();
+                let remark = last.split_once(REMARK).map_or("", |(_, remark)| remark.trim());
+                let mut tests: Vec<String> =
+                    proofs.get(&number).into_iter().flatten().map(|name| format!("`{name}`")).collect();
+                tests.extend(scenarios.get(&number).map(|count| {
+                    format!("{count} [scenario{}](../tests/scenarios)", if *count == 1 { "" } else { "s" })
+                }));
+                // That there is no test is over once there is one.
+                let remark = if tests.is_empty() || !remark.starts_with("no test") { remark } else { "" };
+                if tests.is_empty() && remark.is_empty() {
+                    silent.push(number);
+                }
+                let dash = if remark.is_empty() { "" } else { REMARK };
+                let cell = [tests.join(", "), format!("{dash}{remark}")].join(" ");
+                format!("{row} | {} |", cell.trim())
+            })
+            .collect();
     if std::env::var_os("NATWATCH_BLESS").is_some() {
         fs::write(path("docs/faults.md"), written.join("\n") + "\n").unwrap();
     } else {

@@ -342,7 +342,7 @@ fn logins(lab: &Lab) -> usize {
     let pids = std::process::Command::new("ip").args(["netns", "pids", ns]).output().unwrap();
     let pids = String::from_utf8(pids.stdout).unwrap();
     let lines = pids.lines().filter_map(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok());
-    lines.filter(|line| line.starts_with(b"ssh")).count()
+    lines.filter(|line| line.split(|byte| *byte == 0).next().is_some_and(|program| program.ends_with(b"ssh"))).count()
 }
 
 fn with_environment(lab: &Lab, invocation: natwatch_lab::Invocation) -> natwatch_lab::Invocation {

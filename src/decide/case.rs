@@ -191,7 +191,12 @@ pub(super) fn considered(case: &Case) -> Result<Plan, Conclusion> {
         families: &families,
     };
     let plan = plan(situation, &case.rules).map_err(|holds| held(case, holds))?;
-    if case.accuses(&plan) { Ok(plan) } else { Err(held(case, vec![reason::not_behind_the_primary()])) }
+    if case.accuses(&plan) {
+        return Ok(plan);
+    }
+    let known = case.guarded.is_some();
+    let hold = if known { reason::not_behind_the_primary() } else { reason::places_unknown() };
+    Err(held(case, vec![hold]))
 }
 
 /// Why the last round is what it is; where several families are judged, of the one that leads.

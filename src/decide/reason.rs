@@ -42,6 +42,15 @@ pub(super) fn unasked() -> Hold {
     Hold { gate: Gate::Unfit, why: "EC2 was not asked".to_owned(), remedy: String::new() }
 }
 
+/// It was not known, when backends were asked, which of the subnets they are in.
+pub(super) fn places_unknown() -> Hold {
+    Hold {
+        gate: Gate::Foreign,
+        why: "which subnets the backends are in was not known when they were asked".to_owned(),
+        remedy: "none; it was asked of EC2 meanwhile, and the next run judges by that".to_owned(),
+    }
+}
+
 /// The evidence is of backends that have left the primary.
 pub(super) fn not_behind_the_primary() -> Hold {
     Hold {
