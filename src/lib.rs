@@ -15,6 +15,8 @@
 //! | `run` | one pass: builds the clients, holds the lock, owns clock and seed | all |
 //! | `check`, `status`, `reset`, `pause` | one command each, made of the stages' parts | all but `run`'s insides |
 //! | `replay` | decide again from a saved round or a scenario, and say why | cli, model, decide, record (what it reads), report |
+//! | `print` | what is installed elsewhere | the rooms that know it |
+//! | `limits` | descriptors and threads that this process may have | – |
 //! | `model` | the vocabulary: data and `Display` only | – |
 //! | `observe` | evidence: panel, SSH, pings, controls | model |
 //! | `decide` | judge a round, judge a row of rounds, gates, plan, outcome: pure | model |
@@ -30,10 +32,12 @@ pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod ec2;
+mod limits;
 pub mod model;
 pub mod observe;
 pub mod pause;
 pub mod preflight;
+mod print;
 pub mod record;
 pub mod replay;
 pub mod report;
@@ -43,16 +47,10 @@ pub mod status;
 
 use std::time::Duration;
 
-use cli::{Cli, Command, Print};
+use cli::{Cli, Command};
 use config::Settings;
 use model::Failure;
 use model::failure::exit;
-use rustix::process::{Resource, getrlimit, setrlimit};
-
-/// Descriptors that a pass with a panel of 8 makes use of, and then some; `LEAST` is what it can't do without.
-const DESCRIPTORS: u64 = 1024;
-/// Sixteen logins at once take 32, the rest of natwatch a dozen.
-const LEAST: u64 = 64;
 
 /// Does what was typed, and returns the exit status.
 ///
@@ -71,7 +69,7 @@ pub fn execute(cli: &Cli) -> Result<u8, Failure> {
 
 fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
     if let Command::Print { what } = &cli.command {
-        return print(what, json);
+        return print::command(what, json);
     }
     if let Command::Replay { file } = &cli.command {
         return replay::command(file, &cli.global);
@@ -80,7 +78,7 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
     for advice in &settings.advice {
         tracing::info!("{advice}");
     }
-    room().map_err(|why| Failure::new(exit::FAILED, why))?;
+    limits::raise().map_err(|why| Failure::new(exit::FAILED, why))?;
     let runtime =
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -103,32 +101,4 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
     // A blocking name look-up (getaddrinfo(3)) that hangs must not keep the process from ending.
     runtime.shutdown_background();
     status
-}
-
-/// Takes the descriptors and tries for the thread without which the libraries beneath would panic where they should fail.
-fn room() -> Result<(), String> {
-    let mut limit = getrlimit(Resource::Nofile);
-    if let Some(now) = limit.current.filter(|now| *now < DESCRIPTORS) {
-        limit.current = Some(limit.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS)).max(now));
-        // What may not be raised is judged as it is.
-        let _ = setrlimit(Resource::Nofile, limit);
-    }
-    if let Some(few) = getrlimit(Resource::Nofile).current.filter(|now| *now < LEAST) {
-        return Err(format!("only {few} files may be open, and {LEAST} are needed: ulimit -n {DESCRIPTORS}"));
-    }
-    let thread = std::thread::Builder::new().spawn(|| ());
-    thread.map(drop).map_err(|error| format!("no thread can be started, nor a process: {error}; see ulimit -u"))
-}
-
-/// What is installed elsewhere. It needs no configuration.
-fn print(what: &Print, json: bool) -> Result<u8, Failure> {
-    let failed = |error| Failure::new(exit::FAILED, error);
-    let text = match what {
-        Print::IamPolicy => ec2::iam_policy(),
-        Print::AuthorizedKey { key } => {
-            let line = observe::ssh::authorized_key(key).map_err(failed)?;
-            if json { serde_json::json!({ "authorized_key": line }).to_string() } else { line + "\n" }
-        }
-    };
-    report::stdout(&text).map(|()| 0).map_err(|error| failed(format!("stdout: {error}")))
 }

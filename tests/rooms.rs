@@ -70,6 +70,14 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
         "pause" => {
             vec![("cli", All), ("config", Only(&["Settings", "duration"])), model, ("record", All), ("report", All)]
         }
+        "limits" => vec![],
+        "print" => vec![
+            ("cli", Only(&["Print"])),
+            model,
+            ("ec2", Only(&["iam_policy"])),
+            ("observe", Only(&["ssh"])),
+            ("report", Only(&["stdout"])),
+        ],
         // Decides again from a file: whatever it could ask besides would be another input.
         "replay" => vec![
             ("cli", All),
@@ -85,7 +93,7 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
 }
 
 /// Every room that may be used by another.
-const ROOMS: [&str; 21] = [
+const ROOMS: [&str; 23] = [
     "model",
     "cli",
     "config",
@@ -107,6 +115,8 @@ const ROOMS: [&str; 21] = [
     "check",
     "reset",
     "replay",
+    "limits",
+    "print",
 ];
 
 /// A crate made for one job is named in one place: a file, or a folder where the path ends in `/`.

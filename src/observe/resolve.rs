@@ -4,7 +4,7 @@
 //! Names are looked up for each round, and a name that gets no answer keeps the address that it had. It remembers nothing: what
 //! was known before is passed in, and whoever calls knows for how long that is good.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -109,16 +109,19 @@ fn no_v4(name: &str, addrs: &[IpAddr]) -> String {
 }
 
 /// The backends with the addresses of those that are configured by name, all at once. A name that does not resolve keeps its
-/// backend without an address; `ssh` will say so.
+/// backend without an address; `ssh` will say so. Of several names for one address the first stays: one host has one voice.
 pub async fn backends(resolver: &impl Resolver, configured: &[Backend]) -> Vec<Backend> {
-    join_all(configured.iter().cloned().map(|mut backend| async move {
+    let mut found = join_all(configured.iter().cloned().map(|mut backend| async move {
         if backend.addr.is_none() {
             let found = lookup(resolver, &backend.destination, PATIENCE).await;
             backend.addr = found.ok().and_then(|addrs| first_v4(&addrs));
         }
         backend
     }))
-    .await
+    .await;
+    let mut seen = BTreeSet::new();
+    found.retain(|backend| backend.addr.is_none_or(|addr| seen.insert(addr)));
+    found
 }
 
 #[cfg(test)]

@@ -124,17 +124,28 @@ async fn addresses_are_not_asked_for() {
     assert!(book.asked.borrow().is_empty());
 }
 
+fn backend(host: &str, at: Option<&str>) -> Backend {
+    Backend { host: host.to_owned(), destination: host.to_owned(), addr: at.map(addr) }
+}
+
 #[tokio::test(start_paused = true)]
 async fn backends_by_name_get_addresses_and_those_with_one_keep_it() {
     let book = Book::default().with("web1", 2, Ok(vec!["2001:db8::1", "10.0.10.10"]));
-    let backend = |host: &str, at: Option<&str>| Backend {
-        host: host.to_owned(),
-        destination: host.to_owned(),
-        addr: at.map(addr),
-    };
     let found =
         backends(&book, &[backend("web1", None), backend("web2", None), backend("web3", Some("10.0.10.13"))]).await;
     let addrs: Vec<_> = found.iter().map(|one| one.addr).collect();
     assert_eq!(addrs, [Some(addr("10.0.10.10")), None, Some(addr("10.0.10.13"))]);
     assert_eq!(*book.asked.borrow(), ["web1", "web2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_names_of_one_address_are_one_backend() {
+    let book = Book::default()
+        .with("web1", 1, Ok(vec!["10.0.10.11"]))
+        .with("web1.internal", 1, Ok(vec!["10.0.10.11"]))
+        .with("web2", 1, Ok(vec!["10.0.10.12"]));
+    let names = ["web1", "web1.internal", "web2", "lost1", "lost2"];
+    let found = backends(&book, &names.map(|name| backend(name, None))).await;
+    let hosts: Vec<&str> = found.iter().map(|one| one.host.as_str()).collect();
+    assert_eq!(hosts, ["web1", "web2", "lost1", "lost2"], "what is not known to be the same stays");
 }
