@@ -74,16 +74,17 @@ pub trait Changer {
 /// that hangs or is refused keeps no other back.
 ///
 /// `on_step` hears of each outcome as it settles, for recording and printing; it is called from between the calls in flight and must be
-/// quick. With `dry_run`, EC2 is asked whether it would allow each step and nothing is changed.
+/// quick. `seed` is that of the jitter between attempts. With `dry_run`, EC2 is asked whether it would allow each step and nothing is changed.
 pub async fn take_over(
     changer: &impl Changer,
     plan: &Plan,
     deadline: Instant,
+    seed: u64,
     dry_run: bool,
     mut on_step: impl FnMut(&Move),
 ) -> Vec<Move> {
     let began = Instant::now();
-    let budget = Budget::until(deadline);
+    let budget = |n: usize| Budget::until(deadline, seed.wrapping_add(n as u64));
     let outcome = |planned: &PlannedMove, result| Move {
         plan: planned.clone(),
         result,
@@ -92,7 +93,7 @@ pub async fn take_over(
     };
 
     if let Some(interface) = &plan.disable_check
-        && let Err(why) = disable_check(changer, interface, budget, dry_run).await
+        && let Err(why) = disable_check(changer, interface, budget(plan.moves.len()), dry_run).await
     {
         let why = format!("not moved, as the source/destination check of {interface} could not be switched off: {why}");
         let moves: Vec<Move> =
@@ -102,9 +103,12 @@ pub async fn take_over(
     }
 
     let mut moves: Vec<Option<Move>> = vec![None; plan.moves.len()];
-    let mut under_way = stream::iter(plan.moves.iter().enumerate())
-        .map(|(n, planned)| async move { (n, planned, association::replace(changer, planned, budget, dry_run).await) })
-        .buffer_unordered(AT_ONCE);
+    let mut under_way =
+        stream::iter(plan.moves.iter().enumerate())
+            .map(|(n, planned)| async move {
+                (n, planned, association::replace(changer, planned, budget(n), dry_run).await)
+            })
+            .buffer_unordered(AT_ONCE);
     while let Some((n, planned, result)) = under_way.next().await {
         let settled = outcome(planned, result);
         on_step(&settled);

@@ -5,6 +5,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// The first pause. EC2's buckets refill several tokens a second, and most 5xx are gone at once.
@@ -23,14 +25,16 @@ pub(super) struct Budget {
     deadline: Instant,
     calls_until: Instant,
     pause: Duration,
+    /// Of the jitter; another for each move.
+    seed: u64,
 }
 
 impl Budget {
     /// All the time from now to `deadline`; a last look may take a second of it, of little time a quarter.
-    pub(super) fn until(deadline: Instant) -> Self {
+    pub(super) fn until(deadline: Instant, seed: u64) -> Self {
         let left = deadline.saturating_duration_since(Instant::now());
         let calls_until = deadline.checked_sub(LAST_LOOK.min(left / 4)).unwrap_or(deadline);
-        Self { deadline, calls_until, pause: FIRST_PAUSE }
+        Self { deadline, calls_until, pause: FIRST_PAUSE, seed }
     }
 
     /// Waits for a call; `None`: it was given up, or, where the time had run out before, not even begun.
@@ -52,7 +56,9 @@ impl Budget {
     ///
     /// The jitter keeps moves that were throttled together from coming back together.
     pub(super) async fn pause(&mut self) -> bool {
-        let until = Instant::now() + self.pause.mul_f64(rand::random_range(0.5..=1.0));
+        let mut jitter = SmallRng::seed_from_u64(self.seed);
+        let until = Instant::now() + self.pause.mul_f64(jitter.random_range(0.5..=1.0));
+        self.seed = jitter.random();
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         if until >= self.calls_until {
             return false;

@@ -202,7 +202,7 @@ fn in_secs(secs: u64) -> Instant {
 
 async fn run(ec2: &Ec2, plan: &Plan, secs: u64) -> Vec<MoveResult> {
     let deadline = in_secs(secs);
-    let moves = take_over(ec2, plan, deadline, false, |_| ()).await;
+    let moves = take_over(ec2, plan, deadline, 7, false, |_| ()).await;
     assert!(Instant::now() <= deadline, "went past the deadline");
     assert_eq!(
         moves.iter().map(|m| &m.plan).collect::<Vec<_>>(),
@@ -221,7 +221,7 @@ fn reason(result: &MoveResult) -> &str {
 async fn all_subnets_move_at_once_up_to_sixteen_and_each_outcome_is_told() {
     let ec2 = Ec2::with(40);
     let mut told = Vec::new();
-    let moves = take_over(&ec2, &plan(40, "standby"), in_secs(30), false, |step| told.push(step.clone())).await;
+    let moves = take_over(&ec2, &plan(40, "standby"), in_secs(30), 7, false, |step| told.push(step.clone())).await;
     assert!(
         moves
             .iter()
@@ -242,7 +242,7 @@ async fn all_subnets_move_at_once_up_to_sixteen_and_each_outcome_is_told() {
 #[tokio::test(start_paused = true)]
 async fn f046_throttled_moves_back_off_within_the_deadline() {
     let ec2 = Ec2::with(2).script(0, &[Fault::Throttle, Fault::Throttle, Fault::Throttle]);
-    let moves = take_over(&ec2, &plan(2, "standby"), in_secs(30), false, |_| ()).await;
+    let moves = take_over(&ec2, &plan(2, "standby"), in_secs(30), 7, false, |_| ()).await;
     assert!(moves.iter().all(|m| m.result == MoveResult::Moved));
     assert!(moves[1].took < Duration::from_millis(60), "nobody waits for the throttled one");
     assert!(moves[0].took >= Duration::from_millis(25 + 50 + 100), "{:?}", moves[0].took);
@@ -369,7 +369,7 @@ async fn f061_a_dead_control_plane_is_tried_until_the_deadline_and_the_commands_
     let ec2 = Ec2::with(1).always(Fault::Broken);
     ec2.describe_broken.set(true);
     let deadline = in_secs(20);
-    let moves = take_over(&ec2, &plan(1, "standby"), deadline, false, |_| ()).await;
+    let moves = take_over(&ec2, &plan(1, "standby"), deadline, 7, false, |_| ()).await;
     assert!(Instant::now() <= deadline);
     assert!(reason(&moves[0].result).contains("unknown outcome"), "{moves:?}");
     assert!(ec2.calls.get() > 5);
@@ -413,7 +413,7 @@ async fn f008_nothing_moves_while_the_check_stays_on() {
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_asks_and_changes_nothing() {
     let ec2 = Ec2::with(3).script(1, &[Fault::Refuse]).script(2, &[Fault::Throttle]);
-    let moves = take_over(&ec2, &plan(3, "standby"), in_secs(30), true, |_| ()).await;
+    let moves = take_over(&ec2, &plan(3, "standby"), in_secs(30), 7, true, |_| ()).await;
     assert_eq!((&moves[0].result, &moves[2].result), (&MoveResult::WouldMove, &MoveResult::WouldMove));
     assert_eq!(reason(&moves[1].result), "not allowed: ec2:ReplaceRouteTableAssociation");
     assert!(ec2.moved.borrow().is_empty());

@@ -145,9 +145,14 @@ impl Case {
     }
 
     /// Whether it is enough with only the backends of the subnets that are to be moved: what was known of the guarded subnets
-    /// may be an hour old, and a subnet that has left the primary meanwhile says nothing about it.
+    /// may be an hour old, and a subnet that has left the primary meanwhile says nothing about it. Nor does one that was brought
+    /// back to it since: what its backends missed was the way that they had before.
     fn accuses(&self, plan: &Plan) -> bool {
-        let concerned = |subnet: &str| plan.moves.iter().any(|one| one.subnet.as_str() == subnet);
+        let away = |subnet: &str| {
+            let set = self.guarded.as_ref();
+            set.is_some_and(|set| set.subnets.iter().any(|one| one.subnet.as_str() == subnet && one.on != set.primary))
+        };
+        let concerned = |subnet: &str| plan.moves.iter().any(|one| one.subnet.as_str() == subnet) && !away(subnet);
         let rounds = self.looks.iter().map(|look| {
             let mut round = look.round.clone();
             round.members.retain(|member| concerned(&member.subnet));
@@ -191,7 +196,8 @@ pub(super) fn considered(case: &Case) -> Result<Plan, Conclusion> {
         families: &families,
     };
     let plan = plan(situation, &case.rules).map_err(|holds| held(case, holds))?;
-    if case.accuses(&plan) {
+    // Once it was carried out, the guarded subnets are known to be elsewhere.
+    if case.moves.is_some() || case.accuses(&plan) {
         return Ok(plan);
     }
     let known = case.guarded.is_some();

@@ -7,5 +7,6 @@ mod judge;
 mod outcome;
 mod outlook;
 mod properties;
+mod rows;
 mod service;
 mod support;

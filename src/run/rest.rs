@@ -17,6 +17,11 @@ use crate::preflight::{self, Cloud, Host};
 /// The guarded set is asked for anew after this long: a subnet added today is guarded within the hour.
 const GUARDED_FOR: SignedDuration = SignedDuration::from_hours(1);
 
+/// And after this long where whole subnets are cut off while others reach: half of them may have been moved to a table of
+/// somebody else's, and as long as that is not known they clear a dead primary. It keeps a `watch` that sees this for hours
+/// from asking at every round.
+const GUARDED_IN_DOUBT: SignedDuration = SignedDuration::from_secs(10);
+
 /// What a refresh off the path may take at most, when EC2 is slow: it must not hold a cron job up.
 const REFRESH: Duration = Duration::from_secs(5);
 
@@ -42,7 +47,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     fn refresh_due(&self) -> bool {
         let Some(set) = &self.case.guarded else { return true };
         let age = (self.world.wall)().duration_since(set.seen);
-        age >= GUARDED_FOR || age.is_negative()
+        let in_doubt = self.case.latest().iter().any(|one| !one.cut_off_subnets.is_empty());
+        age >= if in_doubt { GUARDED_IN_DOUBT } else { GUARDED_FOR } || age.is_negative()
     }
 
     /// Asks EC2 what is guarded and where it is. What that shows to be wrong is kept for the report.

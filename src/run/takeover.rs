@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rand::RngExt as _;
 use tokio::time::Instant;
 
 use super::pass::{Going, Mode};
@@ -35,9 +36,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
         let began = (world.wall)();
         let start = Instant::now();
         let until = going.deadline;
+        let seed = world.rng.borrow_mut().random();
         (world.tell)(&format!("{because}; moving {} subnets", plan.moves.len()));
         if going.mode != Mode::Act {
-            return act::take_over(world.cloud, plan, until, true, |one| (world.tell)(&step(one))).await;
+            return act::take_over(world.cloud, plan, until, seed, true, |one| (world.tell)(&step(one))).await;
         }
 
         world.moving.set(true);
@@ -60,7 +62,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             }
         };
         write();
-        let mut moves = act::take_over(world.cloud, plan, until, false, |one| {
+        let mut moves = act::take_over(world.cloud, plan, until, seed, false, |one| {
             (world.tell)(&step(one));
             replace(&mut record.borrow_mut().moves, one);
             write();

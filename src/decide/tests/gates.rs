@@ -57,7 +57,7 @@ fn instance(id: &str) -> Instance {
 }
 
 /// Everything as it should be: two subnets on the primary's table, the standby fit.
-fn survey() -> Survey {
+pub(super) fn survey() -> Survey {
     let mut standby = table("rtb-0b", &[]);
     standby.routes.push(route("0.0.0.0/0", Some("i-0b"), Some("eni-0b")));
     let mut primary = table("rtb-0a", &["subnet-1", "subnet-2"]);
@@ -88,7 +88,7 @@ fn standby(survey: &mut Survey) -> &mut Instance {
     survey.standby.as_mut().unwrap().as_mut().unwrap()
 }
 
-fn guarded(on: &[(&str, &str)]) -> GuardedSet {
+pub(super) fn guarded(on: &[(&str, &str)]) -> GuardedSet {
     GuardedSet {
         version: 1,
         primary: "rtb-0a".parse().unwrap(),
