@@ -196,8 +196,7 @@ pub(super) fn considered(case: &Case) -> Result<Plan, Conclusion> {
         families: &families,
     };
     let plan = plan(situation, &case.rules).map_err(|holds| held(case, holds))?;
-    // Once it was carried out, the guarded subnets are known to be elsewhere.
-    if case.moves.is_some() || case.accuses(&plan) {
+    if case.accuses(&plan) {
         return Ok(plan);
     }
     let known = case.guarded.is_some();

@@ -3,7 +3,7 @@
 //! Rule 5 of the contract: `rounds` verdicts of `down` in a row, the first miss and the last at least the span apart. The same
 //! machine serves passes that end and passes without end: what rests in the one goes on calmly in the other.
 //!
-//! | state | the round is not `down` | `down`, but took longer than its limit | `down`, soon after the last | `down`, long after the last |
+//! | state | the round is not `down` | `down`, but took longer than its limit | `down`, its first miss soon after the last one | `down`, long after |
 //! |---|---|---|---|---|
 //! | [`Course::Calm`] | calm | doubt | suspicion, 1 round | suspicion, 1 round |
 //! | [`Course::Doubt`] | calm | doubt | suspicion, 1 round | suspicion, 1 round |
@@ -28,10 +28,10 @@ use crate::model::{Judgement, Moment, Verdict};
 /// dead, and only a look in between can tell. One second is what `decision.interval` asks of the targets' patience.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// From the end of a round to the start of the next, at most: what lies further back was seen before this process was
-/// frozen, and says nothing of the present. It asks for pauses of a second and a half itself, and a survey by EC2 in
-/// between may take some ten.
-pub(super) const FORGOTTEN: Duration = Duration::from_secs(15);
+/// From the last counted miss of a round to the first of the next, at most. A round that waits for a slow login, a survey that waits
+/// for EC2 or a frozen process leave a time in which nobody looked, and two hiccups at its ends are no outage. It asks for pauses
+/// of a second and a half itself, and a round of misses takes some six tenths of one.
+pub(super) const FORGOTTEN: Duration = Duration::from_secs(5);
 
 /// How far the evidence against the primary has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,15 @@ impl Row {
     #[must_use]
     pub fn span(&self) -> Duration {
         self.first_miss.zip(self.last_miss).map_or(Duration::ZERO, |(first, last)| last.saturating_sub(first))
+    }
+
+    /// How long nobody looked between this row and a further round of it.
+    pub(super) fn gap(&self, round: &Judgement) -> Option<Duration> {
+        self.last_miss.zip(round.first_miss).map(|(last, first)| first.saturating_sub(last))
+    }
+
+    fn goes_on_with(&self, round: &Judgement) -> bool {
+        self.gap(round).is_some_and(|gap| gap <= FORGOTTEN)
     }
 
     /// Whether there are enough of them.
@@ -104,14 +113,12 @@ impl Course {
         match (self, round.verdict, round.stale) {
             (_, Verdict::Healthy | Verdict::Degraded | Verdict::Isolated | Verdict::Unheard, _) => Self::Calm,
             (_, Verdict::Down, true) => Self::Doubt,
-            (Self::Suspicion(row), Verdict::Down, false) if round.started.saturating_sub(row.ended) <= FORGOTTEN => {
-                Self::Suspicion(Row {
-                    rounds: row.rounds + 1,
-                    first_miss: row.first_miss,
-                    last_miss: round.last_miss,
-                    ended: round.ended,
-                })
-            }
+            (Self::Suspicion(row), Verdict::Down, false) if row.goes_on_with(round) => Self::Suspicion(Row {
+                rounds: row.rounds + 1,
+                first_miss: row.first_miss,
+                last_miss: round.last_miss,
+                ended: round.ended,
+            }),
             (Self::Calm | Self::Doubt | Self::Suspicion(_), Verdict::Down, false) => Self::Suspicion(Row {
                 rounds: 1,
                 first_miss: round.first_miss,

@@ -61,6 +61,8 @@ pub struct Observer<'a, V: Vantages, U> {
     /// The targets that were good at the end of the last round.
     known_good: RefCell<BTreeSet<IpAddr>>,
     sessions: RefCell<BTreeMap<String, Connecting<'a, V::Session>>>,
+    /// Who could not be reached when last asked.
+    unreached: RefCell<BTreeSet<String>>,
 }
 
 /// What a member of the panel shares with its round.
@@ -87,7 +89,16 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         clock: &'a dyn Fn() -> Moment,
         rng: &'a RefCell<SmallRng>,
     ) -> Self {
-        Self { settings, vantages, uplink, clock, rng, known_good: RefCell::default(), sessions: RefCell::default() }
+        Self {
+            settings,
+            vantages,
+            uplink,
+            clock,
+            rng,
+            known_good: RefCell::default(),
+            sessions: RefCell::default(),
+            unreached: RefCell::default(),
+        }
     }
 
     /// By when a round ends itself.
@@ -122,7 +133,14 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         let (miss, mut misses) = mpsc::unbounded_channel();
         let mut work: FuturesUnordered<LocalBoxFuture<'_, Event>> = FuturesUnordered::new();
         let mut left: Vec<Rc<Cell<Option<Instant>>>> = Vec::new();
-        let mut pool = draw.into_iter();
+        // Whoever could not be reached a round ago is asked after all others; in a burst not at all, since to wait for its silence
+        // again would only leave a time in which nobody looks.
+        let (mut unreached, rest): (Vec<Drawn>, Vec<Drawn>) =
+            draw.into_iter().partition(|one| self.unreached.borrow().contains(&one.backend.host));
+        if ask.burst {
+            unreached.clear();
+        }
+        let mut pool = rest.into_iter().chain(unreached);
         let wanted = if self.settings.panel == 0 { usize::MAX } else { self.settings.panel };
         let mut heard = 0;
         let mut awaited = 0;

@@ -131,15 +131,16 @@ fn replace(moves: &mut [Move], one: &Move) {
     }
 }
 
-/// What the next run needs to know of where the subnets are.
+/// What the next run needs to know of where the subnets are. This one was decided by what was known before, and that stays in
+/// its case.
 fn remember_guarded<V: Vantages, U, C, H>(going: &mut Going<'_, V, U, C, H>, moves: &[Move]) {
-    let Some(guarded) = &mut going.case.guarded else { return };
+    let Some(mut guarded) = going.case.guarded.clone() else { return };
     for one in moves.iter().filter(|one| one.result.moved()) {
         if let Some(subnet) = guarded.subnets.iter_mut().find(|subnet| subnet.subnet == one.plan.subnet) {
             subnet.on = one.plan.to.clone();
         }
     }
-    if let Err(error) = going.world.state.write_guarded(guarded) {
+    if let Err(error) = going.world.state.write_guarded(&guarded) {
         going.notes.push(error.to_string());
     }
 }

@@ -36,8 +36,8 @@ fn step(before: Course, after: Course, round: &Judgement) -> String {
             )
         }
         (Course::Suspicion(row), Course::Suspicion(Row { rounds: 1, .. })) => format!(
-            "1 in a row: it began {} after the last one ended, and what lies further back than {} is forgotten",
-            exact(round.started.saturating_sub(row.ended)),
+            "1 in a row: nobody missed anything for {} before it, and what lies further back than {} is forgotten",
+            row.gap(round).map_or_else(|| "an unknown time".to_owned(), exact),
             exact(FORGOTTEN)
         ),
         (_, Course::Suspicion(row)) => format!("{} in a row, spanning {}", row.rounds, exact(row.span())),

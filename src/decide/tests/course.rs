@@ -107,7 +107,13 @@ fn f004_a_stale_round_that_was_not_down_is_clear() {
 #[test]
 fn f004_rounds_from_before_a_freeze_between_rounds_are_forgotten() {
     assert_eq!(weigh(&[down(0), down(700), down(300_000)], ms(300_610)), more(301_610));
-    assert_eq!(weigh(&[down(0), down(10_000)], ms(10_610)), Next::Act, "a slow survey in between is no freeze");
+    // The last miss of the first was sent at 310, the first of the next 10 ms after its start.
+    assert_eq!(weigh(&[down(0), down(5300)], ms(5910)), Next::Act, "five seconds in which nobody looked");
+    assert_eq!(
+        weigh(&[down(0), down(5301)], ms(5911)),
+        more(6911),
+        "a millisecond more: two hiccups could be as far apart"
+    );
 }
 
 #[test]
@@ -141,7 +147,7 @@ fn the_transition_table_is_exhaustive() {
     let row = |rounds, first, last, ended| {
         Course::Suspicion(Row { rounds, first_miss: Some(ms(first)), last_miss: Some(ms(last)), ended: ms(ended) })
     };
-    // The state, and when its last round ended: the next one begins soon after, or long after.
+    // The state, and when its last round ended: the next one's misses are soon after, or long after.
     let suspicion = row(3, 10, 1310, 1610);
     for state in [Course::Calm, Course::Doubt, row(1, 10, 310, 610), suspicion] {
         for other in others() {
@@ -158,8 +164,10 @@ fn the_transition_table_is_exhaustive() {
         }
     }
     assert_eq!(suspicion.step(&down(1610)), row(4, 10, 1920, 2220), "at once");
-    assert_eq!(suspicion.step(&down(16_610)), row(4, 10, 16_920, 17_220), "15 s later");
-    assert_eq!(suspicion.step(&down(16_611)), row(1, 16_621, 16_921, 17_221), "a millisecond more");
+    assert_eq!(suspicion.step(&down(6300)), row(4, 10, 6610, 6910), "its first miss 5 s after the last one");
+    assert_eq!(suspicion.step(&down(6301)), row(1, 6311, 6611, 6911), "a millisecond more");
+    let unknown = Judgement { first_miss: None, ..down(1700) };
+    assert!(matches!(suspicion.step(&unknown), Course::Suspicion(Row { rounds: 1, .. })), "nobody knows how far apart");
 }
 
 /// Every state, and what follows from it.

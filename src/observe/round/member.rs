@@ -34,6 +34,9 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         let session = connecting.await;
         if session.is_err() {
             self.sessions.borrow_mut().remove(&backend.host);
+            self.unreached.borrow_mut().insert(backend.host.clone());
+        } else {
+            self.unreached.borrow_mut().remove(&backend.host);
         }
         session
     }

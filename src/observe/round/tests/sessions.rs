@@ -74,3 +74,26 @@ async fn a_backend_reaches_again_when_any_target_answers_it() {
     let late = tokio::time::Instant::now();
     assert!(!observer.reaches(&backend, &all, late).await, "its bound is kept");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_could_not_be_reached_is_asked_last_in_the_next_round_and_not_at_all_in_a_burst() {
+    let world = World::new();
+    world.are(Nature::Gone, 0..4);
+    let (settings, clock) = (settings(6), || world.now());
+    let rng = rng();
+    let observer = Observer::new(&settings, &world, &world, &clock, &rng);
+    let first = observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
+    assert_eq!(first.members.len(), 8, "the gone are drawn first, and replaced as far as there is somebody");
+    world.primary_dies.set(Some(world.now()));
+    let began = world.now();
+    let burst = Ask { burst: true, ..at_once(&world) };
+    let second = observer.round(draw(8), &targets(3), burst, &outlook).await;
+    assert_eq!(super::fakes::judged(&second).verdict, Verdict::Down);
+    assert_eq!(second.members.len(), 4, "the gone are not asked");
+    assert!(second.ended.saturating_sub(began) < crate::observe::round::tests::fakes::LOGIN * 4, "nor waited for");
+    world.logins.borrow_mut().clear();
+    let third = observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
+    let hosts: Vec<&str> = third.members.iter().map(|one| one.backend.host.as_str()).take(4).collect();
+    assert_eq!(hosts, ["b4", "b5", "b6", "b7"], "those who answer come first");
+    assert!(!world.logins.borrow().is_empty(), "and the others have their chance again");
+}
