@@ -5,6 +5,7 @@
 //! be moved and what came of it ([`takeover`]), what a whole pass came to and what a file of ours had to say ([`pass`]), and why
 //! ([`explanation`]); and what a monitoring system is told ([`service`]).
 
+pub mod address;
 pub mod cloud;
 pub mod evidence;
 pub mod explanation;

@@ -17,7 +17,7 @@ use crate::model::{Failure, Family, Found, GuardedSet, Paused, Record, Survey};
 use crate::preflight::{self, LocalHost};
 use crate::record::State;
 use crate::record::history::Deed;
-use crate::record::pause::Boot;
+use crate::record::pause::in_force;
 use crate::report;
 use crate::report::status::{Active, Carrier, LastTakeover, Status};
 
@@ -65,7 +65,7 @@ pub(crate) async fn gather(settings: &Settings, state: &State) -> Result<Status,
     };
     let pause = state.read_pause();
     notes.extend(pause.trouble());
-    let paused = pause.present().and_then(|pause| pause.holds(now, Boot::now().as_ref()));
+    let paused = in_force(pause, now);
     Ok(Status {
         name: settings.name.clone(),
         now,

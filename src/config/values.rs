@@ -1,6 +1,7 @@
 //! What a single written value means: durations, names, addresses, paths. Pure; an error says what is wrong and not
 //! where, nor what would be accepted (the table of keys does).
 
+pub(super) use crate::model::address::{private, special};
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -97,31 +98,6 @@ pub(super) fn ssh_path(text: &str) -> Result<PathBuf, String> {
 pub(super) fn cidr(text: &str) -> Result<Cidr, String> {
     let cidr: Cidr = text.parse().map_err(|_| "not a CIDR".to_owned())?;
     if cidr == cidr.trunc() { Ok(cidr) } else { Err(format!("has host bits set; did you mean \"{}\"?", cidr.trunc())) }
-}
-
-/// Why `addr` is nobody's address in a private subnet or on the internet, where it is not.
-pub(super) fn special(addr: IpAddr) -> Option<&'static str> {
-    match addr {
-        _ if addr.is_loopback() => Some("a loopback address"),
-        _ if addr.is_unspecified() => Some("the unspecified address"),
-        _ if addr.is_multicast() => Some("a multicast address"),
-        IpAddr::V4(v4) if v4.is_broadcast() => Some("the broadcast address"),
-        IpAddr::V4(v4) if v4.is_link_local() => Some("a link-local address"),
-        IpAddr::V4(v4) if v4.octets()[0] == 0 || v4.octets()[0] >= 240 => Some("a reserved address"),
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("a link-local address"),
-        // fe00::/9: never assigned, but Ubuntu's hosts file has `fe00::0 ip6-localnet`.
-        IpAddr::V6(v6) if v6.segments()[0] & 0xff80 == 0xfe00 => Some("a reserved address"),
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Some("an IPv4 address in IPv6's clothes"),
-        _ => None,
-    }
-}
-
-/// Whether `addr` is reached without the NAT: private, shared (RFC 6598) or unique local.
-pub(super) fn private(addr: IpAddr) -> bool {
-    match addr {
-        IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
-        IpAddr::V6(v6) => v6.is_unique_local(),
-    }
 }
 
 /// An address of one host.

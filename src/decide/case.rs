@@ -34,6 +34,9 @@ pub struct Case {
     pub paused: Option<Paused>,
     /// The guarded subnets as known.
     pub guarded: Option<GuardedSet>,
+    /// How many of the configured backends can ever be witnesses: those with an address in a guarded subnet. `None`: not known.
+    #[serde(default)]
+    pub accusers: Option<usize>,
     /// Why it is not known what is guarded, where EC2 was asked in vain.
     pub unknown: Option<String>,
     /// What EC2 and this machine look like; read only when the evidence calls for a takeover.
@@ -75,6 +78,7 @@ impl Case {
             lock: Lock::Free,
             paused: None,
             guarded: None,
+            accusers: None,
             unknown: None,
             survey: None,
             moves: None,

@@ -19,6 +19,15 @@ pub(super) fn faults(case: &Case) -> Vec<Hold> {
             format!("{} subnets are guarded, takeover.max_subnets is {}", set.subnets.len(), case.rules.max_subnets);
         holds.push(hold(Gate::TooMany, why, "raise takeover.max_subnets or name the subnets in takeover.subnets"));
     }
+    if let Some(count) = case.accusers.filter(|count| *count < case.rules.threshold) {
+        let why = format!(
+            "only {count} backends have an address in a guarded subnet, and it takes {} to accuse the primary",
+            case.rules.threshold
+        );
+        let remedy =
+            "list backends by address, or by names that this instance can resolve; or lower decision.threshold";
+        holds.push(hold(Gate::Unfit, why, remedy));
+    }
     let v6 = |round: &crate::model::Round| super::families(round).contains(&Family::V6);
     if case.looks.iter().any(|look| v6(&look.round)) && !set.families.contains(&Family::V6) {
         let why = format!(

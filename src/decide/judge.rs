@@ -157,6 +157,9 @@ fn weigh(member: &Member, good: &BTreeSet<IpAddr>, settings: &DecideSettings, fa
         return quiet(base(BackendVerdict::Reaches, None, Some(probe.target.clone()), Some(rtt)));
     }
 
+    if member.reached.contains(&family) {
+        return quiet(base(BackendVerdict::Reaches, None, None, None));
+    }
     let missed: Vec<&Probe> = probes.filter(|probe| good.contains(&probe.target.addr)).collect();
     let distinct: BTreeSet<IpAddr> = missed.iter().map(|probe| probe.target.addr).collect();
     let target = missed.last().map(|probe| probe.target.clone());

@@ -27,5 +27,11 @@ pub fn service_state(pass: &Pass) -> ServiceState {
 #[must_use]
 pub fn bearable(round: &Judgement, settings: &DecideSettings) -> usize {
     let heard = round.heard();
-    (0..=heard).take_while(|cut_off| !enough(*cut_off, heard, settings)).last().unwrap_or_default()
+    // `enough` only grows with the number of the cut off, and a file may claim any number.
+    let (mut least, mut most) = (0, heard);
+    while least < most {
+        let middle = most - (most - least) / 2;
+        if enough(middle, heard, settings) { most = middle - 1 } else { least = middle }
+    }
+    least
 }

@@ -194,6 +194,10 @@ pub struct Member {
     pub subnet: String,
     /// The families of which it has been seen reaching a target through the primary before: there it may accuse.
     pub witness: Vec<Family>,
+    /// The families in which it has reached a target in an earlier round of the same pass: whoever was answered a second ago is
+    /// short of luck, or of what a limiter lets pass, and not cut off.
+    #[serde(default)]
+    pub reached: Vec<Family>,
     /// What it said.
     pub testimony: Testimony,
 }

@@ -90,7 +90,7 @@ impl Judgement {
     /// How many gave a verdict.
     #[must_use]
     pub const fn heard(&self) -> usize {
-        self.reaches + self.cut_off
+        self.reaches.saturating_add(self.cut_off)
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Drawn {
     pub subnet: String,
     /// The families in which it may accuse.
     pub witness: Vec<Family>,
+    /// The families in which it has reached in an earlier round of this pass.
+    pub reached: Vec<Family>,
 }
 
 /// Draws an order of all `candidates`.
@@ -112,6 +114,7 @@ mod tests {
             backend: Backend { destination: host.clone(), host, addr: None },
             subnet: format!("s{subnet}"),
             witness: if witness { vec![Family::V4] } else { Vec::new() },
+            reached: Vec::new(),
         }
     }
 

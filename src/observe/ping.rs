@@ -109,7 +109,8 @@ fn answer(status: &str, said: &str) -> Answer {
             || Answer::Silent(SilenceReason::Nonsense, format!("ping succeeded without a time: {:?}", last())),
             Answer::Reply,
         ),
-        "1" if none_back => Answer::NoReply,
+        // iputils counts a packet that the kernel refused to send as transmitted.
+        "1" if none_back && !any(&["sendmsg:", "sendto:", "operation not permitted"]) => Answer::NoReply,
         "127" => Answer::Silent(
             SilenceReason::NoPing,
             "ping is not installed: apt-get install iputils-ping, or dnf install iputils".to_owned(),
@@ -196,6 +197,10 @@ mod tests {
             (127, "sh: 1: ping: not found"),
             (126, "sh: 1: ping: Permission denied"),
             (2, "ping: socket: Operation not permitted"),
+            (
+                1,
+                "ping: sendmsg: Operation not permitted\n1 packets transmitted, 0 received, 100% packet loss, time 0ms",
+            ),
         ] {
             let answer = done(&format!("begin-w\n{said}\nend-w {status}\n"));
             assert!(matches!(answer, Answer::Silent(SilenceReason::NoPing, _)), "{said}: {answer:?}");

@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::TargetName;
+use crate::model::address::{private, special};
 use crate::model::{Backend, Target};
 
 /// The resolver of a VPC answers in milliseconds and needs no NAT; what takes longer would hold the round up.
@@ -76,11 +77,15 @@ async fn locate(resolver: &impl Resolver, name: &str, known: Option<IpAddr>, pat
     let at = |addr| Ok(Target { name: name.to_owned(), addr });
     let located = |target, fresh, trouble| Located { name: name.to_owned(), target, fresh, trouble };
     if let Ok(addr) = name.parse() {
-        return located(at(addr), false, None);
+        return located(outside(name, addr).and_then(at), false, None);
     }
     match lookup(resolver, name, patience).await {
         Ok(addrs) => match known.filter(|addr| addrs.contains(addr)).or_else(|| first_v4(&addrs)) {
-            Some(addr) => located(at(addr), true, None),
+            Some(addr) => {
+                let target = outside(name, addr).and_then(at);
+                let fresh = target.is_ok();
+                located(target, fresh, None)
+            }
             None => located(Err(no_v4(name, &addrs)), false, None),
         },
         Err(why) => match known {
@@ -88,6 +93,16 @@ async fn locate(resolver: &impl Resolver, name: &str, known: Option<IpAddr>, pat
             None => located(Err(why), false, None),
         },
     }
+}
+
+/// `addr`, if the way to it can lead through the NAT: who reaches a neighbour or itself says nothing of the primary, and would hide
+/// that it is dead.
+fn outside(name: &str, addr: IpAddr) -> Result<IpAddr, String> {
+    let inside = special(addr).or_else(|| private(addr).then_some("a private address"));
+    inside.map_or(Ok(addr), |what| {
+        let leads = if name.parse::<IpAddr>().is_ok() { String::new() } else { format!(" leads to {addr}, which") };
+        Err(format!("{name}{leads} is {what}; a target must be on the internet, behind the NAT"))
+    })
 }
 
 async fn lookup(resolver: &impl Resolver, name: &str, patience: Duration) -> Result<Vec<IpAddr>, String> {

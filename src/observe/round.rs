@@ -168,6 +168,7 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
                     backend: drawn.backend,
                     subnet: drawn.subnet,
                     witness: drawn.witness,
+                    reached: drawn.reached,
                     testimony: Testimony::Awaited,
                 });
                 awaited += 1;

@@ -83,6 +83,16 @@ impl Pause {
     }
 }
 
+/// The pause that holds now. One of a newer natwatch holds too, since nobody can know here for how long it was meant.
+#[must_use]
+pub fn in_force(found: Found<Pause>, now: Timestamp) -> Option<Paused> {
+    match found {
+        Found::Present(pause) => pause.holds(now, Boot::now().as_ref()),
+        Found::Newer { .. } => Some(Paused { until: Timestamp::MAX, reason: found.trouble().unwrap_or_default() }),
+        Found::Absent | Found::Corrupt { .. } | Found::Foreign { .. } => None,
+    }
+}
+
 impl State {
     /// The pause on file, whether or not it is over.
     #[must_use]

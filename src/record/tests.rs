@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::history::{Deed, Entry};
 use super::lock::{LockError, RunLock, peek};
-use super::pause::{Boot, Pause};
+use super::pause::{Boot, Pause, in_force};
 use super::printed::{Printed, should_print};
 use super::round::LastRound;
 use super::witnesses::Witnesses;
@@ -367,6 +367,16 @@ fn f005_a_pause_lasts_as_long_as_it_was_asked_for_whatever_the_wall_clock_does()
     let told = pause.holds(wall(600), Some(&boot("a", 110))).unwrap();
     assert_eq!((told.until, told.reason.as_str()), (wall(620), "kernel"), "the end is told by the clock as it is now");
     assert!(pause.holds(wall(0), Some(&boot("a", 130))).is_none());
+}
+
+#[test]
+fn f072_a_pause_of_a_newer_natwatch_holds_and_a_broken_one_does_not() {
+    let (_dir, state) = scratch();
+    fs::write(state.path(PAUSE), r#"{"version": 2, "what": "ever"}"#).unwrap();
+    let held = in_force(state.read_pause(), now()).unwrap();
+    assert!(held.reason.contains("newer natwatch"), "{held}");
+    fs::write(state.path(PAUSE), "{").unwrap();
+    assert!(in_force(state.read_pause(), now()).is_none(), "it would never end");
 }
 
 #[test]

@@ -246,10 +246,22 @@ pub(super) struct Fault {
     pub(super) text: String,
 }
 
+/// A scenario has a page or two; more is no scenario, and the parser needs stack for what is nested, wrongly or not.
+const LONGEST: usize = 64 << 10;
+
+/// Four times what the worst text of that length was seen to need.
+const STACK: usize = 64 << 20;
+
 /// Reads a scenario.
 pub(super) fn parse(text: &str) -> Result<Scenario, Fault> {
-    toml::from_str(text).map_err(|error| {
-        let at = error.span().map(|span| span.start);
-        Fault { at, text: error.message().to_owned() }
-    })
+    let fault = |at, text| Fault { at, text };
+    if text.len() > LONGEST {
+        return Err(fault(None, format!("{} bytes are no scenario; accepted: up to {LONGEST}", text.len())));
+    }
+    let text = text.to_owned();
+    let reading = std::thread::Builder::new().stack_size(STACK).spawn(move || toml::from_str(&text));
+    let read = reading.map_err(|error| fault(None, format!("no thread to read it in: {error}")))?;
+    let parsed: Result<Scenario, toml::de::Error> =
+        read.join().map_err(|_| fault(None, "it can't be read".to_owned()))?;
+    parsed.map_err(|error| fault(error.span().map(|span| span.start), error.message().to_owned()))
 }

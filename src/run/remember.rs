@@ -12,7 +12,7 @@ use crate::preflight::{Cloud, Host};
 use crate::record::VERSION;
 use crate::record::history::{Deed, Entry};
 use crate::record::lock::RunLock;
-use crate::record::pause::Boot;
+use crate::record::pause::in_force;
 
 /// The record as far as a pass goes by it.
 pub(super) struct Remembered {
@@ -36,8 +36,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     /// The pause, where there is one that is not over.
     pub(super) fn paused(&mut self) -> Option<Paused> {
         let found = self.world.state.read_pause();
-        self.notes.extend(found.trouble().map(|trouble| format!("{trouble}; it holds nothing")));
-        found.present()?.holds((self.world.wall)(), Boot::now().as_ref())
+        if let Found::Corrupt { .. } = &found {
+            self.notes.extend(found.trouble().map(|trouble| format!("{trouble}; it holds nothing")));
+        }
+        in_force(found, (self.world.wall)())
     }
 
     /// Reads the record, and puts one that is about another instance aside.

@@ -11,6 +11,7 @@ use super::remember::Remembered;
 use crate::act::Changer;
 use crate::decide;
 use crate::model::{Conclusion, Found, Judgement};
+use crate::observe::panel::SubnetMap;
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
 
@@ -20,7 +21,7 @@ const GUARDED_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// And after this long where whole subnets are cut off while others reach: half of them may have been moved to a table of
 /// somebody else's, and as long as that is not known they clear a dead primary. It keeps a `watch` that sees this for hours
 /// from asking at every round.
-const GUARDED_IN_DOUBT: SignedDuration = SignedDuration::from_secs(10);
+const GUARDED_IN_DOUBT: SignedDuration = SignedDuration::from_secs(2);
 
 /// What a refresh off the path may take at most, when EC2 is slow: it must not hold a cron job up.
 const REFRESH: Duration = Duration::from_secs(5);
@@ -39,9 +40,16 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         if let Some(record) = remembered.record.take() {
             remembered.record = self.reconcile(record).await;
         }
+        self.case.accusers = self.accusers();
         self.case.lock = remembered.lock();
         self.case.paused = self.paused();
         decide::conclude(&self.case)
+    }
+
+    /// How many backends are where they could ever become witnesses.
+    fn accusers(&self) -> Option<usize> {
+        let map = SubnetMap::new(Some(self.case.guarded.as_ref()?), &[]);
+        Some(self.backends.iter().filter(|one| one.addr.is_some() && map.of(one).is_some()).count())
     }
 
     fn refresh_due(&self) -> bool {

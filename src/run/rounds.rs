@@ -1,5 +1,6 @@
 //! The rounds of a pass, until the evidence is enough or there is none; and what a takeover needs to know, read meanwhile.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -7,7 +8,7 @@ use tokio::time::Instant;
 use super::pass::{Going, Mode};
 use crate::act::Changer;
 use crate::decide::{self, Look, Next};
-use crate::model::{BackendVerdict, Family, Judgement, Round, Survey};
+use crate::model::{BackendVerdict, Family, Fate, Judgement, Round, Survey, Testimony};
 use crate::observe::panel::{Drawn, SubnetMap, draw};
 use crate::observe::resolve::System;
 use crate::observe::{Ask, Uplink, Vantages};
@@ -78,12 +79,28 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 .into_iter()
                 .filter(|family| self.witnesses.is_witness(&backend.host, backend.addr, *family, now))
                 .collect();
-            Some(Drawn { backend: backend.clone(), subnet, witness })
+            let reached = self.reached(&backend.host);
+            Some(Drawn { backend: backend.clone(), subnet, witness, reached })
         });
         let draw = draw(candidates.collect(), &mut *self.world.rng.borrow_mut());
         self.observer
             .round(draw, self.targets.located(), ask, &|round| decide::outlook(round, &self.settings.decide))
             .await
+    }
+
+    /// The families in which a backend has been answered in this pass.
+    fn reached(&self, host: &str) -> Vec<Family> {
+        let members =
+            self.case.looks.iter().flat_map(|look| &look.round.members).filter(|one| one.backend.host == host);
+        let probes = members.flat_map(|one| match &one.testimony {
+            Testimony::Probes(probes) => probes.as_slice(),
+            Testimony::Silent(_) | Testimony::Awaited => &[],
+        });
+        let answered: BTreeSet<Family> = probes
+            .filter(|probe| matches!(probe.fate, Fate::Reply { .. }))
+            .map(|probe| probe.target.family())
+            .collect();
+        answered.into_iter().collect()
     }
 
     /// Which subnet a backend counts for. While the primary carries any guarded subnet, only those that it carries: whoever

@@ -86,6 +86,7 @@ pub(crate) fn looks(rules: &DecideSettings) -> i32 {
             backend: Backend { host: n.to_string(), destination: n.to_string(), addr: None },
             subnet: "a".to_owned(),
             witness: vec![Family::V4],
+            reached: Vec::new(),
             testimony: Testimony::Probes(
                 (1..=9).map(|n| Probe { target: target(n), earliest: now, latest: now, fate: Fate::NoReply }).collect(),
             ),

@@ -147,6 +147,7 @@ async fn round(
         backend: Backend { host: n.to_string(), destination: n.to_string(), addr: None },
         subnet: "a".to_owned(),
         witness: vec![Family::V4],
+        reached: Vec::new(),
     };
     let rules = &numbers.rules;
     let round = observer.round((0..pool).map(drawn).collect(), targets, ask, &|round| outlook(round, rules)).await;

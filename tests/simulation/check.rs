@@ -148,7 +148,7 @@ fn begun(sim: &Sim<'_>, seen: &Seen, at: Duration) {
     });
     // Somebody brought a subnet back before EC2 was asked where it is, and its packets still took the way that they had: EC2 says
     // nothing of that, and a standby that is not up to its task looks like a primary then.
-    let asked = seen.from + secs(0.5);
+    let asked = at.saturating_sub(script.span());
     let returned = sim.ec2.changes.borrow().iter().any(|one| {
         one.to == Carrier::Primary && one.at <= asked && one.at + script.ec2.effect + freshness(script) >= at
     });
@@ -168,8 +168,11 @@ fn begun(sim: &Sim<'_>, seen: &Seen, at: Duration) {
     let recent = at.saturating_sub(secs(30.0));
     let partly =
         (0..script.subnets).any(|subnet| !sim.ec2.primary_since(subnet, seen.from) && !moved_since(sim, seen, subnet));
+    // Two standbys make the same mistake within a second of each other: the subnets that the first has moved are no longer missing.
+    let raced =
+        sim.ec2.changes.borrow().iter().any(|one| one.to != Carrier::Primary && one.at >= seen.from && one.at <= at);
     let compound = (0..script.backends.len()).any(|n| script.cut(n, at))
-        && (script.dead.any(recent, at) || script.bursts.any(recent, at) || partly);
+        && (script.dead.any(recent, at) || script.bursts.any(recent, at) || partly || raced);
     if script.lossy() {
         sim.tally.borrow_mut().by_loss += usize::from(!dead);
     } else if !dead && (returned || unseen || compound) {
@@ -256,11 +259,12 @@ fn accusations(sim: &Sim<'_>, done: &Done) {
                         || !sim.ec2.primary_since(subnet, from.saturating_sub(script.ec2.effect));
                     assert!(reason, "{} is called cut off and is not, at {from:?} to {to:?}", judged.host);
                 }
-                BackendVerdict::Reaches => {
+                // One without a reply of this round was answered in an earlier one of the pass.
+                BackendVerdict::Reaches if judged.rtt.is_some() => {
                     let cannot = script.dead.throughout(from, to) && sim.ec2.primary_since(subnet, from);
                     assert!(!cannot, "{} is said to reach through a dead primary", judged.host);
                 }
-                BackendVerdict::Silent => {}
+                BackendVerdict::Reaches | BackendVerdict::Silent => {}
             }
         }
     }

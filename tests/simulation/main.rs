@@ -24,14 +24,14 @@ use std::time::Instant;
 use check::Tally;
 
 /// So many simulations in each of the tests.
-const SEEDS: u64 = 2_500;
+const SEEDS: u64 = 2_600;
 
 /// So many rounds in each of the tests, at least.
 const ROUNDS: usize = 250_000;
 
 /// In an outage under bad conditions (EC2 fails half of the calls, half of the backends are dead, people move subnets), so many
 /// passes in a row may leave subnets on the primary.
-const LATE: usize = 8;
+const LATE: usize = 12;
 
 /// So many takeovers in each of the tests may follow from the limits that `docs/design.md` names.
 const BY_LIMITS: usize = 12;

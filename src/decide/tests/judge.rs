@@ -358,3 +358,17 @@ fn a_member_is_shown_with_what_it_reached_or_missed_last() {
     );
     assert_eq!(judgement.silent, 2);
 }
+
+#[test]
+fn f100_whoever_was_answered_a_round_ago_is_not_cut_off() {
+    let mut round = round().cut_off("a", 6);
+    for member in &mut round.members[..3] {
+        member.reached = vec![Family::V4];
+    }
+    let judgement = round.judged();
+    assert_eq!((judgement.verdict, judgement.reaches, judgement.cut_off), (Verdict::Degraded, 3, 3));
+    for member in &mut round.members[..3] {
+        member.reached = vec![Family::V6];
+    }
+    assert_eq!(round.judged().verdict, Verdict::Down, "an answer over IPv6 says nothing of IPv4");
+}

@@ -84,6 +84,7 @@ impl Round {
                 backend: Backend { destination: host.clone(), host, addr: None },
                 subnet: subnet.to_owned(),
                 witness: vec![Family::V4],
+                reached: Vec::new(),
                 testimony: testimony.clone(),
             });
         }

@@ -30,9 +30,9 @@ const PING: &str = "LC_ALL=C; export LC_ALL; o=; \
 /// Takes the three words from what was asked for (`SSH_ORIGINAL_COMMAND`, sshd(8)) and leaves them as `$1`, `$2`, `$3`, or ends.
 ///
 /// Nothing of the request is ever executed. Its words are split at spaces only, so that a line break or a tab makes a word that fits
-/// nothing; each must have its exact shape: sixteen hexadecimal digits, less than six seconds, an address.
+/// nothing; a request of more than 4 kB, which would only keep the shell busy, is none of ours; each word must have its exact shape: sixteen hexadecimal digits, less than six seconds, an address.
 const GUARD: &str = "LC_ALL=C; set -f; no() { echo \"natwatch: this key may only ping\"; exit 64; }; \
-    c=$SSH_ORIGINAL_COMMAND; case $c in \"exec /bin/sh -c \"*\" natwatch-ping \"*) ;; *) no;; esac; \
+    c=$SSH_ORIGINAL_COMMAND; [ ${#c} -le 4096 ] || no; case $c in \"exec /bin/sh -c \"*\" natwatch-ping \"*) ;; *) no;; esac; \
     r=${c##* natwatch-ping }; IFS=\" \"; set -- $r; [ $# = 3 ] || no; [ \"$*\" = \"$r\" ] || no; w=$1 t=$2 a=$3; \
     x=[0-9a-f]; y=$x$x$x$x; case $w in $y$y$y$y) ;; *) no;; esac; \
     case $t in [0-5].[0-9][0-9][0-9]|[1-5]) ;; *) no;; esac; \

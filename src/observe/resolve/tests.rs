@@ -149,3 +149,22 @@ async fn two_names_of_one_address_are_one_backend() {
     let hosts: Vec<&str> = found.iter().map(|one| one.host.as_str()).collect();
     assert_eq!(hosts, ["web1", "web2", "lost1", "lost2"], "what is not known to be the same stays");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_not_behind_the_nat_is_none() {
+    let book =
+        Book::default().with("inner.example", 1, Ok(vec!["10.0.0.20"])).with("own.example", 1, Ok(vec!["127.0.0.1"]));
+    let names =
+        ["inner.example", "own.example", "192.168.1.1", "100.64.0.1", "169.254.169.254", "fd00::1", "203.0.113.1"];
+    let found = targets(&book, &names.map(str::to_owned), &BTreeMap::new(), None).await;
+    let told: Vec<_> = found.iter().map(|one| one.target.as_ref().err().map(String::as_str)).collect();
+    assert_eq!(
+        told[0],
+        Some(
+            "inner.example leads to 10.0.0.20, which is a private address; a target must be on the internet, behind the NAT"
+        )
+    );
+    assert!(told[1].unwrap().contains("a loopback address"), "{told:?}");
+    assert!(told[2..6].iter().all(Option::is_some), "{told:?}");
+    assert_eq!(told[6], None);
+}

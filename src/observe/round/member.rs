@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{FutureExt, join_all};
+use futures_util::future::{FutureExt, join, join_all};
 use rand::seq::SliceRandom;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Event, Observer, Shout};
 use crate::model::{Backend, Family, Fate, Moment, Probe, Silence, Target};
@@ -101,9 +101,7 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         shout: &Shout,
     ) -> Result<Vec<Probe>, Silence> {
         targets.shuffle(&mut *self.rng.borrow_mut());
-        let first: Vec<Target> =
-            if burst { self.in_turn(&targets) } else { targets.first().cloned().into_iter().collect() };
-        let (mut probes, mut silence) = self.ask(backend, session, &first).await;
+        let (mut probes, mut silence) = self.first_pings(backend, session, &targets, burst).await;
         let replied = |probes: &[Probe]| probes.iter().any(|probe| matches!(probe.fate, Fate::Reply { .. }));
         if replied(&probes) {
             return Ok(probes);
@@ -117,11 +115,19 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
             seen.wait_for(Option::is_some).await.map_or_else(|_| Vec::new(), |good| good.clone().unwrap_or_default());
         targets.retain(|target| good.contains(target));
         let counted = |probes: &[Probe]| probes.iter().filter(|probe| good.contains(&probe.target)).count();
-        while silence.is_none() && !replied(&probes) {
+        let mut at_once = AT_ONCE;
+        loop {
+            // A server that allows fewer sessions than we open (`MaxSessions`, sshd_config(5)) is asked one thing after the other.
+            if silence.is_some() && !probes.is_empty() && at_once > 1 {
+                (at_once, silence) = (1, None);
+            }
+            if silence.is_some() || replied(&probes) {
+                break;
+            }
             let missing = self.wanted(targets.len()).saturating_sub(counted(&probes));
             let times = |target: &Target| probes.iter().filter(|probe| probe.target == *target).count();
             targets.sort_by_key(times);
-            let next: Vec<Target> = targets.iter().cycle().take(missing.min(AT_ONCE)).cloned().collect();
+            let next: Vec<Target> = targets.iter().cycle().take(missing.min(at_once)).cloned().collect();
             if next.is_empty() {
                 break;
             }
@@ -133,6 +139,30 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
             Some(why) if !replied(&probes) && counted(&probes) < self.settings.tries => Err(why),
             _ => Ok(probes),
         }
+    }
+
+    /// One ping; in a burst others too where it has no answer after a third of the timeout. Not at once: a whole panel's pings in one
+    /// moment are more than a target, or a NAT, that limits pings lets pass, and would be misses of our own making.
+    async fn first_pings(
+        &self,
+        backend: &Backend,
+        session: &V::Session,
+        targets: &[Target],
+        burst: bool,
+    ) -> (Vec<Probe>, Option<Silence>) {
+        let pings: Vec<Target> =
+            if burst { self.in_turn(targets) } else { targets.first().cloned().into_iter().collect() };
+        let (first, others) = pings.split_at(pings.len().min(1));
+        let mut asking = std::pin::pin!(self.ask(backend, session, first));
+        if others.is_empty() {
+            return asking.await;
+        }
+        if let Ok(done) = timeout(self.settings.timeout / 3, &mut asking).await {
+            return done;
+        }
+        let ((mut probes, silence), (more, why)) = join(asking, self.ask(backend, session, others)).await;
+        probes.extend(more);
+        (probes, silence.or(why))
     }
 
     /// How many pings of good targets are asked for before a backend is left to its misses. Where `good` are too few to accuse

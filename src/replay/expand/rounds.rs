@@ -160,7 +160,7 @@ impl<'r> Members<'r> {
 
     fn push(&mut self, host: String, subnet: &str, testimony: Testimony, witness: Vec<Family>) {
         let backend = Backend { destination: host.clone(), host, addr: None };
-        self.all.push(Member { backend, subnet: subnet.to_owned(), witness, testimony });
+        self.all.push(Member { backend, subnet: subnet.to_owned(), witness, reached: Vec::new(), testimony });
     }
 
     /// Those that are described one by one.

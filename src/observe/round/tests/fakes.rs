@@ -228,6 +228,7 @@ pub(super) fn draw(count: usize) -> Vec<Drawn> {
             backend: Backend { host: host(n), destination: host(n), addr: None },
             subnet: "a".to_owned(),
             witness: vec![Family::V4],
+            reached: Vec::new(),
         })
         .collect()
 }

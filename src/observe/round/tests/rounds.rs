@@ -197,17 +197,24 @@ async fn f018_a_draw_of_a_dead_target_is_made_good_by_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_asks_up_to_four_at_once() {
+async fn f100_a_burst_asks_one_target_and_others_where_it_has_no_answer_in_a_third_of_the_timeout() {
     let world = World::new();
+    let burst = || Ask { burst: true, ..at_once(&world) };
+    let well = one_round(&world, 8, 8, 6, burst()).await;
+    assert_eq!(verdict(&well), Verdict::Healthy);
+    assert_eq!(world.pings.borrow().len(), 8, "whoever is answered sends no more");
     outage(&world);
-    let round = one_round(&world, 8, 8, 6, Ask { burst: true, ..at_once(&world) }).await;
+    let began = world.now();
+    let round = one_round(&world, 8, 8, 6, burst()).await;
+    let third = TIMEOUT / 3;
     assert_eq!(
-        (verdict(&round), round.ended),
-        (Verdict::Down, LOGIN + SSH + TIMEOUT + RTT),
+        (verdict(&round), round.ended.saturating_sub(began)),
+        (Verdict::Down, LOGIN + third + SSH + TIMEOUT + RTT),
         "the controls' second word is awaited"
     );
     for member in heard(&round) {
-        assert!(probes(member).len() == 4 && probes(member).iter().all(|probe| probe.earliest == LOGIN));
+        let sent: Vec<_> = probes(member).iter().map(|probe| probe.earliest.saturating_sub(began)).collect();
+        assert_eq!(sent, [LOGIN, LOGIN + third, LOGIN + third, LOGIN + third]);
     }
 }
 
