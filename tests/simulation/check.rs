@@ -163,13 +163,12 @@ fn begun(sim: &Sim<'_>, seen: &Seen, at: Duration) {
             .filter(|(from, to)| *from <= at && *to + secs(30.0) >= at)
             .count()
             >= 2;
-    // The subnet or the rack that is cut off for a reason of its own accuses first, then a hiccup takes the rest for a moment; or
-    // after half a takeover it is all that is left behind the primary.
+    // Two faults at once: what is cut off for a reason of its own accuses first, then a hiccup takes the rest for a moment. Or it is
+    // all that is left behind the primary, by what was known of the subnets up to an hour ago.
     let recent = at.saturating_sub(secs(30.0));
-    let partly =
-        (0..script.subnets).any(|subnet| !sim.ec2.primary_since(subnet, seen.from) && !moved_since(sim, seen, subnet));
+    let moved = sim.ec2.changes.borrow().iter().any(|one| one.at < at && one.at + secs(3700.0) >= at);
     let compound = (0..script.backends.len()).any(|n| script.cut(n, at))
-        && (script.dead.any(recent, at) || script.bursts.any(recent, at) || partly);
+        && (script.dead.any(recent, at) || script.bursts.any(recent, at) || moved);
     if script.lossy() {
         sim.tally.borrow_mut().by_loss += usize::from(!dead);
     } else if !dead && (returned || unseen || compound) {

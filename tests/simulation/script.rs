@@ -187,7 +187,7 @@ impl Script {
         let mut rng = SmallRng::seed_from_u64(seed);
         let rng = &mut rng;
         let cadence = if rng.random_bool(0.5) { Cadence::Cron } else { Cadence::Watch };
-        let passes: f64 = rng.random_range(72.0..106.0);
+        let passes: f64 = rng.random_range(76.0..108.0);
         let (period, unit) = match cadence {
             Cadence::Cron => (120.0, 120.0),
             Cadence::Watch => (1.0, 4.0),
