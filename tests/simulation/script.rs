@@ -405,7 +405,7 @@ impl Script {
             self.loss = 0.0;
         }
         if rng.random_bool(0.3) {
-            self.ec2.errors = rng.random_range(0.05..0.5);
+            self.ec2.errors = rng.random_range(0.05..0.3);
             self.ec2.lag = secs(rng.random_range(0.0..2.0));
         }
         if rng.random_bool(0.1) {
