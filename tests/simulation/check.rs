@@ -168,8 +168,10 @@ fn begun(sim: &Sim<'_>, seen: &Seen, at: Duration) {
     let recent = at.saturating_sub(secs(30.0));
     let moved = sim.ec2.changes.borrow().iter().any(|one| one.at < at && one.at + secs(3700.0) >= at);
     let elsewhere = (0..script.subnets).any(|subnet| sim.ec2.on(subnet) == Carrier::Other);
-    let compound = (0..script.backends.len()).any(|n| script.cut(n, at))
-        && (script.dead.any(recent, at) || script.bursts.any(recent, at) || moved || elsewhere);
+    let hiccup = script.dead.any(recent, at) || script.bursts.any(recent, at);
+    let limits = script.limited.as_ref().is_some_and(|(_, times)| times.at(at));
+    let cut = (0..script.backends.len()).any(|n| script.cut(n, at));
+    let compound = (limits && hiccup) || (cut && (hiccup || moved || elsewhere));
     if script.lossy() {
         sim.tally.borrow_mut().by_loss += usize::from(!dead);
     } else if !dead && (returned || unseen || compound) {
