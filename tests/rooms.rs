@@ -28,7 +28,7 @@ const TRAITS: [(&str, Of); 3] = [
 fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
     let model = ("model", All);
     Some(match room {
-        "model" | "cli" | "lib" => vec![],
+        "model" | "cli" | "lib" | "limits" => vec![],
         // Parse, run, print.
         "main" => vec![("cli", All), ("run", All), ("report", All)],
         "config" => vec![
@@ -70,7 +70,6 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
         "pause" => {
             vec![("cli", All), ("config", Only(&["Settings", "duration"])), model, ("record", All), ("report", All)]
         }
-        "limits" => vec![],
         "print" => vec![
             ("cli", Only(&["Print"])),
             model,

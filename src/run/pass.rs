@@ -135,7 +135,12 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
     };
     // Where a takeover is on record, or a subnet was last seen away from home, evidence is sorted by who carries what now.
     let recorded = !matches!(world.state.read_record(None), Found::Absent);
-    let away = going.case.guarded.as_ref().is_some_and(|set| set.subnets.iter().any(|one| one.on != set.primary));
+    // One without any subnet is none that could be gone by: whoever took them may have brought them back.
+    let away = going
+        .case
+        .guarded
+        .as_ref()
+        .is_some_and(|set| set.subnets.is_empty() || set.subnets.iter().any(|one| one.on != set.primary));
     if recorded || away {
         going.refresh().await;
     }

@@ -163,16 +163,15 @@ fn begun(sim: &Sim<'_>, seen: &Seen, at: Duration) {
             .filter(|(from, to)| *from <= at && *to + secs(30.0) >= at)
             .count()
             >= 2;
-    // The subnet or the rack that is cut off for a reason of its own accuses first, then a hiccup takes the rest for a moment; or
-    // after half a takeover it is all that is left behind the primary.
+    // Two faults at once: what is cut off for a reason of its own accuses first, then a hiccup takes the rest for a moment. Or it is
+    // all that is left behind the primary, by what was known of the subnets up to an hour ago.
     let recent = at.saturating_sub(secs(30.0));
-    let partly =
-        (0..script.subnets).any(|subnet| !sim.ec2.primary_since(subnet, seen.from) && !moved_since(sim, seen, subnet));
-    // Two standbys make the same mistake within a second of each other: the subnets that the first has moved are no longer missing.
-    let raced =
-        sim.ec2.changes.borrow().iter().any(|one| one.to != Carrier::Primary && one.at >= seen.from && one.at <= at);
-    let compound = (0..script.backends.len()).any(|n| script.cut(n, at))
-        && (script.dead.any(recent, at) || script.bursts.any(recent, at) || partly || raced);
+    let moved = sim.ec2.changes.borrow().iter().any(|one| one.at < at && one.at + secs(3700.0) >= at);
+    let elsewhere = (0..script.subnets).any(|subnet| sim.ec2.on(subnet) == Carrier::Other);
+    let hiccup = script.dead.any(recent, at) || script.bursts.any(recent, at);
+    let limits = script.limited.as_ref().is_some_and(|(_, times)| times.at(at));
+    let cut = (0..script.backends.len()).any(|n| script.cut(n, at));
+    let compound = (limits && hiccup) || (cut && (hiccup || moved || elsewhere));
     if script.lossy() {
         sim.tally.borrow_mut().by_loss += usize::from(!dead);
     } else if !dead && (returned || unseen || compound) {

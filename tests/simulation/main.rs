@@ -29,9 +29,10 @@ const SEEDS: u64 = 2_600;
 /// So many rounds in each of the tests, at least.
 const ROUNDS: usize = 250_000;
 
-/// In an outage under bad conditions (EC2 fails half of the calls, half of the backends are dead, people move subnets), so many
-/// passes in a row may leave subnets on the primary.
-const LATE: usize = 12;
+/// In an outage under bad conditions (EC2 fails a third of the calls, half of the backends are dead, people move subnets), so many
+/// passes in a row may leave subnets on the primary. It is passes of `watch`, one a second: a record that is cleared, or a subnet
+/// that is sought, by what a describe showed too late is corrected after ten seconds.
+const LATE: usize = 15;
 
 /// So many takeovers in each of the tests may follow from the limits that `docs/design.md` names.
 const BY_LIMITS: usize = 12;
@@ -67,7 +68,13 @@ fn share(n: u64) -> Tally {
         let state = folder.path().join(seed.to_string());
         let ran = catch_unwind(AssertUnwindSafe(|| drive::simulate(seed, &defaults, &state, trace)));
         match ran {
-            Ok(tally) => all.add(&tally),
+            Ok(tally) => {
+                if tally.latest > LATE {
+                    println!("seed {seed}: {} passes in a row left subnets on a dead primary", tally.latest);
+                    failing.push(seed);
+                }
+                all.add(&tally);
+            }
             // Told already by its own panic; one seed says less than several.
             Err(_) => failing.push(seed),
         }
@@ -84,7 +91,6 @@ fn share(n: u64) -> Tally {
     );
     if wanted.is_none() {
         assert!(all.rounds >= ROUNDS, "only {} rounds", all.rounds);
-        assert!(all.latest <= LATE, "{} passes in a row left subnets on a dead primary", all.latest);
         assert!(all.by_limits <= BY_LIMITS, "{} takeovers by the documented limits", all.by_limits);
         assert!(all.begun > 1000 && all.due > 1000, "hardly any outages: {all:?}");
     }

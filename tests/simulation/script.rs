@@ -187,7 +187,7 @@ impl Script {
         let mut rng = SmallRng::seed_from_u64(seed);
         let rng = &mut rng;
         let cadence = if rng.random_bool(0.5) { Cadence::Cron } else { Cadence::Watch };
-        let passes: f64 = rng.random_range(72.0..106.0);
+        let passes: f64 = rng.random_range(76.0..108.0);
         let (period, unit) = match cadence {
             Cadence::Cron => (120.0, 120.0),
             Cadence::Watch => (1.0, 4.0),
@@ -405,7 +405,7 @@ impl Script {
             self.loss = 0.0;
         }
         if rng.random_bool(0.3) {
-            self.ec2.errors = rng.random_range(0.05..0.5);
+            self.ec2.errors = rng.random_range(0.05..0.3);
             self.ec2.lag = secs(rng.random_range(0.0..2.0));
         }
         if rng.random_bool(0.1) {
