@@ -10,6 +10,7 @@
 //! | `gates` | whether this standby may take over, and the plan; `gates/fit`: whether it could carry the traffic |
 //! | `guarded` | what is wrong with the guarded subnets themselves |
 //! | `case` | a whole pass: from all that it knew to the plan, or to what it came to |
+//! | `failback` | the way back: which subnets, which one first, and what it came to |
 //! | `outcome` | what a pass came to, and its exit status |
 //! | `reason` | why, in one sentence |
 //! | `explain` | the same, rule by rule, for who asks why |
@@ -20,6 +21,7 @@ mod case;
 mod commands;
 mod course;
 mod explain;
+mod failback;
 mod gates;
 mod guarded;
 mod judge;
@@ -27,10 +29,11 @@ mod outcome;
 mod reason;
 mod service;
 
-pub use case::{Case, Decision, Look, because, conclude, decide};
+pub use case::{Case, Decision, Look, because, conclude, decide, grounds};
 pub use commands::{finish_commands, held_commands, undo_commands};
 pub use course::{Course, Next, Row};
 pub use explain::explain;
+pub use failback::{Steps, WayBack, Wish, failback, failed_back, homeward};
 pub use gates::{Lock, Situation, plan};
 pub use judge::{families, judge, outlook};
 pub use outcome::{Ending, Redundancy, lead, outcome};

@@ -111,7 +111,7 @@ fn holds(
     };
     let families =
         guarded.filter(|set| !set.families.is_empty()).map_or_else(|| vec![Family::V4], |set| set.families.clone());
-    decide::plan(Situation { survey, lock: &lock, paused, guarded, families: &families }, &settings.decide)
+    decide::plan(Situation { survey, lock: &lock, paused, guarded, families: &families, planned: false }, &settings.decide)
         .err()
         .unwrap_or_default()
 }

@@ -300,7 +300,7 @@ fn each_violated_rule_has_its_exact_line() {
             false,
             "11: [notify]: not supported yet by this version; accepted: no such table",
         ),
-        ("takeover", "[failback]", false, "11: [failback]: not supported yet by this version; accepted: no such table"),
+        ("takeover", "[notify]", false, "11: [notify]: not supported yet by this version; accepted: no such table"),
         ("takeover", "[metrics]", false, "11: [metrics]: not supported yet by this version; accepted: no such table"),
         // Between keys.
         (

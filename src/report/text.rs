@@ -20,12 +20,13 @@ pub fn run(pass: &Pass, name: &str, style: Style) -> String {
 
 const fn outcome_paint(outcome: Outcome) -> Paint {
     match outcome {
-        Outcome::Healthy | Outcome::TakenOver => Paint::Green,
+        Outcome::Healthy | Outcome::TakenOver | Outcome::FailedBack => Paint::Green,
         Outcome::Down | Outcome::Failed | Outcome::Partial | Outcome::Unverified => Paint::Red,
         Outcome::Degraded
         | Outcome::Isolated
         | Outcome::Unheard
         | Outcome::WouldTakeOver
+        | Outcome::WouldFailBack
         | Outcome::Locked
         | Outcome::NoRedundancy
         | Outcome::Busy => Paint::Yellow,

@@ -18,6 +18,9 @@ use crate::preflight::{self, IdentityError, LocalHost};
 use crate::record::State;
 use crate::record::witnesses::Witnesses;
 
+/// The world as it is.
+pub(crate) type Live<'a> = World<'a, Ssh, Icmp, Ec2, LocalHost<'a, Ec2>>;
+
 /// The clients, before anything was asked of them.
 pub(crate) struct Clients {
     pub(crate) ssh: Ssh,
@@ -66,7 +69,7 @@ impl Clients {
         state: &'a State,
         clock: &'a dyn Fn() -> Moment,
         tell: &'a dyn Fn(&str),
-    ) -> World<'a, Ssh, Icmp, Ec2, LocalHost<'a, Ec2>> {
+    ) -> Live<'a> {
         World {
             vantages: &self.ssh,
             uplink: &self.icmp,

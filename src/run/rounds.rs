@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::pass::{Going, Mode};
 use crate::act::Changer;
 use crate::decide::{self, Look, Next};
-use crate::model::{BackendVerdict, Family, Fate, Judgement, Round, Survey, Testimony};
+use crate::model::{BackendVerdict, Family, Fate, Judgement, Moment, Round, Survey, Testimony};
 use crate::observe::panel::{Drawn, SubnetMap, draw};
 use crate::observe::resolve::System;
 use crate::observe::{Ask, Uplink, Vantages};
@@ -45,9 +45,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             // looking again until the deadline: what is known now is said now.
             let unasked = self.case.survey.as_ref().is_some_and(|survey| !survey.answered());
             let weighed = if unasked { round.ended } else { (self.world.clock)() };
-            self.targets.learn(&round, (self.world.wall)());
-            self.judge(&round);
-            self.case.looks.push(Look { round, weighed });
+            self.weigh(round, weighed);
             match self.case.next() {
                 _ if self.mode == Mode::Look => return false,
                 Next::Act => return true,
@@ -68,6 +66,19 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     pub(super) async fn survey(&self) -> Survey {
         let left = self.deadline.saturating_duration_since(Instant::now()).saturating_sub(WRAP_UP);
         preflight::survey(self.world.cloud, self.world.host, &self.settings.preflight, left.min(SURVEY)).await
+    }
+
+    /// One round, for who needs no evidence: who can tell afterwards, and which targets are good.
+    pub(super) async fn look(&mut self) {
+        let ask = Ask { not_before: (self.world.clock)(), burst: false, until: self.deadline };
+        let round = self.round(ask).await;
+        self.weigh(round, (self.world.clock)());
+    }
+
+    fn weigh(&mut self, round: Round, weighed: Moment) {
+        self.targets.learn(&round, (self.world.wall)());
+        self.judge(&round);
+        self.case.looks.push(Look { round, weighed });
     }
 
     async fn round(&self, ask: Ask) -> Round {
@@ -104,13 +115,15 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     }
 
     /// Which subnet a backend counts for. While the primary carries any guarded subnet, only those that it carries: whoever
-    /// is behind the standby can neither accuse the primary nor clear it. When it carries none, the standby is watched.
+    /// is behind the standby can neither accuse the primary nor clear it. When it carries none, the standby is watched. A
+    /// failback asks those whom it is about ([`Going::behind`]).
     pub(super) fn subnets(&self) -> SubnetMap {
         let mut set = self.case.guarded.clone();
-        if let Some(set) = &mut set
-            && set.subnets.iter().any(|one| one.on == set.primary)
-        {
-            set.subnets.retain(|one| one.on == set.primary);
+        if let Some(set) = &mut set {
+            let table = self.behind.clone().unwrap_or_else(|| set.primary.clone());
+            if set.subnets.iter().any(|one| one.on == table) {
+                set.subnets.retain(|one| one.on == table);
+            }
         }
         SubnetMap::new(set.as_ref(), &self.settings.observe.within)
     }

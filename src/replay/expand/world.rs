@@ -99,10 +99,10 @@ fn lock(world: &scenario::World, ids: &Ids) -> Result<Lock, Fault> {
         None => Err(Fault {
             at: None,
             text: "world.lock_moved and lock_open are moves of a takeover on record; accepted: with world.lock = \"taking\", \
-                   \"partial\" or \"taken\""
+                   \"partial\", \"taken\" or \"failing-back\""
                 .to_owned(),
         }),
-        Some(phase @ (Phase::Taking | Phase::Partial | Phase::Taken)) => Ok(Lock::Held { phase, moves }),
+        Some(phase) => Ok(Lock::Held { phase, moves }),
     }
 }
 
