@@ -245,7 +245,11 @@ mod tests {
             ("failback", Command::Failback { subnet: vec![], yes: false, dry_run: false }),
             (
                 "failback --subnet subnet-0a --subnet subnet-0b --yes",
-                Command::Failback { subnet: vec!["subnet-0a".to_owned(), "subnet-0b".to_owned()], yes: true, dry_run: false },
+                Command::Failback {
+                    subnet: vec!["subnet-0a".to_owned(), "subnet-0b".to_owned()],
+                    yes: true,
+                    dry_run: false,
+                },
             ),
             ("failback --dry-run", Command::Failback { subnet: vec![], yes: false, dry_run: true }),
             ("history", Command::History),

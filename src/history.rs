@@ -19,8 +19,7 @@ pub fn command(settings: &Settings, global: &Global) -> Result<u8, Failure> {
     let failed = |why: String| Failure::new(exit::FAILED, why);
     let state = State::look(&settings.state).map_err(|error| failed(error.to_string()))?;
     let (entries, unreadable) = state.read_history().map_err(|error| failed(error.to_string()))?;
-    let history =
-        History { name: settings.name.clone(), events: entries.into_iter().map(event).collect(), unreadable };
+    let history = History { name: settings.name.clone(), events: entries.into_iter().map(event).collect(), unreadable };
     let text = match global.format {
         Format::Json => report::history::json(&history),
         Format::Text => report::history::text(&history, crate::run::style(global, std::io::stdout().is_terminal())),

@@ -57,9 +57,10 @@ pub fn failback(wish: &Wish<'_>, rules: &DecideSettings) -> Result<WayBack, Vec<
     if let Lock::Unreadable(why) = wish.lock {
         holds.push(hold(Gate::Locked, why, ""));
     }
-    let identity = wish.survey.identity.as_ref().map_err(|why| {
-        hold(Gate::Unfit, format!("this instance's id is not known: {why}"), "set standby.instance")
-    });
+    let identity =
+        wish.survey.identity.as_ref().map_err(|why| {
+            hold(Gate::Unfit, format!("this instance's id is not known: {why}"), "set standby.instance")
+        });
     let (primary, standby, own) = match (gates::tables(wish.survey, rules), identity) {
         (Ok((primary, standby)), Ok(own)) => (primary, standby, own),
         (tables, identity) => {

@@ -104,7 +104,9 @@ pub(super) fn rested(outcome: Outcome, round: &str) -> String {
 
 /// Not down, and some subnets are back on the primary while others are not. `round` is the reason of the last round.
 pub(super) fn half_back(round: &str) -> String {
-    format!("a failback is not complete, and the standby carries the other subnets: natwatch failback goes on with it; {round}")
+    format!(
+        "a failback is not complete, and the standby carries the other subnets: natwatch failback goes on with it; {round}"
+    )
 }
 
 /// Healthy, but nothing can be remembered.

@@ -82,9 +82,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let primary = &self.settings.decide.primary_table;
         let tables = survey.tables.as_ref().ok()?;
         let back = |subnet| preflight::now_on(tables, subnet) == Some(primary);
-        let taken = record.moves.iter().filter(|one| {
-            one.result.moved() && matches!(&one.plan, Change::Association(plan) if plan.to != *primary)
-        });
+        let taken = record
+            .moves
+            .iter()
+            .filter(|one| one.result.moved() && matches!(&one.plan, Change::Association(plan) if plan.to != *primary));
         let doubt = taken.flat_map(|one| one.plan.subnets()).find(|subnet| back(subnet))?;
         (!outlived(record, (self.world.wall)())).then(|| {
             format!("nothing is moved: EC2 shows {doubt} on the primary, which a moment ago was moved to the standby; try again in half a minute")

@@ -62,8 +62,10 @@ impl Steps {
         };
         if !self.again.is_empty() {
             let names: Vec<String> = self.again.iter().map(|one| one.plan.to_string()).collect();
-            let seen = self.again.iter().all(|one| one.result.settled() && one.verification != Verification::Unverified);
-            let now = if seen { "went to the standby again" } else { "could not be seen to recover on the standby either" };
+            let seen =
+                self.again.iter().all(|one| one.result.settled() && one.verification != Verification::Unverified);
+            let now =
+                if seen { "went to the standby again" } else { "could not be seen to recover on the standby either" };
             text.push_str(&format!("; {} did not recover there and {now}", names.join(", ")));
         }
         if let Some(MoveResult::Failed(why)) = self.open().map(|one| &one.result).next() {
@@ -85,7 +87,8 @@ impl Steps {
 #[must_use]
 pub fn failed_back(steps: &Steps, left: usize) -> Conclusion {
     let outcome = steps.outcome();
-    let status = if matches!(outcome, Outcome::FailedBack | Outcome::WouldFailBack) { exit::DONE } else { exit::FAILED };
+    let status =
+        if matches!(outcome, Outcome::FailedBack | Outcome::WouldFailBack) { exit::DONE } else { exit::FAILED };
     let open: Vec<Move> = steps.open().chain(&steps.again).cloned().collect();
     Conclusion { commands: finish_commands(&open), ..Conclusion::new(outcome, status, steps.says(outcome, left)) }
 }

@@ -8,7 +8,8 @@ use super::support::settings;
 use crate::decide::{DecideSettings, Lock, Situation, plan};
 use crate::model::cloud::Masquerade;
 use crate::model::{
-    Association, Family, Gate, Guarded, GuardedSet, Hold, Instance, Interface, Phase, Plan, Route, RouteTable, Survey,
+    Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Instance, Interface, Phase, Plan, Route, RouteTable,
+    Survey,
 };
 
 fn association(id: &str, subnet: Option<&str>) -> Association {
@@ -120,7 +121,7 @@ fn ask_all(
     families: &[Family],
     settings: &DecideSettings,
 ) -> Result<Plan, Vec<Hold>> {
-    plan(Situation { survey, lock: &lock, paused: None, guarded, families }, settings)
+    plan(Situation { survey, lock: &lock, paused: None, guarded, families, planned: false }, settings)
 }
 
 fn ask(survey: &Survey) -> Result<Plan, Vec<Hold>> {
@@ -147,6 +148,7 @@ fn a_plan_names_each_subnet_its_token_and_both_tables() {
         .moves
         .iter()
         .map(|one| {
+            let Change::Association(one) = one else { panic!("{one:?}") };
             (one.subnet.as_str(), one.name.as_deref(), one.association.as_str(), one.from.as_str(), one.to.as_str())
         })
         .collect();
@@ -169,7 +171,7 @@ fn f053_f066_only_explicit_associations_of_the_primarys_table_are_moved() {
     });
     let saved = guarded(&[("subnet-1", "rtb-0a"), ("subnet-7", "rtb-0c"), ("subnet-9", "rtb-0b")]);
     let plan = ask_all(&survey, Lock::Free, Some(&saved), &[Family::V4], &settings()).unwrap();
-    let moved: Vec<&str> = plan.moves.iter().map(|one| one.subnet.as_str()).collect();
+    let moved: Vec<String> = plan.moves.iter().map(ToString::to_string).collect();
     assert_eq!(moved, ["subnet-1", "subnet-2"]);
 }
 
@@ -181,7 +183,7 @@ fn listing(subnets: &[&str]) -> DecideSettings {
 fn listed_subnets_alone_are_moved_and_those_on_the_standby_stay_there() {
     let survey = edit(|survey| tables(survey)[1].associations.push(association("rtbassoc-9", Some("subnet-9"))));
     let plan = ask_all(&survey, Lock::Free, None, &[Family::V4], &listing(&["subnet-2", "subnet-9"])).unwrap();
-    let moved: Vec<&str> = plan.moves.iter().map(|one| one.subnet.as_str()).collect();
+    let moved: Vec<String> = plan.moves.iter().map(ToString::to_string).collect();
     assert_eq!(moved, ["subnet-2"]);
 }
 
@@ -330,8 +332,14 @@ fn f003_a_standby_whose_own_subnet_is_on_the_primarys_table_is_unfit() {
 fn f079_a_pause_holds_until_it_is_over() {
     let pause = crate::model::Paused { until: Timestamp::UNIX_EPOCH, reason: "kernel update\u{1b}".to_owned() };
     let survey = survey();
-    let situation =
-        Situation { survey: &survey, lock: &Lock::Free, paused: Some(&pause), guarded: None, families: &[Family::V4] };
+    let situation = Situation {
+        survey: &survey,
+        lock: &Lock::Free,
+        paused: Some(&pause),
+        guarded: None,
+        families: &[Family::V4],
+        planned: false,
+    };
     assert_hold(
         plan(situation, &settings()),
         Gate::Paused,
@@ -537,7 +545,7 @@ fn f080_a_takeover_on_record_holds_and_one_that_is_not_complete_goes_on() {
         ask(held(Phase::Taken)),
         Gate::Locked,
         "an earlier takeover is on record and nothing is moved twice",
-        "repair the primary, bring the subnets back, then: natwatch reset",
+        "repair the primary, then: natwatch failback",
     );
     for phase in [Phase::Taking, Phase::Partial] {
         assert!(ask(held(phase)).is_ok(), "{phase}");

@@ -9,8 +9,8 @@ use super::Ids;
 use crate::decide::{Case, Lock, families};
 use crate::model::cloud::Masquerade;
 use crate::model::{
-    Association, AssociationId, Family, Guarded, GuardedSet, IdError, Instance, Interface, Move, MoveResult, Paused,
-    Phase, PlannedMove, Route, RouteTable, RouteTableId, SubnetId, Survey, Verification,
+    Association, AssociationId, Change, Family, Guarded, GuardedSet, IdError, Instance, Interface, Move, MoveResult,
+    Paused, PlannedMove, Route, RouteTable, RouteTableId, SubnetId, Survey, Verification,
 };
 use crate::record::VERSION;
 use crate::replay::scenario::{self, Fault, Masquerading, Scenario, Side};
@@ -79,13 +79,13 @@ fn lock(world: &scenario::World, ids: &Ids) -> Result<Lock, Fault> {
     }
     let remembered = |subnet: &SubnetId, result| {
         Ok::<_, IdError>(Move {
-            plan: PlannedMove {
+            plan: Change::Association(PlannedMove {
                 subnet: subnet.clone(),
                 name: None,
                 association: association_of(subnet)?,
                 from: ids.primary_table.clone(),
                 to: ids.standby_table.clone(),
-            },
+            }),
             result,
             took: Duration::ZERO,
             verification: Verification::Pending,

@@ -123,7 +123,11 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         self.going.deadline = Instant::now() + self.going.settings.deadline;
         let world = self.going.world;
         let plan = Plan { standby: self.way.standby.clone(), disable_check: None, moves: changes };
-        (world.tell)(&format!("moving {} to {}", told(&plan.moves), plan.moves.first().map_or_else(String::new, Change::to)));
+        (world.tell)(&format!(
+            "moving {} to {}",
+            told(&plan.moves),
+            plan.moves.first().map_or_else(String::new, Change::to)
+        ));
         let seed = world.rng.borrow_mut().random();
         let trouble = RefCell::new(BTreeSet::new());
         let moves = act::take_over(world.cloud, &plan, self.going.deadline, seed, false, |one| {
@@ -247,7 +251,8 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
             if as_before {
                 record.phase = Phase::Taken;
                 for one in record.moves.iter_mut().filter(|one| homeward(one)) {
-                    let token = if let Change::Association(plan) = &one.plan { Some(plan.association.clone()) } else { None };
+                    let token =
+                        if let Change::Association(plan) = &one.plan { Some(plan.association.clone()) } else { None };
                     if let Some(away) = one.plan.reversed(|_| token) {
                         (one.plan, one.result) = (away, MoveResult::AlreadyThere);
                     }
