@@ -113,7 +113,9 @@ pub(crate) async fn make(
         }
     };
     done.pass.notes.splice(0..0, trouble);
-    if keep && done.pass.outcome != Outcome::Busy {
+    // A takeover that was asked for and held says nothing of the network.
+    let held = done.case.planned && done.case.moves.is_none();
+    if keep && !held && done.pass.outcome != Outcome::Busy {
         remember(settings, state, &clients.ssh, &mut done);
     }
     Ok(Ok(done))

@@ -103,6 +103,7 @@ fn the_smallest_configuration_has_the_contract_s_defaults() {
     assert!((decide.fraction - 0.5).abs() < f64::EPSILON);
     assert!(decide.subnets.is_empty() && settings.preflight.subnets.is_empty());
     assert_eq!(settings.act.verify_for, seconds(15));
+    assert_eq!(settings.canary, None);
     assert_eq!(settings.advice, Vec::<String>::new());
 }
 
