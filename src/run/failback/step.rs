@@ -16,6 +16,7 @@ use crate::preflight::{Cloud, Host};
 use crate::record::history::{Deed, Entry};
 use crate::record::{StateError, VERSION};
 use crate::run::pass::Going;
+use crate::run::remember::return_home;
 use crate::run::signals::Stop;
 use crate::run::takeover::{pending, replace, step};
 use crate::run::verify::{self, After};
@@ -201,7 +202,10 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         let intent: Vec<Move> = changes.iter().map(pending).collect();
         self.note(&intent);
         let mut moves = self.make(changes).await;
-        verify::look(self.going, &mut moves, After::Outage).await;
+        tokio::select! {
+            () = verify::look(self.going, &mut moves, After::Outage) => {}
+            () = self.stop.wait() => {}
+        }
         self.note(&moves);
         self.steps.again.extend(moves);
     }
@@ -240,23 +244,16 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         let left = record.moves.iter().filter(|one| !home(one)).count();
         // As before: all are on the standby for certain, and none is on its way. While any may be on the primary, it is to be guarded.
         let guarded = self.going.case.guarded.as_ref();
-        let some_home = guarded.is_some_and(|set| set.subnets.iter().any(|one| one.on == primary));
+        let some_home = guarded.is_none_or(|set| set.subnets.iter().any(|one| one.on == primary));
         let certain = self.steps.back.iter().chain(&self.steps.again).all(|one| one.result.settled());
-        let as_before = !stopped && !some_home && certain;
         if record.moves.is_empty() {
             if let Err(error) = self.going.world.state.clear_record() {
                 self.trouble.insert(format!("the lock could not be cleared: {error}"));
             }
         } else {
-            if as_before {
+            if !some_home && certain {
                 record.phase = Phase::Taken;
-                for one in record.moves.iter_mut().filter(|one| homeward(one)) {
-                    let token =
-                        if let Change::Association(plan) = &one.plan { Some(plan.association.clone()) } else { None };
-                    if let Some(away) = one.plan.reversed(|_| token) {
-                        (one.plan, one.result) = (away, MoveResult::AlreadyThere);
-                    }
-                }
+                return_home(&mut record, &primary, |_| None);
             }
             self.record.replace(record);
             let mut trouble = std::mem::take(&mut self.trouble);
