@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::commands::{finish_commands, held_commands, undo_commands};
+use super::commands::{finish_commands, held_commands, reboot_commands, undo_commands};
 use super::{
-    Course, DecideSettings, Ending, Lock, Next, Redundancy, Situation, families, guarded, judge, lead, outcome, plan,
-    reason,
+    Course, DecideSettings, Ending, Lock, Next, Redundancy, Situation, families, guarded, judge, lead, outcome,
+    outcome_of, plan, reason,
 };
 use crate::model::failure::exit;
 use crate::model::{
-    Change, Conclusion, Family, Gate, GuardedSet, Hold, Judgement, Moment, Move, Outcome, Pass, Paused, Plan, Round,
-    Survey,
+    Change, Conclusion, Family, Gate, GuardedSet, Hold, Judgement, LastSteps, Moment, Move, Outcome, Pass, Paused,
+    Plan, Round, Survey, Verdict,
 };
 
 /// Everything that a pass knew when it decided.
@@ -44,6 +44,9 @@ pub struct Case {
     pub survey: Option<Survey>,
     /// What became of the plan; `None` before it was carried out, or where there was none.
     pub moves: Option<Vec<Move>>,
+    /// And of what was to be done when all of it stood.
+    #[serde(default, skip_serializing_if = "LastSteps::is_empty")]
+    pub last: LastSteps,
     /// Who is moving subnets now, where somebody else is.
     pub busy: Option<String>,
     /// Why nothing can be remembered.
@@ -83,6 +86,7 @@ impl Case {
             unknown: None,
             survey: None,
             moves: None,
+            last: LastSteps { address: None, reboot: None },
             busy: None,
             forgets: None,
         }
@@ -120,6 +124,7 @@ impl Case {
             holds,
             judgements,
             moves: self.moves.clone().unwrap_or_default(),
+            last: self.last.clone(),
             elapsed: Duration::ZERO,
             dry_run: false,
             notes: Vec::new(),
@@ -203,6 +208,9 @@ pub(super) fn considered(case: &Case) -> Result<Plan, Conclusion> {
         families: &families,
     };
     let plan = plan(situation, &case.rules).map_err(|holds| held(case, holds))?;
+    if let Some(hold) = helpless(case) {
+        return Err(held(case, vec![hold]));
+    }
     if case.accuses(&plan) {
         return Ok(plan);
     }
@@ -218,18 +226,36 @@ pub fn because(case: &Case) -> String {
     lead(&latest).map_or_else(String::new, |one| reason::round(one, latest.len() > 1))
 }
 
+/// Routes can be of a family that is not down: with default routes among them, but none of a family that is, nothing would be
+/// mended, and what works would be moved.
+fn helpless(case: &Case) -> Option<Hold> {
+    let of: Vec<Family> = case
+        .rules
+        .method
+        .destinations()
+        .iter()
+        .filter(|one| one.prefix_len() == 0)
+        .map(|one| Family::of(one.addr()))
+        .collect();
+    let down: Vec<Family> =
+        case.latest().iter().filter(|one| one.verdict == Verdict::Down).map(|one| one.family).collect();
+    let first = down.first().filter(|_| !of.is_empty() && !down.iter().any(|family| of.contains(family)));
+    first.map(|family| reason::not_a_destination(*family))
+}
+
 fn moved(case: &Case) -> Conclusion {
     let moves = case.moves.as_deref().unwrap_or_default();
-    let (outcome, exit) = outcome(Ending::Moved(moves));
-    let mut why = reason::moved(outcome, moves, &because(case));
+    let (outcome, exit) = outcome_of(moves, &case.last);
+    let mut why = reason::moved(outcome, moves, &case.last, &because(case));
     if moves.iter().any(|one| one.result.settled()) {
-        why.push_str(&reason::also_moved(&case.latest()));
+        why.push_str(&reason::also_moved(&case.latest(), moves));
     }
-    let commands = match outcome {
-        Outcome::Partial | Outcome::Failed => finish_commands(moves),
-        Outcome::Unverified => undo_commands(moves),
+    let mut commands = match outcome {
+        Outcome::Partial | Outcome::Failed => finish_commands(moves, &case.last),
+        Outcome::Unverified => undo_commands(moves, &case.last),
         _ => Vec::new(),
     };
+    commands.extend(reboot_commands(&case.last));
     Conclusion { commands, ..Conclusion::new(outcome, exit, why) }
 }
 
@@ -272,7 +298,7 @@ fn rested(case: &Case) -> Conclusion {
         over.because = reason::forgets(&round, why);
     }
     if let (Outcome::Partial, Lock::Held { moves, .. }) = (outcome, &case.lock) {
-        over.commands = finish_commands(moves);
+        over.commands = finish_commands(moves, &LastSteps::default());
     }
     over
 }

@@ -43,6 +43,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             (&mut remembered.record, self.case.survey.as_ref().map(|survey| &survey.tables))
             && record.phase != Phase::Taken
         {
+            takeover::reconcile_routes(record, tables);
             takeover::reconcile(record, (self.world.wall)(), |subnet| preflight::now_on(tables, subnet).cloned());
         }
         self.case.lock = remembered.lock();
@@ -51,8 +52,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             Decision::TakeOver(plan) => {
                 let because = decide::because(&self.case);
                 let takeover = Takeover { going: self, plan: &plan, because: &because, earlier: remembered.record };
-                let moves = takeover.carry_out().await;
-                self.case.moves = Some(moves);
+                let (moves, last) = takeover.carry_out().await;
+                (self.case.moves, self.case.last) = (Some(moves), last);
                 drop(lock);
                 decide::conclude(&self.case)
             }

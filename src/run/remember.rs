@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::pass::{Going, Mode};
 use super::takeover;
 use crate::act::Changer;
-use crate::decide::{self, Ending, Lock};
+use crate::decide::{self, Lock};
 use crate::model::{BackendVerdict, Found, InstanceId, Paused, Phase, Record, SubnetId, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -88,6 +88,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let Ok(_lock) = RunLock::acquire(self.world.state, Duration::ZERO, self.settings.deadline).await else {
             return Some(record);
         };
+        self.look_again(&mut record).await;
         let now = (self.world.wall)();
         takeover::reconcile(&mut record, now, |subnet| {
             guarded.subnets.iter().find(|one| one.subnet == *subnet).map(|one| one.on.clone())
@@ -137,8 +138,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             at: record.began,
             instance: Some(record.instance.clone()),
             why: record.because.clone(),
-            outcome: Some(decide::outcome(Ending::Moved(&record.moves)).0),
+            outcome: Some(decide::outcome_of(&record.moves, &record.last).0),
             moves: record.moves.clone(),
+            last: record.last.clone(),
             took,
         };
         if let Err(error) = self.world.state.append_history(&entry) {
