@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::DecideSettings;
 use super::gates::{self, Lock, hold};
 use crate::model::{
-    Change, Family, Gate, GuardedSet, Hold, Instance, InstanceId, Move, PlannedMove, Route, RouteTable, RouteTableId,
-    SubnetId, Survey, Verification,
+    Change, Family, Gate, GuardedSet, Hold, Instance, InstanceId, Move, PlannedAddress, PlannedMove, Record, Route,
+    RouteTable, RouteTableId, SubnetId, Survey, Verification,
 };
 
 pub use ending::{Steps, failed_back};
@@ -116,6 +116,19 @@ pub fn homeward(change: &Change, primary: &RouteTableId, own: &InstanceId) -> bo
     match change {
         Change::Association(one) => one.to == *primary,
         Change::Route(one) => one.from.as_ref().is_some_and(|way| way.instance.as_ref() == Some(own)),
+    }
+}
+
+/// The Elastic IP address that is still to come back, the way back.
+#[must_use]
+pub fn address_back(record: &Record) -> Option<PlannedAddress> {
+    let step = record.last.address.as_ref()?;
+    let here = step.plan.to.as_ref().is_some_and(|to| to.way.instance.as_ref() == Some(&record.instance));
+    match (here, step.came_along()) {
+        (true, true) => Some(step.plan.reversed()),
+        // It never came, or it is back.
+        (true, false) | (false, true) => None,
+        (false, false) => Some(step.plan.clone()),
     }
 }
 

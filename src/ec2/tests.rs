@@ -70,7 +70,7 @@ impl Server {
             timeouts,
             http: http::direct(),
             imds: imds::Imds::new(),
-            clients: OnceCell::new_with(Some(Clients::new(&shared))),
+            clients: tokio::sync::Mutex::new(Some(Clients::new(&shared))),
         }
     }
 

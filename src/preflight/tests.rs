@@ -147,6 +147,7 @@ fn settings() -> PreflightSettings {
         standby_table: id("rtb-0b"),
         standby_instance: None,
         subnets: Vec::new(),
+        method: Method::Association,
     }
 }
 
@@ -276,6 +277,7 @@ async fn f066_memory_of_another_primary_makes_nothing_ours() {
         subnets: vec![Guarded { subnet: id("subnet-9"), name: None, cidrs: Vec::new(), on: id("rtb-0b") }],
         families: Vec::new(),
         public: Vec::new(),
+        leads_to: None,
         seen: Timestamp::UNIX_EPOCH,
     };
     let set = guarded_set(&Ec2::with(both()), &settings(), Some(&other), Timestamp::UNIX_EPOCH).await.unwrap();

@@ -10,7 +10,7 @@ use super::pass::{Going, Mode};
 use super::remember::Remembered;
 use crate::act::Changer;
 use crate::decide;
-use crate::model::{Conclusion, Found, Judgement};
+use crate::model::{Conclusion, Found, Judgement, Verdict};
 use crate::observe::panel::SubnetMap;
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
@@ -73,7 +73,13 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             .unwrap_or_else(|_| Err(format!("EC2 gave no answer within {} s", left.as_secs())));
         self.certain = found.is_ok();
         match found {
-            Ok(set) => {
+            Ok(mut set) => {
+                // Who the table leads to in an outage may have been put there against it, and is not the primary for that.
+                let known = self.case.guarded.as_ref().and_then(|before| before.leads_to.clone());
+                let latest = self.case.latest();
+                if latest.is_empty() || latest.iter().any(|one| one.verdict != Verdict::Healthy) {
+                    set.leads_to = known.or(set.leads_to);
+                }
                 if self.mode == Mode::Act
                     && let Err(error) = self.world.state.write_guarded(&set)
                 {

@@ -2,7 +2,7 @@
 
 use crate::decide::finish_commands;
 use crate::model::failure::exit;
-use crate::model::{Conclusion, Move, MoveResult, Outcome, Verification};
+use crate::model::{AddressStep, Conclusion, LastSteps, Move, MoveResult, Outcome, Verification};
 
 /// What a failback has done so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Steps {
     pub back: Vec<Move>,
     /// What went to the standby again.
     pub again: Vec<Move>,
+    /// The Elastic IP address, where one had to come back.
+    pub address: Option<AddressStep>,
     /// Somebody asked for it to be ended before its time.
     pub stopped: bool,
 }
@@ -40,7 +42,8 @@ impl Steps {
             // Somebody may be cut off now.
             return Outcome::Unverified;
         }
-        let open = self.stopped || !self.again.is_empty() || self.open().next().is_some();
+        let address = self.address.as_ref().is_some_and(|step| !step.came_along());
+        let open = self.stopped || address || !self.again.is_empty() || self.open().next().is_some();
         match (open, self.home().next().is_some()) {
             (true, false) => Outcome::Failed,
             (true, true) => Outcome::Partial,
@@ -71,6 +74,10 @@ impl Steps {
         if let Some(MoveResult::Failed(why)) = self.open().map(|one| &one.result).next() {
             text.push_str(&format!("; {why}"));
         }
+        if let Some(step) = self.address.as_ref().filter(|step| !step.came_along()) {
+            let why = if let MoveResult::Failed(why) = &step.result { format!(": {why}") } else { String::new() };
+            text.push_str(&format!("; {} did not come back{why}", step.plan.address));
+        }
         if self.stopped {
             text.push_str("; it was ended before its time, and natwatch failback goes on with it");
         } else if outcome == Outcome::FailedBack {
@@ -90,7 +97,11 @@ pub fn failed_back(steps: &Steps, left: usize) -> Conclusion {
     let status =
         if matches!(outcome, Outcome::FailedBack | Outcome::WouldFailBack) { exit::DONE } else { exit::FAILED };
     let open: Vec<Move> = steps.open().chain(&steps.again).cloned().collect();
-    Conclusion { commands: finish_commands(&open), ..Conclusion::new(outcome, status, steps.says(outcome, left)) }
+    let last = LastSteps { address: steps.address.clone(), reboot: None };
+    Conclusion {
+        commands: finish_commands(&open, &last),
+        ..Conclusion::new(outcome, status, steps.says(outcome, left))
+    }
 }
 
 fn subnets<'m>(moves: impl IntoIterator<Item = &'m Move>) -> usize {
