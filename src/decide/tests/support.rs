@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::decide::DecideSettings;
 use crate::model::{
-    Backend, Control, ControlFate, Family, Fate, Judgement, Member, Moment, Probe, Round, Silence, SilenceReason,
-    Target, Testimony,
+    Backend, Control, ControlFate, Family, Fate, Guarded, GuardedSet, Judgement, Member, Moment, Probe, Round, Silence,
+    SilenceReason, Target, Testimony,
 };
 
 pub(super) const RTT: Duration = Duration::from_millis(12);
@@ -29,6 +31,25 @@ pub(super) fn settings() -> DecideSettings {
         subnets: Vec::new(),
         max_subnets: 50,
         disable_source_dest_check: true,
+    }
+}
+
+/// Guarded subnets, each with the table it is on.
+pub(super) fn guarded(on: &[(&str, &str)]) -> GuardedSet {
+    let of = |(subnet, table): &(&str, &str)| Guarded {
+        subnet: subnet.parse().unwrap(),
+        name: None,
+        cidrs: Vec::new(),
+        on: table.parse().unwrap(),
+    };
+    GuardedSet {
+        version: 1,
+        primary: "rtb-0a".parse().unwrap(),
+        standby: "rtb-0b".parse().unwrap(),
+        subnets: on.iter().map(of).collect(),
+        families: vec![Family::V4],
+        public: Vec::new(),
+        seen: Timestamp::UNIX_EPOCH,
     }
 }
 
