@@ -34,6 +34,8 @@ test: build-tests
 	$(CARGO) test --locked --workspace $(RUNNER)
 
 bench: tools
+	@test -x /usr/bin/aws || $(SUDO) apt-get install -y --no-install-recommends awscli || \
+		{ $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends awscli; }
 	$(CARGO) build --locked --workspace --release
 	$(SUDO) '$(TARGET)/release/lab' setup
 	$(SUDO) '$(TARGET)/release/lab' bench --write '$(CURDIR)/README.md' --details '$(CURDIR)/docs/bench.md'

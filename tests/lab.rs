@@ -7,10 +7,9 @@
 #[path = "support/lab.rs"]
 mod support;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat};
+use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Nat};
 
 use support::{FLOWS_WITHIN, carried_by, expect, json, raise, seasoned, silent_for, ssh_processes};
 
@@ -26,19 +25,6 @@ fn taken_over(fault: &Fault) {
     assert_eq!(report["outcome"], "taken-over", "{run}");
     assert_eq!(report["moves"].as_array().unwrap().len(), 2, "{run}");
     assert_eq!(lab.api().mutations().len(), 2, "one call a subnet");
-}
-
-/// Everything natwatch may change: where the subnets are, and its own lock and history.
-fn footprint(lab: &Lab) -> (Vec<String>, Vec<(PathBuf, Vec<u8>)>) {
-    let carriers = (0..lab.ids().subnets.len()).map(|subnet| lab.carrier(subnet).unwrap()).collect();
-    let mut files: Vec<_> = std::fs::read_dir(lab.plan().state().join("natwatch"))
-        .into_iter()
-        .flatten()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
-        .collect();
-    files.sort();
-    (carriers, files)
 }
 
 #[test]
@@ -130,12 +116,12 @@ fn a_fresh_state_folder_during_an_outage_has_no_witness_and_moves_nothing() {
 fn a_dry_run_says_what_it_would_do_and_changes_nothing() {
     let lab = seasoned();
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
-    let before = footprint(&lab);
+    let before = lab.footprint().unwrap();
     let run = lab.natwatch(&["run", "--dry-run", "--format", "json"]).unwrap();
     expect(&run, 4);
     assert_eq!(json(&run)["outcome"], "would-take-over", "{run}");
     assert!(json(&run)["moves"].as_array().unwrap().iter().all(|one| one["result"] == "would-move"), "{run}");
-    assert_eq!(footprint(&lab), before, "{run}");
+    assert_eq!(lab.footprint().unwrap(), before, "{run}");
     assert!(lab.api().mutations().is_empty());
     assert_eq!(lab.api().calls().iter().filter(|call| call.action == "ReplaceRouteTableAssociation").count(), 2);
 }
@@ -850,7 +836,7 @@ fn a_wrong_command_line_is_64_and_help_is_0() {
     let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
     expect(&run, 78);
     assert_eq!(json(&run)["errors"].as_array().unwrap().len(), 2, "{run}");
-    expect(&lab.command(&["run"]).config(&PathBuf::from("/nonexistent/natwatch.toml")).run().unwrap(), 78);
+    expect(&lab.command(&["run"]).config(&std::path::PathBuf::from("/nonexistent/natwatch.toml")).run().unwrap(), 78);
 }
 
 #[test]

@@ -3,48 +3,26 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::path::PathBuf;
+#[path = "support/seasoned.rs"]
+mod support;
+
 use std::time::Duration;
 
-use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat, Options, Run, Signal, UID};
+use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat, Run, Signal, UID};
+use support::seasoned;
 
 /// A bound for what takes milliseconds to seconds, not a measure.
 const SOON: Duration = Duration::from_secs(20);
-
-/// A lab whose backends are witnesses, all of them asked in each round.
-fn seasoned() -> Lab {
-    let lab =
-        Lab::up(&Options { natwatch: PathBuf::from(env!("CARGO_BIN_EXE_natwatch")), ..Options::default() }).unwrap();
-    lab.configure(&[("decision.run_span", "\"200ms\""), ("backends.panel", "0")]).unwrap();
-    for _ in 0..3 {
-        let run = lab.natwatch(&["run"]).unwrap();
-        assert_eq!(run.status, Some(0), "{run}");
-    }
-    lab
-}
-
-/// Where the subnets are, and every file of the state folder: what a check must leave as it is.
-fn footprint(lab: &Lab) -> (Vec<String>, Vec<(PathBuf, Vec<u8>)>) {
-    let carriers = (0..lab.ids().subnets.len()).map(|subnet| lab.carrier(subnet).unwrap()).collect();
-    let mut files: Vec<_> = std::fs::read_dir(lab.plan().state().join("natwatch"))
-        .into_iter()
-        .flatten()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
-        .collect();
-    files.sort();
-    (carriers, files)
-}
 
 /// A check that ends with `status`, changes nothing, and says it in one line that every consumer can take apart: the text, and the
 /// figures by label.
 #[track_caller]
 fn checked(lab: &Lab, args: &[&str], status: i32) -> (String, Vec<Figure>) {
-    let (before, mutations) = (footprint(lab), lab.api().mutations().len());
+    let (before, mutations) = (lab.footprint().unwrap(), lab.api().mutations().len());
     let run = lab.natwatch(&[&["check"], args].concat()).unwrap();
     assert_eq!(run.status, Some(status), "{run}");
     assert_eq!(run.stderr, "", "consumers mix the two streams: {run}");
-    assert_eq!(footprint(lab), before, "{run}");
+    assert_eq!(lab.footprint().unwrap(), before, "{run}");
     assert_eq!(lab.api().mutations().len(), mutations, "{run}");
     dissected(&run, status)
 }

@@ -8,6 +8,7 @@ mod healthy;
 mod hosts;
 mod machine;
 mod meter;
+mod moves;
 mod outage;
 mod rounds;
 mod text;
@@ -75,7 +76,8 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
         let rounds = rounds::all(bench)?;
         let healthy = healthy::all(bench)?;
         let outage = outage::all(bench)?;
-        let main = text::main(&head, &healthy, &outage, &hosts);
+        let moves = moves::all(bench)?;
+        let main = text::main(&head, &healthy, &outage, &moves, &hosts);
         let details = text::details(&head, &rounds, &hosts);
         say(&format!("{main}\n\n{details}"));
         for (paths, text) in [(&bench.write, main), (&bench.details, details)] {

@@ -16,10 +16,10 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use openssh::{Session, Stdio};
+use openssh::{RemoteChild, Session, Stdio};
 use tokio::io::AsyncReadExt;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::master::Masters;
 use super::ping::{self, Answer, Dialect, OUTPUT_CAP, Reading};
@@ -43,6 +43,54 @@ const LOGINS: usize = 16;
 /// Commands at once, each of which takes two or three descriptors; a process has 1024 (`RLIMIT_NOFILE`, systemd.exec(5)). A
 /// panel of 8 in a burst has 64.
 const COMMANDS: usize = 256;
+
+/// Between two attempts to open a session where the server refused one more than it allows: the one before it has been answered, and
+/// its end is on the way.
+const REFUSED_AGAIN: Duration = Duration::from_millis(20);
+
+/// A login to one backend.
+pub struct Login {
+    mux: Session,
+    /// Where the server allows fewer sessions than we open (`MaxSessions`, `sshd_config(5)`), one thing is asked after the other.
+    one_by_one: Cell<bool>,
+    turn: Semaphore,
+}
+
+impl Login {
+    fn new(mux: Session) -> Self {
+        Self { mux, one_by_one: Cell::new(false), turn: Semaphore::new(1) }
+    }
+
+    /// Starts `text`: when it was asked for, the remote process, and the turn, where there are turns, to be held until its answer is there.
+    /// What has not begun `within` that time has failed.
+    async fn start(
+        &self,
+        text: &str,
+        within: Duration,
+    ) -> Result<(Instant, RemoteChild<'_>, Option<SemaphorePermit<'_>>), Silence> {
+        let mut turn = None;
+        let mut until = Instant::now() + within;
+        loop {
+            if self.one_by_one.get() && turn.is_none() {
+                // The semaphore is never closed.
+                turn = self.turn.acquire().await.ok();
+                until = Instant::now() + within;
+            }
+            let asked = Instant::now();
+            let mut command = self.mux.raw_command(text);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+            match timeout_at(until, command.spawn()).await {
+                Ok(Ok(child)) => return Ok((asked, child, turn)),
+                Ok(Err(error)) if refusal::too_many_sessions(&chain(&error)) && asked + REFUSED_AGAIN < until => {
+                    self.one_by_one.set(true);
+                    sleep(REFUSED_AGAIN).await;
+                }
+                Ok(Err(error)) => return Err(broken(&error)),
+                Err(_) => return Err(hung()),
+            }
+        }
+    }
+}
 
 /// Opens sessions to backends.
 pub struct Ssh {
@@ -96,24 +144,21 @@ impl Ssh {
 
     async fn ask(
         &self,
-        session: &Session,
+        login: &Login,
         target: &Target,
         wait: Duration,
         dialect: Dialect,
     ) -> Result<(Instant, Instant, Answer), Silence> {
         // Its time begins with its turn. The semaphore is never closed.
         let _turn = self.commands.acquire().await;
-        let asked = Instant::now();
         let own = match dialect {
             Dialect::Fractional => wait,
             Dialect::WholeSeconds => Duration::from_secs(ping::whole_seconds(wait)),
         };
-        let mut deadline = asked + own + REPORT_GRACE;
         let word = format!("{:016x}", rand::random::<u64>());
-        let mut command = session.raw_command(ping::command(&word, target.addr, wait, dialect));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let Ok(started) = timeout_at(deadline, command.spawn()).await else { return Err(hung()) };
-        let mut child = started.map_err(|error| broken(&error))?;
+        let text = ping::command(&word, target.addr, wait, dialect);
+        let (asked, mut child, _alone) = login.start(&text, own + REPORT_GRACE).await?;
+        let mut deadline = asked + own + REPORT_GRACE;
         let mut stdout = child.stdout().take().ok_or_else(|| silence(SilenceReason::Other, "no output to read"))?;
         let mut begun = None;
         let mut output = Vec::new();
@@ -160,26 +205,24 @@ fn late(answer: Answer, wait: Duration) -> Answer {
 }
 
 impl Vantages for Ssh {
-    type Session = Session;
+    type Session = Login;
 
-    async fn connect(&self, backend: &Backend) -> Result<Session, Silence> {
+    async fn connect(&self, backend: &Backend) -> Result<Login, Silence> {
         // Its time begins with its turn. The semaphore is never closed.
         let _turn = self.logins.acquire().await;
         let socket = self.folder.path().join(self.sockets.replace(self.sockets.get() + 1).to_string());
-        match timeout(self.settings.login_timeout, self.masters.start(&socket, &backend.destination)).await {
-            Ok(Ok(())) => Ok(Session::resume_mux(socket.into(), None)),
-            Ok(Err(said)) => Err(refusal::refused(&said, &self.settings, &backend.destination)),
-            Err(_) => {
-                let limit = self.settings.login_timeout.as_secs();
-                Err(silence(SilenceReason::SlowLogin, &format!("no login within {limit} s")))
-            }
+        let limit = self.settings.login_timeout;
+        match self.masters.start(&socket, &backend.destination, limit).await {
+            Ok(()) => Ok(Login::new(Session::resume_mux(socket.into(), None))),
+            Err(Some(said)) => Err(refusal::refused(&said, &self.settings, &backend.destination)),
+            Err(None) => Err(silence(SilenceReason::SlowLogin, &format!("no login within {} s", limit.as_secs()))),
         }
     }
 
     async fn ping(
         &self,
         backend: &Backend,
-        session: &Session,
+        session: &Login,
         target: &Target,
         wait: Duration,
     ) -> Result<Asked, Silence> {
@@ -206,8 +249,8 @@ impl Vantages for Ssh {
         }
     }
 
-    async fn close(&self, sessions: Vec<Session>) {
-        let closing = futures_util::future::join_all(sessions.into_iter().map(Session::close));
+    async fn close(&self, sessions: Vec<Login>) {
+        let closing = futures_util::future::join_all(sessions.into_iter().map(|login| login.mux.close()));
         let _ = timeout(CLOSING, closing).await;
         // What did not say good-bye, and what never got so far.
         local::end_all(self.folder.path());

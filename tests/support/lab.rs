@@ -1,33 +1,16 @@
 //! What the tests of the whole program in the lab share.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use natwatch_lab::{Lab, Nat, Options, Run};
+use natwatch_lab::{Lab, Nat, Run};
+
+#[path = "seasoned.rs"]
+mod seasoned;
+
+pub(crate) use seasoned::{expect, raise, seasoned};
 
 /// Longer than any takeover takes here; a bound, not a measure.
 pub(crate) const FLOWS_WITHIN: Duration = Duration::from_secs(10);
-
-pub(crate) fn raise() -> Lab {
-    Lab::up(&Options { natwatch: PathBuf::from(env!("CARGO_BIN_EXE_natwatch")), ..Options::default() }).unwrap()
-}
-
-/// A lab whose backends are witnesses already, as after the first minutes of any installation. Evidence for a takeover needs
-/// no longer span than the test has patience for, but two rounds all the same.
-pub(crate) fn seasoned() -> Lab {
-    let lab = raise();
-    lab.configure(&[("decision.run_span", "\"200ms\""), ("decision.rounds", "2"), ("backends.panel", "0")]).unwrap();
-    // With panel 0 everybody is asked, but a round may end before the last is heard: two are enough for six.
-    for _ in 0..3 {
-        expect(&lab.natwatch(&["run"]).unwrap(), 0);
-    }
-    lab
-}
-
-#[track_caller]
-pub(crate) fn expect(run: &Run, status: i32) {
-    assert_eq!(run.status, Some(status), "{run}");
-}
 
 #[track_caller]
 pub(crate) fn carried_by(lab: &Lab, nat: Nat) {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use natwatch_lab::{Fault, Invocation, Lab, Nat, Options, REGION, Run, target, venv};
@@ -108,7 +108,7 @@ fn script(bench: &Bench, lab: &Lab, ping: &str) -> anyhow::Result<Row> {
 }
 
 /// Everything as it was before the outage.
-fn home(lab: &Lab) -> anyhow::Result<()> {
+pub(super) fn home(lab: &Lab) -> anyhow::Result<()> {
     lab.heal_all()?;
     for subnet in 0..lab.ids().subnets.len() {
         lab.associate(subnet, &lab.ids().primary.table)?;
@@ -116,7 +116,7 @@ fn home(lab: &Lab) -> anyhow::Result<()> {
     lab.traffic().wait_flowing(Duration::from_secs(5))
 }
 
-fn break_it(lab: &Lab) -> anyhow::Result<()> {
+pub(super) fn break_it(lab: &Lab) -> anyhow::Result<()> {
     lab.inject(&Fault::MasqueradeGone(Nat::Primary))?;
     lab.traffic().wait_silent(Duration::from_secs(5))
 }
@@ -124,13 +124,18 @@ fn break_it(lab: &Lab) -> anyhow::Result<()> {
 /// From the run's start to the first echo, in the subnet that is last. Nothing had come back just before.
 fn restored(lab: &Lab, run: &Run) -> anyhow::Result<Duration> {
     anyhow::ensure!(run.status == Some(4), "a run that should have taken over has not: {run}");
+    back_since(lab, run.started)
+}
+
+/// From `since` to the first packet that came back, in the subnet that is last, all of them being on the standby's table.
+pub(super) fn back_since(lab: &Lab, since: Instant) -> anyhow::Result<Duration> {
     lab.traffic().wait_flowing(Duration::from_secs(5))?;
     let mut last = Duration::ZERO;
     for subnet in 0..lab.ids().subnets.len() {
-        anyhow::ensure!(lab.carrier(subnet)? == lab.ids().standby.table, "subnet {subnet} has not been moved: {run}");
+        anyhow::ensure!(lab.carrier(subnet)? == lab.ids().standby.table, "subnet {subnet} has not been moved");
         let samples = lab.traffic().samples(subnet);
-        let back = samples.iter().filter(|one| one.sent >= run.started).find_map(|one| one.back);
-        last = last.max(back.context("no packet came back")?.duration_since(run.started));
+        let back = samples.iter().filter(|one| one.sent >= since).find_map(|one| one.back);
+        last = last.max(back.context("no packet came back")?.duration_since(since));
     }
     Ok(last)
 }
@@ -145,7 +150,7 @@ fn install(lab: &Lab) -> anyhow::Result<()> {
 }
 
 /// A program on the standby, as natwatch's user, with the same API.
-fn on_standby(lab: &Lab, program: &str, args: &[&str]) -> Invocation {
+pub(super) fn on_standby(lab: &Lab, program: &str, args: &[&str]) -> Invocation {
     let plan = lab.plan();
     let ca = if plan.tls { plan.ca().to_string_lossy().into_owned() } else { String::new() };
     lab.program("nat2", program, args)

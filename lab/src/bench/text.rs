@@ -2,7 +2,7 @@
 
 use super::figures::{millis, table};
 use super::rounds::Holes;
-use super::{healthy, hosts, outage, rounds};
+use super::{healthy, hosts, moves, outage, rounds};
 
 /// When, with what and where.
 pub(super) fn head(date: &str, binary: &str, machine: &str, runs: usize) -> String {
@@ -14,7 +14,13 @@ pub(super) fn head(date: &str, binary: &str, machine: &str, runs: usize) -> Stri
 }
 
 /// Whole runs and whole outages.
-pub(super) fn main(head: &str, healthy: &[healthy::Row], outage: &[outage::Row], hosts: &[hosts::Row]) -> String {
+pub(super) fn main(
+    head: &str,
+    healthy: &[healthy::Row],
+    outage: &[outage::Row],
+    moves: &[moves::Row],
+    hosts: &[hosts::Row],
+) -> String {
     let rows: Vec<_> = healthy
         .iter()
         .map(|row| {
@@ -56,8 +62,40 @@ pub(super) fn main(head: &str, healthy: &[healthy::Row], outage: &[outage::Row],
         ],
         &rows,
     );
+    let third = moved(moves);
     let parse = parse(hosts);
-    format!("{head}\n\n{first}\n{second}\n{parse}{NOTES}")
+    format!("{head}\n\n{first}\n{second}\n{third}\n{parse}{NOTES}")
+}
+
+fn moved(of: &[moves::Row]) -> String {
+    let rows: Vec<_> = of
+        .iter()
+        .map(|row| {
+            let cli = match row.cli.count() {
+                fewer if fewer < row.natwatch.count() => format!("{} ({fewer} runs)", row.cli.middle()),
+                _ => row.cli.middle(),
+            };
+            vec![
+                row.subnets.to_string(),
+                row.natwatch.middle(),
+                row.natwatch.range(),
+                row.changing.range(),
+                row.reading.range(),
+                cli,
+            ]
+        })
+        .collect();
+    table(
+        &[
+            "subnets",
+            "from the decision to the last one's first packet",
+            "min to max",
+            "EC2 calls that change",
+            "that read",
+            "AWS CLI, one call after the other",
+        ],
+        &rows,
+    )
 }
 
 /// How long the large file takes longer than the small one; the filtered one is for the other page.
@@ -78,7 +116,8 @@ fn more(large: &hosts::Row, small: &hosts::Row) -> String {
 const NOTES: &str = "\
 All hosts share the machine's cores: a login costs the lab 50 to 100 ms of CPU on top of what is counted here. Times begin before \
 `ip netns exec` and `setpriv`, a few milliseconds. \"Restored\" is the first datagram that came back in the later subnet, counted from the start of the run \
-(cron adds up to its period). The API takes 80 ms to describe and 250 ms to change. No healthy run made an EC2 call.
+(cron adds up to its period). A decision is the moment of natwatch's own event; a moved subnet's first packet is the first datagram back. \
+The AWS CLI is Debian's, one process per call, from the start of the first. The API takes 80 ms to describe and 250 ms to change. No healthy run made an EC2 call.
 CPU is user and system time of natwatch and all its ssh processes (a control group), the two programs that start it included. Memory is the highest sum of PSS over them, looked at every 10 ms in \
 runs of its own; libraries that the lab's sshd uses too count by share. natwatch's own is its resident memory.
 The script (`lab/src/bench/naive.sh`) asks one backend after the other by ssh to ping one target; three bad ones, and it moves one subnet after the other. \
@@ -230,11 +269,23 @@ Measured.
 
     #[test]
     fn the_main_text_tells_the_large_file_in_a_sentence() {
-        let text = main("Measured.", &[], &[], &files());
+        let text = main("Measured.", &[], &[], &[], &files());
         assert!(text.starts_with("Measured.\n\n| healthy run"), "{text}");
         assert!(text.contains("\nTo read a hosts file of 10,000 lines takes 12.0 ms. Rounds by panel size"), "{text}");
         assert_eq!(text.lines().filter(|line| line.contains("hosts file")).count(), 1);
-        assert!(!main("Measured.", &[], &[], &[]).contains("hosts file"));
+        assert!(!main("Measured.", &[], &[], &[], &[]).contains("hosts file"));
+    }
+
+    #[test]
+    fn fewer_runs_of_the_cli_are_said() {
+        let row = moves::Row {
+            subnets: 16,
+            natwatch: seconds(&[290, 300, 310]),
+            changing: counts(&[16]),
+            reading: counts(&[2]),
+            cli: seconds(&[12_000, 13_000]),
+        };
+        assert!(moved(&[row]).ends_with("| 16 | 0.30 s | 0.29 to 0.31 s | 16 | 2 | 12.50 s (2 runs) |\n"));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use super::support::*;
 use crate::decide::{Case, Decision, Lock, Look, conclude, decide, explain};
 use crate::model::cloud::Masquerade;
 use crate::model::{
-    Association, Family, Gate, Guarded, GuardedSet, Instance, Interface, Move, MoveResult, Outcome, Paused, Phase,
-    Route, RouteTable, Survey, Verdict, Verification,
+    Association, Gate, Instance, Interface, Move, MoveResult, Outcome, Paused, Phase, Route, RouteTable, Survey,
+    Verdict, Verification,
 };
 
 fn ids(subnets: &[&str]) -> Vec<Association> {
@@ -55,25 +55,6 @@ fn survey(on_primary: &[&str], forwards: bool, uptime: Duration) -> Survey {
         uptime: Ok(uptime),
         ip_forward: Ok(forwards),
         masquerade: Masquerade::Present,
-    }
-}
-
-fn guarded(on: &[(&str, &str)]) -> GuardedSet {
-    let of = |(subnet, table): &(&str, &str)| Guarded {
-        subnet: subnet.parse().unwrap(),
-        name: None,
-        cidrs: Vec::new(),
-        on: table.parse().unwrap(),
-    };
-    GuardedSet {
-        version: 1,
-        primary: "rtb-0a".parse().unwrap(),
-        standby: "rtb-0b".parse().unwrap(),
-        subnets: on.iter().map(of).collect(),
-        families: vec![Family::V4],
-        public: Vec::new(),
-        leads_to: None,
-        seen: Timestamp::UNIX_EPOCH,
     }
 }
 

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::support::*;
 use crate::decide::{Ending, Redundancy, lead, outcome};
 use crate::model::{
-    Change, Family, Gate, Guarded, GuardedSet, Hold, Judgement, Move, MoveResult, Outcome, Phase, PlannedMove, Verdict,
-    Verification,
+    Change, Family, Gate, Hold, Judgement, Move, MoveResult, Outcome, Phase, PlannedMove, Verdict, Verification,
 };
 
 fn judged(verdict: Verdict) -> Judgement {
@@ -115,30 +112,13 @@ fn the_table_of_moves() {
     }
 }
 
-fn guarded(on: &[&str]) -> GuardedSet {
-    let subnet = |table: &&str| Guarded {
-        subnet: "subnet-1".parse().unwrap(),
-        name: None,
-        cidrs: Vec::new(),
-        on: table.parse().unwrap(),
-    };
-    GuardedSet {
-        version: 1,
-        primary: "rtb-0a".parse().unwrap(),
-        standby: "rtb-0b".parse().unwrap(),
-        subnets: on.iter().map(subnet).collect(),
-        families: vec![Family::V4],
-        public: Vec::new(),
-        leads_to: None,
-        seen: Timestamp::UNIX_EPOCH,
-    }
-}
-
 #[test]
 fn f012_the_table_of_who_stands_by() {
+    const A: (&str, &str) = ("subnet-1", "rtb-0a");
+    const B: (&str, &str) = ("subnet-1", "rtb-0b");
     use Redundancy::{Gone, Incomplete, Locked, StandsBy};
     let (primary, standby, mixed, third) =
-        (&["rtb-0a"][..], &["rtb-0b"][..], &["rtb-0a", "rtb-0b"][..], &["rtb-0c"][..]);
+        (&[A][..], &[B][..], &[A, ("subnet-2", "rtb-0b")][..], &[("subnet-1", "rtb-0c")][..]);
     for (phase, on, expected) in [
         (None, None, StandsBy),
         (None, Some(primary), StandsBy),

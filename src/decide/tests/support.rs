@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::decide::DecideSettings;
 use crate::model::{
-    Backend, Control, ControlFate, Family, Fate, Judgement, Member, Method, Moment, Probe, Round, Silence,
-    SilenceReason, Target, Testimony,
+    Backend, Control, ControlFate, Family, Fate, Guarded, GuardedSet, Judgement, Member, Method, Moment, Probe, Round,
+    Silence, SilenceReason, Target, Testimony,
 };
 
 pub(super) const RTT: Duration = Duration::from_millis(12);
@@ -32,6 +34,26 @@ pub(super) fn settings() -> DecideSettings {
         method: Method::Association,
         elastic_ip: None,
         reboot_primary: false,
+    }
+}
+
+/// Guarded subnets, each with the table it is on.
+pub(super) fn guarded(on: &[(&str, &str)]) -> GuardedSet {
+    let of = |(subnet, table): &(&str, &str)| Guarded {
+        subnet: subnet.parse().unwrap(),
+        name: None,
+        cidrs: Vec::new(),
+        on: table.parse().unwrap(),
+    };
+    GuardedSet {
+        version: 1,
+        primary: "rtb-0a".parse().unwrap(),
+        standby: "rtb-0b".parse().unwrap(),
+        subnets: on.iter().map(of).collect(),
+        families: vec![Family::V4],
+        public: Vec::new(),
+        leads_to: None,
+        seen: Timestamp::UNIX_EPOCH,
     }
 }
 

@@ -115,19 +115,14 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
             seen.wait_for(Option::is_some).await.map_or_else(|_| Vec::new(), |good| good.clone().unwrap_or_default());
         targets.retain(|target| good.contains(target));
         let counted = |probes: &[Probe]| probes.iter().filter(|probe| good.contains(&probe.target)).count();
-        let mut at_once = AT_ONCE;
         loop {
-            // A server that allows fewer sessions than we open (`MaxSessions`, sshd_config(5)) is asked one thing after the other.
-            if silence.is_some() && !probes.is_empty() && at_once > 1 {
-                (at_once, silence) = (1, None);
-            }
             if silence.is_some() || replied(&probes) {
                 break;
             }
             let missing = self.wanted(targets.len()).saturating_sub(counted(&probes));
             let times = |target: &Target| probes.iter().filter(|probe| probe.target == *target).count();
             targets.sort_by_key(times);
-            let next: Vec<Target> = targets.iter().cycle().take(missing.min(at_once)).cloned().collect();
+            let next: Vec<Target> = targets.iter().cycle().take(missing.min(AT_ONCE)).cloned().collect();
             if next.is_empty() {
                 break;
             }

@@ -8,11 +8,11 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::observe::{HostKeys, SshSettings};
@@ -73,13 +73,13 @@ impl Masters {
         Ok(Self { ssh: find(&PLACES)?, arguments: arguments(settings, &config) })
     }
 
-    /// Logs in to `destination`; the master is in the background then, and listens on `socket`.
+    /// Logs in to `destination` within `limit`; the master is in the background then, and listens on `socket`.
     ///
     /// Cancelled, it leaves no process behind, but one that has just gone to the background.
     ///
     /// # Errors
-    /// What `ssh` said, or why it could not be started.
-    pub(super) async fn start(&self, socket: &Path, destination: &str) -> Result<(), String> {
+    /// What `ssh` said, or why it could not be started; `None` where it was ended at the limit.
+    pub(super) async fn start(&self, socket: &Path, destination: &str, limit: Duration) -> Result<(), Option<String>> {
         let mut child = Command::new(&self.ssh)
             .args(&self.arguments)
             .arg("-S")
@@ -101,31 +101,42 @@ impl Masters {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| format!("{} could not be started: {error}", self.ssh.display()))?;
-        let mut said = Vec::new();
-        let stderr = child.stderr.take();
-        let status = {
-            let reading = async {
-                if let Some(stderr) = stderr {
-                    // What has come by an error is what there is.
-                    let _ = stderr.take(SAID).read_to_end(&mut said).await;
-                }
-            };
-            tokio::pin!(reading);
-            tokio::select! {
-                status = child.wait() => {
-                    let _ = timeout(LAST_WORDS, reading).await;
-                    status
-                }
-                () = &mut reading => child.wait().await,
-            }
+            .map_err(|error| Some(format!("{} could not be started: {error}", self.ssh.display())))?;
+        let ended = timeout(limit, end(&mut child)).await;
+        let Ok((status, said)) = ended else {
+            // Waited for, so that whoever logs in next does so in its place and not beside it.
+            let _ = child.kill().await;
+            return Err(None);
         };
         match status {
             Ok(status) if status.success() => Ok(()),
-            Ok(_) => Err(String::from_utf8_lossy(&said).into_owned()),
-            Err(error) => Err(format!("ssh's end is not known: {error}")),
+            Ok(_) => Err(Some(said)),
+            Err(error) => Err(Some(format!("ssh's end is not known: {error}"))),
         }
     }
+}
+
+/// How `child` ended, and what it said.
+async fn end(child: &mut Child) -> (std::io::Result<ExitStatus>, String) {
+    let mut said = Vec::new();
+    let stderr = child.stderr.take();
+    let status = {
+        let reading = async {
+            if let Some(stderr) = stderr {
+                // What has come by an error is what there is.
+                let _ = stderr.take(SAID).read_to_end(&mut said).await;
+            }
+        };
+        tokio::pin!(reading);
+        tokio::select! {
+            status = child.wait() => {
+                let _ = timeout(LAST_WORDS, reading).await;
+                status
+            }
+            () = &mut reading => child.wait().await,
+        }
+    };
+    (status, String::from_utf8_lossy(&said).into_owned())
 }
 
 /// The first of `places` that only root or we ourselves can have put there.

@@ -14,6 +14,12 @@ const KEY: u64 = 64 * 1024;
 /// with its length (OpenSSH's PROTOCOL.key).
 const IN_THE_CLEAR: &str = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU";
 
+/// Whether `text` says that the server does not allow one more session on this connection (`MaxSessions`, `sshd_config(5)`), in the
+/// words of `ssh`'s control socket.
+pub(super) fn too_many_sessions(text: &str) -> bool {
+    text.contains("Session open refused by peer")
+}
+
 /// `text` is all that `ssh` said about `destination`.
 pub(super) fn refused(text: &str, settings: &SshSettings, destination: &str) -> Silence {
     let said = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing").trim();
