@@ -11,15 +11,19 @@
 //! | `verify` | whether it helped |
 //! | `targets` | where the targets are, and what is remembered of them |
 //! | `remember` | the takeover record as found |
+//! | `untold` | a complete takeover that a killed process did not tell |
+//! | `facts` | what only root can see, left for those who can't |
 
 pub(crate) mod clients;
 mod down;
+mod facts;
 pub mod pass;
 mod remember;
 mod rest;
 mod rounds;
 mod takeover;
 mod targets;
+mod untold;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -98,6 +102,7 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
     };
     done.pass.notes.splice(0..0, trouble);
     if !dry_run && done.pass.outcome != Outcome::Busy {
+        done.pass.notes.extend(facts::leave(&state).await);
         remember(settings, &state, &clients.ssh, &mut done);
     }
     // What has happened is in the exit status, whether or not anybody could be told.

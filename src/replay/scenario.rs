@@ -143,6 +143,8 @@ pub(super) struct Survey {
     pub(super) uptime: Option<Time>,
     pub(super) ip_forward: Option<bool>,
     pub(super) masquerade: Option<Masquerading>,
+    /// How long ago root saw that, where this process may not look itself.
+    pub(super) masquerade_seen: Option<Time>,
     pub(super) on: Option<BTreeMap<SubnetId, Place>>,
     pub(super) main: Option<Side>,
     #[serde(default)]

@@ -6,6 +6,7 @@ use super::pass::Going;
 use super::takeover::{self, Takeover};
 use crate::act::Changer;
 use crate::decide::{self, Decision};
+use crate::model::cloud::Masquerade;
 use crate::model::{Conclusion, Gate, Phase};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
@@ -50,6 +51,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         match decide::decide(&self.case) {
             Decision::TakeOver(plan) => {
                 let because = decide::because(&self.case);
+                if let Some(Masquerade::Unknown(why)) = self.case.survey.as_ref().map(|survey| &survey.masquerade) {
+                    self.notes.push(format!(
+                        "whether this instance masquerades is unknown ({why}); that backends reach again is the proof"
+                    ));
+                }
                 let takeover = Takeover { going: self, plan: &plan, because: &because, earlier: remembered.record };
                 let moves = takeover.carry_out().await;
                 self.case.moves = Some(moves);

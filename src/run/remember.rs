@@ -116,7 +116,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     }
 
     /// What nobody was left to verify, this round's replies do.
-    fn verify_late(&self, record: &mut Record) {
+    pub(super) fn verify_late(&self, record: &mut Record) {
         let latest = self.case.latest();
         let reaches = |subnet: &str| {
             let mut judged = latest.iter().flat_map(|one| &one.backends);
@@ -129,7 +129,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         }
     }
 
-    fn tell_history(&mut self, record: &Record) {
+    pub(super) fn tell_history(&mut self, record: &Record) {
         let took = Duration::try_from(record.changed.duration_since(record.began)).unwrap_or_default();
         let entry = Entry {
             version: VERSION,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Ids;
 use crate::decide::{Case, Lock, families};
-use crate::model::cloud::Masquerade;
+use crate::model::cloud::{Masquerade, Sighting};
 use crate::model::{
     Association, AssociationId, Family, Guarded, GuardedSet, IdError, Instance, Interface, Move, MoveResult, Paused,
     Phase, PlannedMove, Route, RouteTable, RouteTableId, SubnetId, Survey, Verification,
@@ -147,12 +147,18 @@ fn survey(
         primary,
         uptime: reading(&failed.uptime).map(|()| written.uptime.map_or(UP, |time| time.0)),
         ip_forward: reading(&failed.ip_forward).map(|()| written.ip_forward.unwrap_or(true)),
-        masquerade: match (&failed.masquerade, written.masquerade) {
-            (Some(why), _) => Masquerade::Unknown(why.clone()),
-            (None, Some(Masquerading::Absent)) => Masquerade::Absent,
-            (None, Some(Masquerading::Present) | None) => Masquerade::Present,
-        },
+        masquerade: masquerade(written),
     })
+}
+
+fn masquerade(written: &scenario::Survey) -> Masquerade {
+    let present = written.masquerade != Some(Masquerading::Absent);
+    match (&written.failed.masquerade, written.masquerade_seen) {
+        (Some(why), _) => Masquerade::Unknown(why.clone()),
+        (None, Some(ago)) => Masquerade::Told(Sighting { masquerade: present, ago: ago.0 }),
+        (None, None) if present => Masquerade::Present,
+        (None, None) => Masquerade::Absent,
+    }
 }
 
 fn interfaces(written: &scenario::Survey) -> Result<Vec<Interface>, IdError> {
