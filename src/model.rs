@@ -1,7 +1,7 @@
 //! The vocabulary: data and `Display` only.
 //!
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
-//! Five groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`]), what is to
+//! Five groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`], [`own`]), what is to
 //! be moved and what came of it ([`takeover`]), what a whole pass came to and what a file of ours had to say ([`pass`]), and why
 //! ([`explanation`]); and what a monitoring system is told ([`service`]).
 
@@ -12,6 +12,7 @@ pub mod explanation;
 pub mod failure;
 pub mod id;
 pub mod judgement;
+pub mod own;
 pub mod pass;
 pub mod service;
 pub mod takeover;
@@ -24,6 +25,7 @@ pub use explanation::{Explanation, Item, RoundWhy, RowWhy, Rule};
 pub use failure::Failure;
 pub use id::{AssociationId, IdError, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId};
 pub use judgement::{BackendVerdict, Judged, Judgement, Outlook, Verdict};
+pub use own::{OwnWitness, Said};
 pub use pass::{Conclusion, Found, Pass};
 pub use service::ServiceState;
 pub use takeover::{

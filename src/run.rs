@@ -12,11 +12,13 @@
 //! | `targets` | where the targets are, and what is remembered of them |
 //! | `remember` | the takeover record as found |
 //! | `untold` | a complete takeover that a killed process did not tell |
+//! | `own` | the standby's own witnesses |
 //! | `facts` | what only root can see, left for those who can't |
 
 pub(crate) mod clients;
 mod down;
 mod facts;
+mod own;
 pub mod pass;
 mod remember;
 mod rest;

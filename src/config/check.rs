@@ -26,7 +26,6 @@ const JUNK: usize = 20;
 pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) -> Option<Settings> {
     let mut advice = Vec::new();
     for key in [
-        &keys::STANDBY_WITNESSES,
         &keys::EC2_SUBNETS,
         &keys::WATCH_SPAN,
         &keys::INTERVAL,
@@ -42,6 +41,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
     let primary_address = reader.text(&keys::PRIMARY_ADDRESS, values::address);
     let region = reader.text(&keys::STANDBY_REGION, values::region);
     let preflight = preflight(reader);
+    let own = reader.list(&keys::STANDBY_WITNESSES, values::host, Host::identity);
     let max_subnets = max_subnets(reader, preflight.as_ref());
     let disable_check = reader.flag(&keys::DISABLE_CHECK);
     let ssh = ssh(reader, files);
@@ -60,6 +60,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
         region,
         primary_address,
         deadline: times.deadline,
+        own: union(&own?, &[]),
         observe: ObserveSettings {
             backends: backends?,
             within: within?,

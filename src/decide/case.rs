@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::commands::{finish_commands, held_commands, undo_commands};
 use super::{
-    Course, DecideSettings, Ending, Lock, Next, Redundancy, Situation, families, guarded, judge, lead, outcome, plan,
-    reason,
+    Course, DecideSettings, Ending, Lock, Next, Redundancy, Situation, families, guarded, judge, lead, outcome, own,
+    plan, reason,
 };
 use crate::model::failure::exit;
 use crate::model::{
-    Conclusion, Family, Gate, GuardedSet, Hold, Judgement, Moment, Move, Outcome, Pass, Paused, Plan, Round, Survey,
+    Conclusion, Family, Gate, GuardedSet, Hold, Judgement, Moment, Move, Outcome, OwnWitness, Pass, Paused, Plan,
+    Round, Survey,
 };
 
 /// Everything that a pass knew when it decided.
@@ -41,6 +42,9 @@ pub struct Case {
     pub unknown: Option<String>,
     /// What EC2 and this machine look like; read only when the evidence calls for a takeover.
     pub survey: Option<Survey>,
+    /// What `standby.witnesses` said in the round that decides; `None`: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Vec<OwnWitness>>,
     /// What became of the plan; `None` before it was carried out, or where there was none.
     pub moves: Option<Vec<Move>>,
     /// Who is moving subnets now, where somebody else is.
@@ -81,6 +85,7 @@ impl Case {
             accusers: None,
             unknown: None,
             survey: None,
+            own: None,
             moves: None,
             busy: None,
             forgets: None,
@@ -199,7 +204,10 @@ pub(super) fn considered(case: &Case) -> Result<Plan, Conclusion> {
         guarded: case.guarded.as_ref(),
         families: &families,
     };
-    let plan = plan(situation, &case.rules).map_err(|holds| held(case, holds))?;
+    let plan = match (plan(situation, &case.rules), own::hold(case)) {
+        (Ok(plan), None) => plan,
+        (plan, own) => return Err(held(case, plan.err().into_iter().flatten().chain(own).collect())),
+    };
     if case.accuses(&plan) {
         return Ok(plan);
     }

@@ -34,8 +34,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 // What a takeover needs to know is read in the shadow of the confirming rounds. A survey that EC2 did not
                 // answer is made again.
                 let complete = self.case.survey.as_ref().is_some_and(Survey::answered);
-                let (round, fresh) =
-                    tokio::join!(self.round(ask), async { if complete { None } else { Some(self.survey().await) } });
+                let ((round, own), fresh) = tokio::join!(self.deciding_round(ask), async {
+                    if complete { None } else { Some(self.survey().await) }
+                });
+                self.case.own = own;
                 if fresh.is_some() {
                     self.case.survey = fresh;
                 }
@@ -48,7 +50,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             self.targets.learn(&round, (self.world.wall)());
             self.judge(&round);
             self.case.looks.push(Look { round, weighed });
-            match self.case.next() {
+            let next = match self.case.next() {
+                Next::Act if self.own_awaited() => Next::Look { not_before: weighed },
+                next => next,
+            };
+            match next {
                 _ if self.mode == Mode::Look => return false,
                 Next::Act => return true,
                 Next::Rest => return false,
@@ -70,7 +76,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         preflight::survey(self.world.cloud, self.world.host, &self.settings.preflight, left.min(SURVEY)).await
     }
 
-    async fn round(&self, ask: Ask) -> Round {
+    pub(super) async fn round(&self, ask: Ask) -> Round {
         let now = (self.world.wall)();
         let map = self.subnets();
         let candidates = self.backends.iter().filter_map(|backend| {

@@ -9,11 +9,12 @@ use super::Ids;
 use crate::decide::{Case, Lock, families};
 use crate::model::cloud::{Masquerade, Sighting};
 use crate::model::{
-    Association, AssociationId, Family, Guarded, GuardedSet, IdError, Instance, Interface, Move, MoveResult, Paused,
-    Phase, PlannedMove, Route, RouteTable, RouteTableId, SubnetId, Survey, Verification,
+    Association, AssociationId, Family, Guarded, GuardedSet, IdError, Instance, Interface, Move, MoveResult,
+    OwnWitness, Paused, Phase, PlannedMove, Route, RouteTable, RouteTableId, Said, Silence, SilenceReason, SubnetId,
+    Survey, Verification,
 };
 use crate::record::VERSION;
-use crate::replay::scenario::{self, Fault, Masquerading, Scenario, Side};
+use crate::replay::scenario::{self, Fault, Masquerading, OwnWord, Scenario, Side};
 use crate::replay::values::Place;
 
 /// What a machine has been up for that is not told to have just booted.
@@ -48,6 +49,8 @@ pub(super) fn expand(scenario: &Scenario, ids: &Ids, case: &mut Case) -> Result<
     case.unknown.clone_from(&world.unknown);
     case.lock = lock(world, ids)?;
     case.paused = world.paused.clone().map(|reason| Paused { until: Timestamp::UNIX_EPOCH, reason });
+    case.own =
+        scenario.survey.own.as_ref().map(|own| own.iter().map(|(host, word)| said(host, *word, &judged)).collect());
     if !scenario.survey.never_made {
         let on = scenario.survey.on.as_ref().unwrap_or(&places);
         case.survey = Some(survey(&scenario.survey, on, ids, &judged)?);
@@ -149,6 +152,17 @@ fn survey(
         ip_forward: reading(&failed.ip_forward).map(|()| written.ip_forward.unwrap_or(true)),
         masquerade: masquerade(written),
     })
+}
+
+fn said(host: &str, word: OwnWord, judged: &BTreeSet<Family>) -> OwnWitness {
+    let said = match word {
+        OwnWord::Reaches => Said::Reaches(judged.iter().copied().collect()),
+        OwnWord::ReachesV4 => Said::Reaches(vec![Family::V4]),
+        OwnWord::Missed => Said::Missed,
+        OwnWord::Silent => Said::Silent(Silence { reason: SilenceReason::Unreachable, detail: "no answer".to_owned() }),
+        OwnWord::Awaited => Said::Awaited,
+    };
+    OwnWitness { host: host.to_owned(), said }
 }
 
 fn masquerade(written: &scenario::Survey) -> Masquerade {
