@@ -16,7 +16,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
 use crate::model::{
-    Association, AssociationId, InterfaceId, Move, MoveResult, Plan, PlannedMove, RouteTableId, SubnetId, Verification,
+    Association, AssociationId, Change, InterfaceId, Move, MoveResult, Plan, RouteTableId, SubnetId, Verification,
 };
 use budget::Budget;
 
@@ -85,7 +85,7 @@ pub async fn take_over(
 ) -> Vec<Move> {
     let began = Instant::now();
     let budget = |n: usize| Budget::until(deadline, seed.wrapping_add(n as u64));
-    let outcome = |planned: &PlannedMove, result| Move {
+    let outcome = |planned: &Change, result| Move {
         plan: planned.clone(),
         result,
         took: began.elapsed(),
@@ -103,18 +103,23 @@ pub async fn take_over(
     }
 
     let mut moves: Vec<Option<Move>> = vec![None; plan.moves.len()];
-    let mut under_way =
-        stream::iter(plan.moves.iter().enumerate())
-            .map(|(n, planned)| async move {
-                (n, planned, association::replace(changer, planned, budget(n), dry_run).await)
-            })
-            .buffer_unordered(AT_ONCE);
+    let mut under_way = stream::iter(plan.moves.iter().enumerate())
+        .map(|(n, planned)| async move { (n, planned, change(changer, planned, budget(n), dry_run).await) })
+        .buffer_unordered(AT_ONCE);
     while let Some((n, planned, result)) = under_way.next().await {
         let settled = outcome(planned, result);
         on_step(&settled);
         moves[n] = Some(settled);
     }
     moves.into_iter().flatten().collect()
+}
+
+/// One change, by its method.
+async fn change(changer: &impl Changer, planned: &Change, budget: Budget, dry_run: bool) -> MoveResult {
+    match planned {
+        Change::Association(one) => association::replace(changer, one, budget, dry_run).await,
+        Change::Route(_) => MoveResult::Failed("this version changes no routes".to_owned()),
+    }
 }
 
 /// Switches the check off. The call sets a value, so it is repeated without asking what came of the last one.

@@ -1,11 +1,12 @@
 //! The vocabulary: data and `Display` only.
 //!
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
-//! Five groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`], [`own`]), what is to
-//! be moved and what came of it ([`takeover`]), what a whole pass came to and what a file of ours had to say ([`pass`]), and why
-//! ([`explanation`]); and what a monitoring system is told ([`service`]).
+//! Its groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`], [`own`]), what is to be changed
+//! and what came of it ([`change`]), what holds it back and what is remembered ([`takeover`]), what a whole pass came to and what a
+//! file of ours had to say ([`pass`]), and why ([`explanation`]); and what a monitoring system is told ([`service`]).
 
 pub mod address;
+pub mod change;
 pub mod cloud;
 pub mod evidence;
 pub mod explanation;
@@ -17,6 +18,7 @@ pub mod pass;
 pub mod service;
 pub mod takeover;
 
+pub use change::{Change, Move, MoveResult, Plan, PlannedMove, PlannedRoute, Verification, Way};
 pub use cloud::{Association, Cidr, Instance, Interface, Route, RouteTable, Subnet, Survey};
 pub use evidence::{
     Backend, Control, ControlFate, Fate, Member, Moment, Probe, Round, Silence, SilenceReason, Target, Testimony,
@@ -28,9 +30,7 @@ pub use judgement::{BackendVerdict, Judged, Judgement, Outlook, Verdict};
 pub use own::{OwnWitness, Said};
 pub use pass::{Conclusion, Found, Pass};
 pub use service::ServiceState;
-pub use takeover::{
-    Gate, Guarded, GuardedSet, Hold, Move, MoveResult, Outcome, Paused, Phase, Plan, PlannedMove, Record, Verification,
-};
+pub use takeover::{Gate, Guarded, GuardedSet, Hold, Outcome, Paused, Phase, Record};
 
 use std::fmt;
 use std::net::IpAddr;

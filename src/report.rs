@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::model::{Failure, Move, MoveResult, Verification, printable};
+use crate::model::{Change, Failure, Move, MoveResult, Verification, printable};
 
 /// Longest piece of outside text in one place: a line of `ssh`'s complaints fits, a novel doesn't.
 const LONGEST: usize = 300;
@@ -194,10 +194,18 @@ const fn verification(verification: &Verification) -> &'static str {
 }
 
 /// One move as cells: subnet, from and to, result, time, verification.
+/// What is changed, with its name where it has one.
+fn changed(plan: &Change) -> String {
+    match plan {
+        Change::Association(one) => named(one.subnet.as_str(), one.name.as_deref()),
+        Change::Route(_) => plan.to_string(),
+    }
+}
+
 fn move_row(step: &Move) -> Vec<(String, Paint)> {
     let plan = &step.plan;
     let (result, paint) = match &step.result {
-        MoveResult::Elsewhere(table) => (format!("elsewhere: on {table}"), Paint::Yellow),
+        MoveResult::Elsewhere(table) => (format!("elsewhere: on {}", safe(table)), Paint::Yellow),
         MoveResult::Failed(why) => (format!("failed: {}", safe(why)), Paint::Red),
         MoveResult::Pending => ("pending".to_owned(), Paint::Yellow),
         settled @ (MoveResult::Moved | MoveResult::AlreadyThere | MoveResult::WouldMove) => {
@@ -215,8 +223,8 @@ fn move_row(step: &Move) -> Vec<(String, Paint)> {
         Verification::Unwitnessed => ("unwitnessed", Paint::Yellow),
     };
     vec![
-        (named(plan.subnet.as_str(), plan.name.as_deref()), Paint::Plain),
-        (format!("{} -> {}", plan.from, plan.to), Paint::Plain),
+        (changed(plan), Paint::Plain),
+        (format!("{} -> {}", plan.from(), plan.to()), Paint::Plain),
         (result, paint),
         (took, Paint::Plain),
         (word.to_owned(), seen_paint),

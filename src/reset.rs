@@ -93,7 +93,7 @@ fn refuse(status: &Status) -> Option<String> {
 }
 
 fn of_record(record: &Record, subnet: &crate::model::SubnetId) -> bool {
-    record.moves.iter().any(|one| &one.plan.subnet == subnet)
+    record.moves.iter().any(|one| one.plan.carries(subnet))
 }
 
 fn confirm(status: &Status) -> Result<(), Failure> {

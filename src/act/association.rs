@@ -116,7 +116,7 @@ impl<C: Changer> Attempt<'_, C> {
         let Some(seen) = self.budget.call(self.see()).await else { return self.give_up().await };
         match seen {
             Seen::There { failed: None, .. } => Next::End(self.there()),
-            Seen::Elsewhere(table) => Next::End(MoveResult::Elsewhere(table)),
+            Seen::Elsewhere(table) => Next::End(MoveResult::Elsewhere(table.to_string())),
             Seen::There { failed: Some(why), .. } if self.failed_once => {
                 Next::End(MoveResult::Failed(format!("EC2 made the association and it failed, twice: {why}")))
             }
@@ -197,7 +197,7 @@ impl<C: Changer> Attempt<'_, C> {
         let seen = self.budget.last_look(self.see()).await;
         Next::End(match seen {
             Some(Seen::There { failed: None, .. }) => self.there(),
-            Some(Seen::Elsewhere(table)) => MoveResult::Elsewhere(table),
+            Some(Seen::Elsewhere(table)) => MoveResult::Elsewhere(table.to_string()),
             // A describe may lag behind: it proves that the subnet still is where it was only if nothing of ours was lost.
             Some(Seen::Still { .. }) if self.in_doubt => {
                 MoveResult::Failed(format!("outcome not certain, last seen on {}: {why}", self.planned.from))

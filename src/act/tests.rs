@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::decide::{finish_commands, undo_commands};
-use crate::model::InstanceId;
+use crate::model::{InstanceId, PlannedMove};
 
 /// What the next `associate` of the script does.
 #[derive(Clone)]
@@ -186,12 +186,14 @@ impl Changer for Ec2 {
 }
 
 fn plan(subnets: usize, to: &str) -> Plan {
-    let moves = (0..subnets).map(|n| PlannedMove {
-        subnet: subnet(n),
-        name: None,
-        association: format!("rtbassoc-0{n}").parse().unwrap(),
-        from: table("primary"),
-        to: table(to),
+    let moves = (0..subnets).map(|n| {
+        Change::Association(PlannedMove {
+            subnet: subnet(n),
+            name: None,
+            association: format!("rtbassoc-0{n}").parse().unwrap(),
+            from: table("primary"),
+            to: table(to),
+        })
     });
     Plan { standby: "i-0b".parse::<InstanceId>().unwrap(), disable_check: None, moves: moves.collect() }
 }
@@ -233,9 +235,9 @@ async fn all_subnets_move_at_once_up_to_sixteen_and_each_outcome_is_told() {
         (40, 0),
         "a smooth takeover is one call a subnet and nothing else"
     );
-    told.sort_by(|a, b| a.plan.subnet.cmp(&b.plan.subnet));
+    told.sort_by(|a, b| a.plan.subnet().cmp(&b.plan.subnet()));
     let mut sorted = moves.clone();
-    sorted.sort_by(|a, b| a.plan.subnet.cmp(&b.plan.subnet));
+    sorted.sort_by(|a, b| a.plan.subnet().cmp(&b.plan.subnet()));
     assert_eq!(told, sorted);
 }
 
@@ -328,7 +330,7 @@ async fn f051_some_fail_and_the_others_go_on() {
 async fn f052_anothers_move_off_the_primary_stands() {
     let ec2 = Ec2::with(1);
     ec2.put(&subnet(0), &table("terraform"));
-    assert_eq!(run(&ec2, &plan(1, "standby"), 30).await, [MoveResult::Elsewhere(table("terraform"))]);
+    assert_eq!(run(&ec2, &plan(1, "standby"), 30).await, [MoveResult::Elsewhere("rtb-terraform".to_owned())]);
     assert_eq!(ec2.on(0), table("terraform"));
 }
 
@@ -460,7 +462,7 @@ async fn f065_two_standbys_race_a_thousand_times_and_each_subnet_moves_once() {
                 } else {
                     assert_eq!(
                         results[n],
-                        MoveResult::Elsewhere(winner.clone()),
+                        MoveResult::Elsewhere(winner.to_string()),
                         "seed {seed}: the loser says who carries it"
                     );
                 }

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::model::failure::exit;
 use crate::model::{
-    Conclusion, Family, Gate, GuardedSet, Hold, Judgement, Moment, Move, Outcome, OwnWitness, Pass, Paused, Plan,
-    Round, Survey,
+    Change, Conclusion, Family, Gate, GuardedSet, Hold, Judgement, Moment, Move, Outcome, OwnWitness, Pass, Paused,
+    Plan, Round, Survey,
 };
 
 /// Everything that a pass knew when it decided.
@@ -161,7 +161,9 @@ impl Case {
             let set = self.guarded.as_ref();
             set.is_some_and(|set| set.subnets.iter().any(|one| one.subnet.as_str() == subnet && one.on != set.primary))
         };
-        let concerned = |subnet: &str| plan.moves.iter().any(|one| one.subnet.as_str() == subnet) && !away(subnet);
+        let concerned = |subnet: &str| {
+            plan.moves.iter().flat_map(Change::subnets).any(|one| one.as_str() == subnet) && !away(subnet)
+        };
         let rounds = self.looks.iter().map(|look| {
             let mut round = look.round.clone();
             round.members.retain(|member| concerned(&member.subnet));

@@ -150,7 +150,7 @@ fn step(one: &Move) -> Item {
         Verification::Unverified => ", unverified",
         Verification::Unwitnessed => ", unwitnessed",
     };
-    Item { name: one.plan.subnet.to_string(), says: format!("{}{detail}{seen}", one.result.as_str()) }
+    Item { name: one.plan.to_string(), says: format!("{}{detail}{seen}", one.result.as_str()) }
 }
 
 /// `1 subnet`, `2 subnets`.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DecideSettings;
 use crate::model::{
-    Association, Family, Gate, Guarded, GuardedSet, Hold, Move, Paused, Phase, Plan, PlannedMove, RouteTable,
+    Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Move, Paused, Phase, Plan, PlannedMove, RouteTable,
     RouteTableId, SubnetId, Survey,
 };
 
@@ -191,11 +191,11 @@ fn subnets(
     primary: &RouteTable,
     standby: &RouteTable,
     settings: &DecideSettings,
-) -> (Vec<PlannedMove>, Vec<Hold>) {
+) -> (Vec<Change>, Vec<Hold>) {
     let known: &[Guarded] =
         situation.guarded.filter(|set| set.primary == primary.id).map_or(&[], |set| set.subnets.as_slice());
     let listed = |subnet: &SubnetId| settings.subnets.is_empty() || settings.subnets.contains(subnet);
-    let moves: Vec<PlannedMove> = primary
+    let moves: Vec<Change> = primary
         .associations
         .iter()
         .filter_map(|one| one.subnet.as_ref().map(|subnet| (one, subnet)))
@@ -207,6 +207,7 @@ fn subnets(
             from: primary.id.clone(),
             to: standby.id.clone(),
         })
+        .map(Change::Association)
         .collect();
     let mut holds: Vec<Hold> =
         settings.subnets.iter().filter_map(|subnet| astray(situation.survey, subnet, primary, standby)).collect();

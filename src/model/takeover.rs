@@ -1,15 +1,14 @@
-//! What is to be moved, what holds it back, what came of it, and what is remembered.
+//! What holds a takeover back, what is guarded, what is remembered of a takeover, and what a pass comes to.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::cloud::Cidr;
 use super::evidence::words;
-use super::{AssociationId, Family, InstanceId, InterfaceId, RouteTableId, SubnetId};
+use super::{Family, InstanceId, Move, RouteTableId, SubnetId};
 
 words! {
     /// What can hold a takeover back although the primary is down.
@@ -97,106 +96,6 @@ pub struct GuardedSet {
     pub seen: Timestamp,
 }
 
-/// One subnet to be moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlannedMove {
-    /// The subnet.
-    pub subnet: SubnetId,
-    /// Its `Name` tag.
-    pub name: Option<String>,
-    /// The association to replace: the compare-and-swap token.
-    pub association: AssociationId,
-    /// The table it is expected on.
-    pub from: RouteTableId,
-    /// The table it goes to.
-    pub to: RouteTableId,
-}
-
-/// All that a takeover does. It leaves execution no choice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    /// The instance that takes over.
-    pub standby: InstanceId,
-    /// The interface whose source/destination check is switched off first, where it is on.
-    pub disable_check: Option<InterfaceId>,
-    /// The subnets.
-    pub moves: Vec<PlannedMove>,
-}
-
-/// What became of one move.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "result", content = "detail")]
-pub enum MoveResult {
-    /// Not begun, or its outcome is not known yet.
-    Pending,
-    /// On the new table, by our call.
-    Moved,
-    /// On the new table already: an earlier call of ours whose reply was lost, or another standby with the same table.
-    AlreadyThere,
-    /// Somebody else put it on another table; theirs stands.
-    Elsewhere(RouteTableId),
-    /// Still where it was, and why.
-    Failed(String),
-    /// `--dry-run`: EC2 would have allowed it.
-    WouldMove,
-}
-
-impl MoveResult {
-    /// Whether there is nothing left to do for this subnet.
-    #[must_use]
-    pub const fn settled(&self) -> bool {
-        matches!(self, Self::Moved | Self::AlreadyThere | Self::Elsewhere(_) | Self::WouldMove)
-    }
-
-    /// Whether the subnet is on the standby's table.
-    #[must_use]
-    pub const fn moved(&self) -> bool {
-        matches!(self, Self::Moved | Self::AlreadyThere)
-    }
-
-    /// The word that machines read.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Moved => "moved",
-            Self::AlreadyThere => "already-there",
-            Self::Elsewhere(_) => "elsewhere",
-            Self::Failed(_) => "failed",
-            Self::WouldMove => "would-move",
-        }
-    }
-}
-
-/// Whether traffic was seen to flow again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verification {
-    /// Not looked at (yet).
-    Pending,
-    /// Its cut-off backends were seen reaching a target again.
-    Verified,
-    /// They were not, within `takeover.verify_for`.
-    Unverified,
-    /// No backend of this subnet could tell.
-    Unwitnessed,
-}
-
-/// One subnet's move as done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Move {
-    /// What was planned.
-    #[serde(flatten)]
-    pub plan: PlannedMove,
-    /// What became of it.
-    #[serde(flatten)]
-    pub result: MoveResult,
-    /// From the start of the moves to this outcome.
-    pub took: Duration,
-    /// Whether it helped.
-    pub verification: Verification,
-}
-
 words! {
     /// How far a takeover has come.
     Phase {
@@ -224,7 +123,7 @@ pub struct Record {
     pub changed: Timestamp,
     /// Why: the evidence in one sentence.
     pub because: String,
-    /// Every subnet of the plan and what became of it.
+    /// Every change of the plan and what became of it.
     pub moves: Vec<Move>,
 }
 

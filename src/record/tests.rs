@@ -16,7 +16,8 @@ use super::round::LastRound;
 use super::witnesses::Witnesses;
 use super::*;
 use crate::model::{
-    Family, Gate, Guarded, InstanceId, Move, MoveResult, Outcome, Pass, Phase, PlannedMove, Record, Verification,
+    Change, Family, Gate, Guarded, InstanceId, Move, MoveResult, Outcome, Pass, Phase, PlannedMove, Record,
+    Verification,
 };
 
 fn scratch() -> (tempfile::TempDir, State) {
@@ -39,13 +40,13 @@ fn instance(id: &str) -> InstanceId {
 }
 
 fn moved(result: MoveResult) -> Move {
-    let plan = PlannedMove {
+    let plan = Change::Association(PlannedMove {
         subnet: "subnet-0a".parse().unwrap(),
         name: Some("web-a".to_owned()),
         association: "rtbassoc-0a".parse().unwrap(),
         from: "rtb-0a".parse().unwrap(),
         to: "rtb-0b".parse().unwrap(),
-    };
+    });
     Move { plan, result, took: Duration::from_millis(312), verification: Verification::Verified }
 }
 
@@ -54,7 +55,7 @@ fn record() -> Record {
         MoveResult::Pending,
         MoveResult::Moved,
         MoveResult::AlreadyThere,
-        MoveResult::Elsewhere("rtb-0c".parse().unwrap()),
+        MoveResult::Elsewhere("rtb-0c".to_owned()),
         MoveResult::Failed("no".to_owned()),
         MoveResult::WouldMove,
     ];

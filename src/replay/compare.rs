@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::expect::Expect;
 use crate::decide::Next;
-use crate::model::{Gate, InterfaceId, Judged, Judgement, Pass, Plan, SubnetId, Verdict};
+use crate::model::{Change, Gate, InterfaceId, Judged, Judgement, Pass, Plan, SubnetId, Verdict};
 
 /// A saved pass, and the same decided again.
 pub(super) fn with_saved(saved: &Pass, pass: &Pass) -> Vec<String> {
@@ -20,7 +20,7 @@ pub(super) fn with_saved(saved: &Pass, pass: &Pass) -> Vec<String> {
     }
     if saved.moves != pass.moves {
         let words = |pass: &Pass| -> Vec<String> {
-            let of = pass.moves.iter().map(|one| format!("{} {}", one.plan.subnet, one.result.as_str()));
+            let of = pass.moves.iter().map(|one| format!("{} {}", one.plan, one.result.as_str()));
             of.collect()
         };
         differ(&mut all, "moves", &joined(&words(saved)), &joined(&words(pass)));
@@ -66,7 +66,7 @@ pub(super) fn with_expected(expect: &Expect, pass: &Pass, plan: Option<&Plan>, n
     if let Some(expected) = &expect.gates {
         differ(&mut all, "gates", &joined(expected), &joined(&gates));
     }
-    let moved = |plan: &Plan| plan.moves.iter().map(|one| one.subnet.clone()).collect::<Vec<SubnetId>>();
+    let moved = |plan: &Plan| plan.moves.iter().flat_map(Change::subnets).cloned().collect::<Vec<SubnetId>>();
     if let Some(expected) = &expect.plan {
         differ(&mut all, "plan", &joined(expected), &joined(&plan.map(moved).unwrap_or_default()));
     }

@@ -13,9 +13,7 @@ use toml::Spanned;
 
 use super::scenario::{Fault, MoveWord, Moved, Rules, Scenario};
 use crate::decide::{Case, DecideSettings, Decision, decide};
-use crate::model::{
-    IdError, InstanceId, Move, MoveResult, Plan, PlannedMove, RouteTableId, SubnetId, Verification, VpcId,
-};
+use crate::model::{Change, IdError, InstanceId, Move, MoveResult, Plan, RouteTableId, SubnetId, Verification, VpcId};
 
 impl From<IdError> for Fault {
     fn from(error: IdError) -> Self {
@@ -91,7 +89,7 @@ pub(super) fn expand(scenario: &Scenario) -> Result<Case, Vec<Fault>> {
 
 /// What becomes of each move: where nothing else is said, it is made, and verified.
 fn moves(plan: &Plan, scenario: &Scenario, faults: &mut Vec<Fault>) -> Vec<Move> {
-    let planned: Vec<&SubnetId> = plan.moves.iter().map(|one| &one.subnet).collect();
+    let planned: Vec<&SubnetId> = plan.moves.iter().flat_map(Change::subnets).collect();
     for (subnet, one) in scenario.moves.iter().filter(|(subnet, _)| !planned.contains(subnet)) {
         let accepted: Vec<String> = planned.iter().map(ToString::to_string).collect();
         faults.push(Fault {
@@ -104,12 +102,12 @@ fn moves(plan: &Plan, scenario: &Scenario, faults: &mut Vec<Fault>) -> Vec<Move>
 }
 
 fn outcome(
-    plan: &PlannedMove,
+    plan: &Change,
     written: &BTreeMap<SubnetId, Spanned<Moved>>,
     usual: MoveWord,
     faults: &mut Vec<Fault>,
 ) -> Move {
-    let spanned = written.get(&plan.subnet);
+    let spanned = plan.subnets().iter().find_map(|subnet| written.get(subnet));
     let written = spanned.map(Spanned::get_ref);
     let detail = written.and_then(|one| one.detail.clone());
     let word = written.and_then(|one| one.result).unwrap_or(usual);
@@ -119,8 +117,8 @@ fn outcome(
         MoveWord::AlreadyThere => MoveResult::AlreadyThere,
         MoveWord::WouldMove => MoveResult::WouldMove,
         MoveWord::Failed => MoveResult::Failed(detail.unwrap_or_else(|| "EC2 said no".to_owned())),
-        MoveWord::Elsewhere => match detail.unwrap_or_default().parse() {
-            Ok(table) => MoveResult::Elsewhere(table),
+        MoveWord::Elsewhere => match detail.unwrap_or_default().parse::<RouteTableId>() {
+            Ok(table) => MoveResult::Elsewhere(table.to_string()),
             Err(error) => {
                 let at = spanned.map(|one| one.span().start);
                 faults.push(Fault { at, text: format!("detail: {error}") });

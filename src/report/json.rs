@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{safe, verification, whole, whole_ms};
-use crate::model::{Hold, Judged, Judgement, Move, MoveResult, Pass};
+use crate::model::{Change, Hold, Judged, Judgement, Move, MoveResult, Pass};
 
 /// A [`Pass`] as machines read it.
 #[derive(Debug, Serialize)]
@@ -58,8 +58,12 @@ struct BackendView {
 
 #[derive(Debug, Serialize)]
 pub(super) struct MoveView {
-    subnet: String,
+    subnet: Option<String>,
     name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination: Option<String>,
     from: String,
     to: String,
     result: &'static str,
@@ -125,15 +129,21 @@ impl From<&Judged> for BackendView {
 impl From<&Move> for MoveView {
     fn from(step: &Move) -> Self {
         let detail = match &step.result {
-            MoveResult::Elsewhere(table) => Some(table.to_string()),
+            MoveResult::Elsewhere(place) => Some(safe(place)),
             MoveResult::Failed(why) => Some(safe(why)),
             _ => None,
         };
+        let (name, route) = match &step.plan {
+            Change::Association(one) => (one.name.as_deref().map(safe), None),
+            Change::Route(one) => (None, Some(one)),
+        };
         Self {
-            subnet: step.plan.subnet.to_string(),
-            name: step.plan.name.as_deref().map(safe),
-            from: step.plan.from.to_string(),
-            to: step.plan.to.to_string(),
+            subnet: step.plan.subnet().map(ToString::to_string),
+            name,
+            table: route.map(|one| one.table.to_string()),
+            destination: route.map(|one| one.destination.to_string()),
+            from: step.plan.from(),
+            to: step.plan.to(),
             result: step.result.as_str(),
             detail,
             ms: whole_ms(step.took),

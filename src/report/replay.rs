@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::text::headline;
 use super::{Paint, Style, exit_meaning, safe, span, whole};
-use crate::model::{Explanation, Family, Item, Pass, RoundWhy, RowWhy, Rule};
+use crate::model::{Change, Explanation, Family, Item, Pass, RoundWhy, RowWhy, Rule};
 
 /// What a terminal of any age shows in one line.
 const COLUMNS: usize = 80;
@@ -47,7 +47,11 @@ pub fn text(about: Option<&str>, why: &Explanation, pass: &Pass, compared: Optio
             wrap(&mut out, "  ", 4, &format!("switch off the source/destination check of {interface}"));
         }
         for one in &plan.moves {
-            wrap(&mut out, "  ", 4, &format!("{} ({}): {} -> {}", one.subnet, one.association, one.from, one.to));
+            let token = match one {
+                Change::Association(one) => format!(" ({})", one.association),
+                Change::Route(_) => String::new(),
+            };
+            wrap(&mut out, "  ", 4, &format!("{one}{token}: {} -> {}", one.from(), one.to()));
         }
         out.push('\n');
     }

@@ -56,13 +56,13 @@ fn down() -> Judgement {
 }
 
 fn step(subnet: &str, result: MoveResult, verification: Verification) -> Move {
-    let plan = PlannedMove {
+    let plan = Change::Association(PlannedMove {
         subnet: subnet.parse().unwrap(),
         name: (subnet == "subnet-0a").then(|| "web-a".to_owned()),
         association: "rtbassoc-0a".parse().unwrap(),
         from: "rtb-0a".parse().unwrap(),
         to: "rtb-0b".parse().unwrap(),
-    };
+    });
     Move { plan, result, took: Duration::from_millis(312), verification }
 }
 
@@ -84,7 +84,7 @@ fn pass(outcome: Outcome, exit: u8) -> Pass {
 fn partial() -> Pass {
     let moves = vec![
         step("subnet-0a", MoveResult::Moved, Verification::Verified),
-        step("subnet-0b", MoveResult::Elsewhere("rtb-0c".parse().unwrap()), Verification::Pending),
+        step("subnet-0b", MoveResult::Elsewhere("rtb-0c".to_owned()), Verification::Pending),
         step("subnet-0c", MoveResult::Failed("UnauthorizedOperation: not allowed".to_owned()), Verification::Pending),
         step("subnet-0d", MoveResult::AlreadyThere, Verification::Unwitnessed),
     ];
@@ -414,7 +414,8 @@ fn f035_escapes_from_outside_reach_no_output() {
     bad.commands = vec![evil.to_owned()];
     bad.holds = vec![Hold { gate: Gate::Foreign, why: evil.to_owned(), remedy: evil.to_owned() }];
     for step in &mut bad.moves {
-        step.plan.name = Some(evil.to_owned());
+        let Change::Association(plan) = &mut step.plan else { panic!("{step:?}") };
+        plan.name = Some(evil.to_owned());
     }
     bad.moves[2].result = MoveResult::Failed(evil.to_owned());
     bad.judgements[0].because = evil.to_owned();

@@ -6,7 +6,7 @@ use super::pass::{Going, Mode};
 use super::takeover;
 use crate::act::Changer;
 use crate::decide::{self, Ending, Lock};
-use crate::model::{BackendVerdict, Found, InstanceId, Paused, Phase, Record, Verification};
+use crate::model::{BackendVerdict, Found, InstanceId, Paused, Phase, Record, SubnetId, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::VERSION;
@@ -118,12 +118,12 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     /// What nobody was left to verify, this round's replies do.
     pub(super) fn verify_late(&self, record: &mut Record) {
         let latest = self.case.latest();
-        let reaches = |subnet: &str| {
+        let reaches = |subnet: &SubnetId| {
             let mut judged = latest.iter().flat_map(|one| &one.backends);
-            judged.any(|one| one.verdict == BackendVerdict::Reaches && one.subnet == subnet)
+            judged.any(|one| one.verdict == BackendVerdict::Reaches && one.subnet == subnet.as_str())
         };
         for one in record.moves.iter_mut().filter(|one| one.result.moved()) {
-            if one.verification == Verification::Pending && reaches(one.plan.subnet.as_str()) {
+            if one.verification == Verification::Pending && one.plan.subnets().iter().any(reaches) {
                 one.verification = Verification::Verified;
             }
         }

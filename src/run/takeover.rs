@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::pass::{Going, Mode};
 use super::verify;
 use crate::act::{self, Changer};
-use crate::model::{Move, MoveResult, Phase, Plan, PlannedMove, Record, RouteTableId, SubnetId, Verification};
+use crate::model::{Change, Move, MoveResult, Phase, Plan, Record, RouteTableId, SubnetId, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::VERSION;
@@ -111,22 +111,22 @@ fn step(one: &Move) -> String {
         MoveResult::Failed(why) => format!(": {why}"),
         _ => String::new(),
     };
-    format!("{} {}{detail} after {} ms", one.plan.subnet, one.result.as_str(), one.took.as_millis())
+    format!("{} {}{detail} after {} ms", one.plan, one.result.as_str(), one.took.as_millis())
 }
 
 /// The moves of an earlier, incomplete takeover, and those of this plan, pending. None is forgotten: a reset goes by them.
 fn remembered(earlier: Option<&Record>, plan: &Plan) -> Vec<Move> {
-    let again: BTreeSet<&SubnetId> = plan.moves.iter().map(|one| &one.subnet).collect();
-    let done = earlier.into_iter().flat_map(|record| &record.moves).filter(|one| !again.contains(&one.plan.subnet));
+    let again = |one: &Move| plan.moves.iter().any(|planned| planned.same(&one.plan));
+    let done = earlier.into_iter().flat_map(|record| &record.moves).filter(|one| !again(one));
     done.cloned().chain(plan.moves.iter().map(pending)).collect()
 }
 
-fn pending(plan: &PlannedMove) -> Move {
+fn pending(plan: &Change) -> Move {
     Move { plan: plan.clone(), result: MoveResult::Pending, took: Duration::ZERO, verification: Verification::Pending }
 }
 
 fn replace(moves: &mut [Move], one: &Move) {
-    if let Some(place) = moves.iter_mut().find(|other| other.plan.subnet == one.plan.subnet) {
+    if let Some(place) = moves.iter_mut().find(|other| other.plan.same(&one.plan)) {
         *place = one.clone();
     }
 }
@@ -136,8 +136,9 @@ fn replace(moves: &mut [Move], one: &Move) {
 fn remember_guarded<V: Vantages, U, C, H>(going: &mut Going<'_, V, U, C, H>, moves: &[Move]) {
     let Some(mut guarded) = going.case.guarded.clone() else { return };
     for one in moves.iter().filter(|one| one.result.moved()) {
-        if let Some(subnet) = guarded.subnets.iter_mut().find(|subnet| subnet.subnet == one.plan.subnet) {
-            subnet.on = one.plan.to.clone();
+        let Change::Association(plan) = &one.plan else { continue };
+        if let Some(subnet) = guarded.subnets.iter_mut().find(|subnet| subnet.subnet == plan.subnet) {
+            subnet.on = plan.to.clone();
         }
     }
     if let Err(error) = going.world.state.write_guarded(&guarded) {
@@ -148,9 +149,10 @@ fn remember_guarded<V: Vantages, U, C, H>(going: &mut Going<'_, V, U, C, H>, mov
 /// Brings the record of a takeover that was cut short up to what the route tables say; `place` tells where a subnet is.
 pub(super) fn reconcile(record: &mut Record, now: Timestamp, place: impl Fn(&SubnetId) -> Option<RouteTableId>) {
     for one in record.moves.iter_mut().filter(|one| !one.result.settled()) {
-        match place(&one.plan.subnet) {
-            Some(table) if table == one.plan.to => one.result = MoveResult::AlreadyThere,
-            Some(table) if table != one.plan.from => one.result = MoveResult::Elsewhere(table),
+        let Change::Association(plan) = &one.plan else { continue };
+        match place(&plan.subnet) {
+            Some(table) if table == plan.to => one.result = MoveResult::AlreadyThere,
+            Some(table) if table != plan.from => one.result = MoveResult::Elsewhere(table.to_string()),
             Some(_) | None => {}
         }
     }

@@ -43,8 +43,8 @@ pub(super) async fn verify<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
             if !ours {
                 return Verification::Pending;
             }
-            let subnet = one.plan.subnet.as_str();
-            let found = join_all(proofs.iter().map(|proof| proof.look(going, subnet, until))).await;
+            let looks = one.plan.subnets().iter().flat_map(|subnet| proofs.iter().map(move |proof| (subnet, proof)));
+            let found = join_all(looks.map(|(subnet, proof)| proof.look(going, subnet.as_str(), until))).await;
             [Verification::Unverified, Verification::Verified]
                 .into_iter()
                 .find(|verdict| found.contains(verdict))

@@ -8,7 +8,8 @@ use super::support::settings;
 use crate::decide::{DecideSettings, Lock, Situation, plan};
 use crate::model::cloud::Masquerade;
 use crate::model::{
-    Association, Family, Gate, Guarded, GuardedSet, Hold, Instance, Interface, Phase, Plan, Route, RouteTable, Survey,
+    Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Instance, Interface, Phase, Plan, Route, RouteTable,
+    Survey,
 };
 
 fn association(id: &str, subnet: Option<&str>) -> Association {
@@ -147,6 +148,7 @@ fn a_plan_names_each_subnet_its_token_and_both_tables() {
         .moves
         .iter()
         .map(|one| {
+            let Change::Association(one) = one else { panic!("{one:?}") };
             (one.subnet.as_str(), one.name.as_deref(), one.association.as_str(), one.from.as_str(), one.to.as_str())
         })
         .collect();
@@ -169,7 +171,7 @@ fn f053_f066_only_explicit_associations_of_the_primarys_table_are_moved() {
     });
     let saved = guarded(&[("subnet-1", "rtb-0a"), ("subnet-7", "rtb-0c"), ("subnet-9", "rtb-0b")]);
     let plan = ask_all(&survey, Lock::Free, Some(&saved), &[Family::V4], &settings()).unwrap();
-    let moved: Vec<&str> = plan.moves.iter().map(|one| one.subnet.as_str()).collect();
+    let moved: Vec<String> = plan.moves.iter().map(ToString::to_string).collect();
     assert_eq!(moved, ["subnet-1", "subnet-2"]);
 }
 
@@ -181,7 +183,7 @@ fn listing(subnets: &[&str]) -> DecideSettings {
 fn listed_subnets_alone_are_moved_and_those_on_the_standby_stay_there() {
     let survey = edit(|survey| tables(survey)[1].associations.push(association("rtbassoc-9", Some("subnet-9"))));
     let plan = ask_all(&survey, Lock::Free, None, &[Family::V4], &listing(&["subnet-2", "subnet-9"])).unwrap();
-    let moved: Vec<&str> = plan.moves.iter().map(|one| one.subnet.as_str()).collect();
+    let moved: Vec<String> = plan.moves.iter().map(ToString::to_string).collect();
     assert_eq!(moved, ["subnet-2"]);
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::support::*;
 use crate::decide::{Ending, Redundancy, lead, outcome};
 use crate::model::{
-    Family, Gate, Guarded, GuardedSet, Hold, Judgement, Move, MoveResult, Outcome, Phase, PlannedMove, Verdict,
+    Change, Family, Gate, Guarded, GuardedSet, Hold, Judgement, Move, MoveResult, Outcome, Phase, PlannedMove, Verdict,
     Verification,
 };
 
@@ -69,13 +69,13 @@ fn held_is_critical_unless_all_that_holds_is_over_by_itself() {
 }
 
 fn moved(result: MoveResult, verification: Verification) -> Move {
-    let plan = PlannedMove {
+    let plan = Change::Association(PlannedMove {
         subnet: "subnet-1".parse().unwrap(),
         name: None,
         association: "rtbassoc-1".parse().unwrap(),
         from: "rtb-0a".parse().unwrap(),
         to: "rtb-0b".parse().unwrap(),
-    };
+    });
     Move { plan, result, took: Duration::ZERO, verification }
 }
 
@@ -83,7 +83,7 @@ fn moved(result: MoveResult, verification: Verification) -> Move {
 fn the_table_of_moves() {
     use MoveResult::{AlreadyThere, Moved, Pending, WouldMove};
     use Verification::{Unverified, Unwitnessed, Verified};
-    let elsewhere = || MoveResult::Elsewhere("rtb-0c".parse().unwrap());
+    let elsewhere = || MoveResult::Elsewhere("rtb-0c".to_owned());
     let failed = || MoveResult::Failed("throttled".to_owned());
     let taken_over = (Outcome::TakenOver, 4);
     let partial = (Outcome::Partial, 2);

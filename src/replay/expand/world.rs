@@ -9,7 +9,7 @@ use super::Ids;
 use crate::decide::{Case, Lock, families};
 use crate::model::cloud::{Masquerade, Sighting};
 use crate::model::{
-    Association, AssociationId, Family, Guarded, GuardedSet, IdError, Instance, Interface, Move, MoveResult,
+    Association, AssociationId, Change, Family, Guarded, GuardedSet, IdError, Instance, Interface, Move, MoveResult,
     OwnWitness, Paused, Phase, PlannedMove, Route, RouteTable, RouteTableId, Said, Silence, SilenceReason, SubnetId,
     Survey, Verification,
 };
@@ -82,13 +82,13 @@ fn lock(world: &scenario::World, ids: &Ids) -> Result<Lock, Fault> {
     }
     let remembered = |subnet: &SubnetId, result| {
         Ok::<_, IdError>(Move {
-            plan: PlannedMove {
+            plan: Change::Association(PlannedMove {
                 subnet: subnet.clone(),
                 name: None,
                 association: association_of(subnet)?,
                 from: ids.primary_table.clone(),
                 to: ids.standby_table.clone(),
-            },
+            }),
             result,
             took: Duration::ZERO,
             verification: Verification::Pending,
