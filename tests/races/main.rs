@@ -10,7 +10,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use natwatch::model::{Change, MoveResult};
+use natwatch::model::{Change, MoveResult, Outcome, Pass};
 use natwatch::run::pass::Done;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -112,6 +112,59 @@ fn f052_f065_two_standbys_and_an_operator_race_a_thousand_times_and_each_subnet_
         });
     }
     assert!(lost > 500 && meddled > 100, "hardly any races: {lost} lost, {meddled} by the operator");
+}
+
+#[test]
+fn f065_f068_of_two_standbys_one_is_killed_amid_the_race_and_both_end_well() {
+    let (mut split, mut broken_off) = (0, 0);
+    for seed in 0..RACES {
+        race(seed, async |mut rng, folder| {
+            let subnets = [0, 1, 2, 3];
+            let vpc = Vpc::new(&['a'; 4], SmallRng::seed_from_u64(!seed));
+            let one = Watchdog::new(&vpc, ('b', 'a'), &subnets, &[], &folder, seed);
+            let other = Watchdog::new(&vpc, ('c', 'a'), &subnets, &[], &folder, !seed);
+            for watchdog in [&one, &other] {
+                watchdog.passes(3, Duration::from_secs(1)).await;
+            }
+            vpc.dead.borrow_mut().push(('a', Instant::now()));
+            // Both need a little more than the span of three seconds to decide.
+            let end = Duration::from_millis(rng.random_range(3_000..4_500));
+            let killed = async {
+                let ended = tokio::time::timeout(end, one.pass()).await.is_ok();
+                sleep(EVERY).await;
+                ended
+            };
+            let late = ms(&mut rng, 600);
+            let rival = async {
+                sleep(late).await;
+                other.pass().await;
+            };
+            let (ended, ()) = tokio::join!(killed, rival);
+            for watchdog in [&one, &other] {
+                watchdog.passes(3, EVERY).await;
+            }
+            sleep(Duration::from_hours(1)).await;
+            one.pass().await;
+            other.pass().await;
+            let last = [one.pass().await, other.pass().await];
+            let moved = vpc.moved.borrow().clone();
+            only_takeovers(&moved, &[('b', 'a'), ('c', 'a')], seed);
+            for subnet in subnets {
+                let times = moved.iter().filter(|one| one.subnet == subnet).count();
+                assert_eq!(times, 1, "seed {seed}: subnet {subnet} {moved:?}");
+            }
+            for (done, nat) in last.iter().zip(['b', 'c']) {
+                let carries = subnets.iter().any(|subnet| vpc.on(*subnet) == nat);
+                // Locked, where there is anything to bring back. Else, by the hourly look, nothing is left to stand by for.
+                let Pass { outcome, because, notes, .. } = &done.pass;
+                let right = if carries { *outcome == Outcome::Locked } else { *outcome == Outcome::Failed };
+                assert!(right, "seed {seed}: {nat} {outcome} {because:?} {notes:?} {moved:?}");
+            }
+            broken_off += usize::from(!ended);
+            split += usize::from(subnets.iter().any(|one| vpc.on(*one) != vpc.on(0)));
+        });
+    }
+    assert!(split > 50 && broken_off > 200, "{split} split, {broken_off} broken off");
 }
 
 #[test]
