@@ -14,6 +14,8 @@ Examples:
   natwatch run                   one pass, from cron or a systemd timer
   natwatch check --max-age 10m   for Nagios, Icinga, Sensu, Consul: one line, exit 0 to 3
   natwatch status                who carries each subnet, the lock, the last round
+  natwatch takeover --dry-run    what planned work would move, and whether EC2 would allow it
+  natwatch failback              bring the subnets back after a repair, one first, verified
   natwatch reset                 clear the lock after the primary was repaired by hand
   natwatch replay FILE           why a saved round (last-round.json) came to what it came to
   natwatch print iam-policy      the policy that the standby's role needs
@@ -117,6 +119,29 @@ pub enum Command {
     },
     /// Who carries each subnet now, the lock, the last round, the last takeover. Changes nothing
     Status,
+    /// Move the subnets to this standby now, for planned work; no evidence against the primary is needed
+    Takeover {
+        /// Do not ask for confirmation; needed where there is no terminal
+        #[arg(long)]
+        yes: bool,
+        /// Change nothing: ask EC2 whether it would be allowed, and print the plan
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Bring the subnets back to the primary: one first, verified, then the others; then clear the lock
+    Failback {
+        /// Only this one; may be repeated. Default: all that the last takeover has moved, else takeover.subnets
+        #[arg(long, value_name = "ID")]
+        subnet: Vec<String>,
+        /// Do not ask for confirmation; needed where there is no terminal
+        #[arg(long)]
+        yes: bool,
+        /// Change nothing: ask EC2 whether it would be allowed, and print the plan
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Every takeover, failback, reset and pause: when, why, from where to where, how long. Changes nothing
+    History,
     /// Clear the lock after a repair by hand. Changes nothing in AWS
     Reset {
         /// Do not ask for confirmation; needed where there is no terminal
@@ -215,6 +240,19 @@ mod tests {
             ("status", Command::Status),
             ("reset", Command::Reset { yes: false, force: false }),
             ("reset --yes --force", Command::Reset { yes: true, force: true }),
+            ("takeover", Command::Takeover { yes: false, dry_run: false }),
+            ("takeover --yes --dry-run", Command::Takeover { yes: true, dry_run: true }),
+            ("failback", Command::Failback { subnet: vec![], yes: false, dry_run: false }),
+            (
+                "failback --subnet subnet-0a --subnet subnet-0b --yes",
+                Command::Failback {
+                    subnet: vec!["subnet-0a".to_owned(), "subnet-0b".to_owned()],
+                    yes: true,
+                    dry_run: false,
+                },
+            ),
+            ("failback --dry-run", Command::Failback { subnet: vec![], yes: false, dry_run: true }),
+            ("history", Command::History),
             ("replay last-round.json", Command::Replay { file: "last-round.json".into() }),
             ("pause --for 30m --reason x", Command::Pause { length: "30m".to_owned(), reason: "x".to_owned() }),
             ("resume", Command::Resume),
@@ -262,6 +300,10 @@ mod tests {
             "print authorized-key",
             "print authorized-key a b",
             "reset --dry-run",
+            "takeover --subnet subnet-0a",
+            "takeover now",
+            "failback --subnet",
+            "history --since 1h",
             "pause",
             "pause --for 30m",
             "resume now",
@@ -278,8 +320,8 @@ mod tests {
         let help = Cli::command().render_long_help().to_string();
         assert!(help.starts_with("Examples:\n"), "{help}");
         let examples: Vec<&str> =
-            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(8).collect();
-        assert_eq!(examples.len(), 8);
+            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(10).collect();
+        assert_eq!(examples.len(), 10);
         for example in examples {
             let line = example.split("   ").next().unwrap();
             assert!(parse(line).is_ok(), "{line}");

@@ -57,6 +57,8 @@ pub struct Settings {
     pub preflight: PreflightSettings,
     /// For `act`.
     pub act: ActSettings,
+    /// `failback.canary`: the subnet that is brought back first.
+    pub canary: Option<crate::model::SubnetId>,
     /// What is allowed but not advised; printed by `-v` and `doctor`.
     pub advice: Vec<String>,
 }

@@ -11,6 +11,7 @@
 //! | `guarded` | what is wrong with the guarded subnets themselves |
 //! | `own` | whether the standby carries its own subnets |
 //! | `case` | a whole pass: from all that it knew to the plan, or to what it came to |
+//! | `failback` | the way back: which subnets, which one first, and what it came to |
 //! | `outcome` | what a pass came to, and its exit status |
 //! | `reason` | why, in one sentence |
 //! | `explain` | the same, rule by rule, for who asks why |
@@ -21,6 +22,7 @@ mod case;
 mod commands;
 mod course;
 mod explain;
+mod failback;
 mod gates;
 mod guarded;
 mod judge;
@@ -29,10 +31,11 @@ mod own;
 mod reason;
 mod service;
 
-pub use case::{Case, Decision, Look, because, conclude, decide};
+pub use case::{Case, Decision, Look, because, conclude, decide, grounds};
 pub use commands::{finish_commands, held_commands, undo_commands};
 pub use course::{Course, Next, Row};
 pub use explain::explain;
+pub use failback::{Steps, WayBack, Wish, failback, failed_back, homeward};
 pub use gates::{Lock, Situation, plan};
 pub use judge::{families, judge, outlook};
 pub use outcome::{Ending, Redundancy, lead, outcome};

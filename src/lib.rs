@@ -13,7 +13,8 @@
 //! | `cli` | what was typed | – |
 //! | `config` | what it means: file as written, then checked settings, one per stage | cli, model, the stages' settings |
 //! | `run` | one pass: builds the clients, holds the lock, owns clock and seed | all |
-//! | `check`, `status`, `reset`, `pause` | one command each, made of the stages' parts | all but `run`'s insides |
+//! | `check`, `status`, `takeover`, `failback`, `reset`, `pause`, `history` | one command each, made of the stages' parts | what they need of the stages, and `run`'s passes |
+//! | `confirm` | asks on a terminal before something is changed | model, report |
 //! | `replay` | decide again from a saved round or a scenario, and say why | cli, model, decide, record (what it reads), report |
 //! | `print` | what is installed elsewhere | the rooms that know it |
 //! | `limits` | descriptors and threads that this process may have | – |
@@ -30,8 +31,11 @@ pub mod act;
 pub mod check;
 pub mod cli;
 pub mod config;
+mod confirm;
 pub mod decide;
 pub mod ec2;
+pub mod failback;
+pub mod history;
 mod limits;
 pub mod model;
 pub mod observe;
@@ -44,6 +48,7 @@ pub mod report;
 pub mod reset;
 pub mod run;
 pub mod status;
+pub mod takeover;
 
 use std::time::Duration;
 
@@ -92,6 +97,13 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
             Command::Run { dry_run } => Box::pin(run::command(&settings, &cli.global, *dry_run)).await,
             Command::Check { max_age } => Box::pin(check::command(&settings, &cli.global, max_age.as_deref())).await,
             Command::Status => Box::pin(status::command(&settings, &cli.global)).await,
+            Command::Takeover { yes, dry_run } => {
+                Box::pin(takeover::command(&settings, &cli.global, *yes, *dry_run)).await
+            }
+            Command::Failback { subnet, yes, dry_run } => {
+                Box::pin(failback::command(&settings, &cli.global, subnet, *yes, *dry_run)).await
+            }
+            Command::History => history::command(&settings, &cli.global),
             Command::Reset { yes, force } => Box::pin(reset::command(&settings, &cli.global, *yes, *force)).await,
             Command::Pause { length, reason } => pause::pause(&settings, &cli.global, length, reason),
             Command::Resume => pause::resume(&settings, &cli.global),

@@ -53,12 +53,14 @@ pub fn pause(settings: &Settings, global: &Global, length: &str, reason: &str) -
 pub fn resume(settings: &Settings, global: &Global) -> Result<u8, Failure> {
     let state = open(settings)?;
     let now = Timestamp::now();
-    let running = state.read_pause().present().and_then(|pause| pause.holds(now, Boot::now().as_ref()));
+    let pause = state.read_pause().present();
+    let running = pause.as_ref().and_then(|pause| pause.holds(now, Boot::now().as_ref()));
     state.clear_pause().map_err(|error| failed(&error))?;
     match running {
         None => say(global, None, "nothing was paused"),
-        Some(pause) => {
-            remember(&state, Deed::Resume, now, &pause.reason, Duration::ZERO)?;
+        Some(paused) => {
+            let lasted = pause.and_then(|pause| Duration::try_from(now.duration_since(pause.since)).ok());
+            remember(&state, Deed::Resume, now, &paused.reason, lasted.unwrap_or_default())?;
             say(global, None, "resumed; the next run may take over again")
         }
     }

@@ -3,13 +3,13 @@
 //! It says where each subnet is, and refuses while a recorded subnet is still on the standby: without the lock, and with
 //! nothing on the primary, nobody would stand by and nothing would say so.
 
-use std::io::{BufRead as _, IsTerminal as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::cli::{Format, Global};
 use crate::config::Settings;
+use crate::confirm::Question;
 use crate::model::failure::exit;
 use crate::model::{Failure, Found, Record};
 use crate::record::history::{Deed, Entry};
@@ -17,6 +17,12 @@ use crate::record::lock::RunLock;
 use crate::record::{State, VERSION};
 use crate::report;
 use crate::report::status::{Carrier, Status};
+
+const QUESTION: Question = Question {
+    command: "natwatch reset",
+    asks: "Clear the lock? Then the next run may take over again.",
+    otherwise: "the lock stays",
+};
 
 /// How long another natwatch that is moving subnets is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,8 +43,9 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, force: boo
         refuse(&status).map_or(Ok(()), |why| Err(failed(why)))?;
     }
     if !yes {
-        confirm(&status)?;
+        QUESTION.ask(&report::status::places(&status))?;
     }
+    let began = Instant::now();
     let _lock = RunLock::acquire(&state, PATIENCE, PATIENCE)
         .await
         .map_err(|error| Failure::new(exit::BUSY, error.to_string()))?;
@@ -54,7 +61,7 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, force: boo
             Found::Present(record) => record.moves.clone(),
             _ => Vec::new(),
         },
-        took: Duration::ZERO,
+        took: began.elapsed(),
     };
     state
         .append_history(&entry)
@@ -94,24 +101,6 @@ fn refuse(status: &Status) -> Option<String> {
 
 fn of_record(record: &Record, subnet: &crate::model::SubnetId) -> bool {
     record.moves.iter().any(|one| one.plan.carries(subnet))
-}
-
-fn confirm(status: &Status) -> Result<(), Failure> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::new(exit::USAGE, "there is no terminal to ask on: natwatch reset --yes".to_owned()));
-    }
-    report::progress(&report::status::places(status));
-    report::progress("Clear the lock? Then the next run may take over again. [y/N]");
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|error| Failure::new(exit::FAILED, format!("stdin: {error}")))?;
-    if answer.trim().eq_ignore_ascii_case("y") || answer.trim().eq_ignore_ascii_case("yes") {
-        Ok(())
-    } else {
-        Err(Failure::new(exit::FAILED, "not confirmed; the lock stays".to_owned()))
-    }
 }
 
 fn say(global: &Global, status: &Status, cleared: bool, text: &str) -> Result<u8, Failure> {

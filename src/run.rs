@@ -7,22 +7,31 @@
 //! | `rounds` | its rounds, until the evidence is enough or there is none |
 //! | `rest` | the end of a pass that is not down: lock, guarded subnets, refresh |
 //! | `down` | the end of a pass that is: the lock and the decision |
+//! | `planned` | a takeover that an operator asks for |
 //! | `takeover` | a takeover as carried out and recorded |
+//! | `failback` | the way back: one subnet first, then the others |
 //! | `verify` | whether it helped |
 //! | `targets` | where the targets are, and what is remembered of them |
 //! | `remember` | the takeover record as found |
+//! | `astray` | where the subnets of its moves went that somebody else took |
 //! | `untold` | a complete takeover that a killed process did not tell |
 //! | `own` | the standby's own witnesses |
 //! | `facts` | what only root can see, left for those who can't |
 
+//! | `signals` | what a signal does to a pass |
+
+mod astray;
 pub(crate) mod clients;
 mod down;
 mod facts;
+pub mod failback;
 mod own;
 pub mod pass;
+mod planned;
 mod remember;
 mod rest;
 mod rounds;
+mod signals;
 mod takeover;
 mod targets;
 mod untold;
@@ -30,37 +39,66 @@ mod verify;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::signal::unix::{self, SignalKind};
-use tokio::time::timeout;
 
 use crate::cli::{Format, Global};
 use crate::config::Settings;
 use crate::model::failure::exit;
-use crate::model::{Failure, Outcome};
+use crate::model::{Failure, Outcome, Pass};
 use crate::observe::ssh::Ssh;
 use crate::record::printed::{Printed, should_print};
 use crate::record::round::LastRound;
 use crate::record::witnesses::Witnesses;
 use crate::record::{State, VERSION};
 use crate::report::{self, Color, Style};
-use clients::Clients;
+use clients::{Clients, Live};
 use pass::{Done, Mode};
-
-/// After the first signal, moves under way have this long to be brought to their end: systemd and operators lose patience
-/// after ten seconds.
-const LAST_WORDS: Duration = Duration::from_secs(9);
+pub use planned::planned;
+pub use signals::Stop;
+pub(crate) use signals::signal;
 
 /// One pass, told and remembered; returns the exit status, which after a signal that ended it is 128 and the signal's number.
 ///
 /// # Errors
 /// The state folder can't be used, or SSH can't be prepared; 78: the configuration is another instance's.
 pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Result<u8, Failure> {
-    let failed = |why: String| Failure::new(exit::FAILED, why);
-    let state = State::open(&settings.state).map_err(|error| failed(error.to_string()))?;
-    let (witnesses, trouble) = Witnesses::load(&state, Timestamp::now());
+    let mode = if dry_run { Mode::DryRun } else { Mode::Act };
+    let state = open(settings)?;
+    let pass = async |world: &Live<'_>, witnesses| pass::pass(world, settings, witnesses, mode).await;
+    let done = match make(settings, global, &state, &Stop::default(), !dry_run, pass).await? {
+        Ok(done) => done,
+        Err(number) => return Ok(128 + number),
+    };
+    // What has happened is in the exit status, whether or not anybody could be told.
+    if let Err(error) = print(settings, global, &state, &done, dry_run) {
+        tracing::warn!("stdout: {error}");
+    }
+    Ok(done.pass.exit)
+}
+
+/// The state folder, for a pass that may write to it.
+///
+/// # Errors
+/// 2: it can't be used.
+pub(crate) fn open(settings: &Settings) -> Result<State, Failure> {
+    State::open(&settings.state).map_err(|error| Failure::new(exit::FAILED, error.to_string()))
+}
+
+/// Makes a pass with everything it needs, brings it to its end whatever signals come, and, with `keep`, keeps what the next one
+/// needs. The inner error is the number of the signal that ended it.
+///
+/// # Errors
+/// SSH can't be prepared, or the way to EC2 can't be set up; 78: the configuration is another instance's.
+pub(crate) async fn make(
+    settings: &Settings,
+    global: &Global,
+    state: &State,
+    stop: &Stop,
+    keep: bool,
+    pass: impl AsyncFnOnce(&Live<'_>, Witnesses) -> Done,
+) -> Result<Result<Done, u8>, Failure> {
+    let (witnesses, trouble) = Witnesses::load(state, Timestamp::now());
     let clients = Clients::build(settings, &witnesses)?;
     let host = clients.host(settings).await?;
     let clock = clients::clock();
@@ -72,59 +110,25 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
             tracing::info!("{text}");
         }
     };
-    let world = clients.world(&host, &state, &clock, &tell);
+    let world = clients.world(&host, state, &clock, &tell);
     if watched {
         report::progress(&format!("asking {} of {} backends", panel(settings), settings.observe.backends.len()));
     }
-    let mut passing = Box::pin(pass::pass(&world, settings, witnesses, if dry_run { Mode::DryRun } else { Mode::Act }));
-    let finished = tokio::select! {
-        // The handlers first: until they are there, a signal ends the process and leaves what it has started.
-        biased;
-        signal = signal() => Err(signal),
-        done = &mut passing => Ok(done),
-    };
-    let mut done = match finished {
+    let mut done = match signals::to_its_end(Box::pin(pass(&world, witnesses)), &world.moving, stop).await {
         Ok(done) => done,
         Err(number) => {
-            tracing::warn!("ended by signal {number}");
-            // Moves that are under way are brought to their end and recorded; a second signal ends that too.
-            let moving = world.moving.get();
-            let last = tokio::select! {
-                last = timeout(LAST_WORDS, &mut passing), if moving => last.ok(),
-                _ = signal(), if moving => None,
-                else => None,
-            };
-            let Some(done) = last else {
-                drop(passing);
-                clients.close().await;
-                return Ok(128 + number);
-            };
-            done
+            clients.close().await;
+            return Ok(Err(number));
         }
     };
     done.pass.notes.splice(0..0, trouble);
-    if !dry_run && done.pass.outcome != Outcome::Busy {
-        done.pass.notes.extend(facts::leave(&state).await);
-        remember(settings, &state, &clients.ssh, &mut done);
+    // A takeover that was asked for and held says nothing of the network.
+    let held = done.case.planned && done.case.moves.is_none();
+    if keep && !held && done.pass.outcome != Outcome::Busy {
+        done.pass.notes.extend(facts::leave(state).await);
+        remember(settings, state, &clients.ssh, &mut done);
     }
-    // What has happened is in the exit status, whether or not anybody could be told.
-    if let Err(error) = print(settings, global, &state, &done, dry_run) {
-        tracing::warn!("stdout: {error}");
-    }
-    Ok(done.pass.exit)
-}
-
-/// Waits for SIGTERM or SIGINT, and returns its number (signal(7)). Where no handler can be had, it waits for ever, and the
-/// signal does what it does by default.
-pub(crate) async fn signal() -> u8 {
-    let (Ok(mut term), Ok(mut int)) = (unix::signal(SignalKind::terminate()), unix::signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => 15,
-        _ = int.recv() => 2,
-    }
+    Ok(Ok(done))
 }
 
 fn panel(settings: &Settings) -> usize {
@@ -147,6 +151,18 @@ fn remember(settings: &Settings, state: &State, ssh: &Ssh, done: &mut Done) {
     let last = LastRound { version: VERSION, at: now, case: done.case.clone(), pass: done.pass.clone() };
     if let Err(error) = state.write_last_round(&last) {
         done.forgets(error.to_string());
+    }
+}
+
+/// Tells an operator what came of what was asked for. That nobody could be told changes no exit status.
+pub(crate) fn tell(settings: &Settings, global: &Global, pass: &Pass, text: fn(&Pass, &str, Style) -> String) {
+    let out = match global.format {
+        Format::Json => report::json::run(pass),
+        Format::Text if global.quiet && pass.exit == 0 => return,
+        Format::Text => text(pass, &settings.name, style(global, std::io::stdout().is_terminal())),
+    };
+    if let Err(error) = report::stdout(&out) {
+        tracing::warn!("stdout: {error}");
     }
 }
 

@@ -111,9 +111,12 @@ fn holds(
     };
     let families =
         guarded.filter(|set| !set.families.is_empty()).map_or_else(|| vec![Family::V4], |set| set.families.clone());
-    decide::plan(Situation { survey, lock: &lock, paused, guarded, families: &families }, &settings.decide)
-        .err()
-        .unwrap_or_default()
+    decide::plan(
+        Situation { survey, lock: &lock, paused, guarded, families: &families, planned: false },
+        &settings.decide,
+    )
+    .err()
+    .unwrap_or_default()
 }
 
 fn last_takeover(state: &State, record: &Found<Record>, notes: &mut Vec<String>) -> Option<LastTakeover> {

@@ -41,7 +41,25 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
         ],
         "observe" | "decide" | "preflight" | "act" | "record" | "report" => vec![model],
         "ec2" => vec![model, TRAITS[1], TRAITS[2]],
-        "doctor" | "failback" | "drill" | "init" | "notify" => [vec![model], TRAITS.to_vec()].concat(),
+        "doctor" | "drill" | "init" | "notify" => [vec![model], TRAITS.to_vec()].concat(),
+        // What an operator asks for: a pass of `run`'s, shown, confirmed and told.
+        "takeover" | "failback" => vec![
+            ("cli", All),
+            ("config", Only(&["Settings"])),
+            ("confirm", All),
+            model,
+            ("report", All),
+            ("run", Only(&["clients", "pass", "failback", "planned", "make", "open", "tell", "Stop", "self"])),
+        ],
+        "history" => vec![
+            ("cli", All),
+            ("config", Only(&["Settings"])),
+            model,
+            ("record", All),
+            ("report", All),
+            ("run", Only(&["style"])),
+        ],
+        "confirm" => vec![model, ("report", Only(&["progress", ""]))],
         // Commands that read and print: the stages meet in them, but nothing is changed in AWS.
         "status" => vec![
             ("cli", All),
@@ -65,7 +83,15 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("run", Only(&["clients", "pass", "signal"])),
         ],
         "reset" => {
-            vec![("cli", All), ("config", All), model, ("record", All), ("report", All), ("status", All)]
+            vec![
+                ("cli", All),
+                ("config", All),
+                ("confirm", All),
+                model,
+                ("record", All),
+                ("report", All),
+                ("status", All),
+            ]
         }
         "pause" => {
             vec![("cli", All), ("config", Only(&["Settings", "duration"])), model, ("record", All), ("report", All)]
@@ -92,7 +118,7 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
 }
 
 /// Every room that may be used by another.
-const ROOMS: [&str; 23] = [
+const ROOMS: [&str; 26] = [
     "model",
     "cli",
     "config",
@@ -116,6 +142,9 @@ const ROOMS: [&str; 23] = [
     "replay",
     "limits",
     "print",
+    "confirm",
+    "takeover",
+    "history",
 ];
 
 /// A crate made for one job is named in one place: a file, or a folder where the path ends in `/`.

@@ -44,6 +44,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
     let own = reader.list(&keys::STANDBY_WITNESSES, values::host, Host::identity);
     let max_subnets = max_subnets(reader, preflight.as_ref());
     let disable_check = reader.flag(&keys::DISABLE_CHECK);
+    let canary = canary(reader, preflight.as_ref());
     let ssh = ssh(reader, files);
     let (backends, within) = backends(reader, files, &mut advice);
     let targets = targets(reader, &mut advice);
@@ -86,6 +87,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
         },
         preflight,
         act: ActSettings { verify_for: times.verify_for },
+        canary,
         advice,
     })
 }
@@ -144,6 +146,16 @@ fn max_subnets(reader: &mut Reader<'_>, preflight: Option<&PreflightSettings>) -
         reader.clash(&keys::MAX_SUBNETS, &what, &format!("{subnets} to 500"));
     }
     Some(most)
+}
+
+/// `failback.canary`, which must be a guarded subnet as far as the configuration knows them.
+fn canary(reader: &mut Reader<'_>, preflight: Option<&PreflightSettings>) -> Option<SubnetId> {
+    let canary = reader.text(&keys::CANARY, id)?;
+    let listed = preflight.map_or(&[][..], |preflight| &preflight.subnets);
+    if !listed.is_empty() && !listed.contains(&canary) {
+        reader.clash(&keys::CANARY, "not one of takeover.subnets", "one of takeover.subnets");
+    }
+    Some(canary)
 }
 
 fn ssh(reader: &mut Reader<'_>, files: &dyn Files) -> Option<SshSettings> {

@@ -87,10 +87,11 @@ impl Key {
 }
 
 /// Tables whose features come later.
-pub(super) const LATER_TABLES: [&str; 3] = ["failback", "notify", "metrics"];
+pub(super) const LATER_TABLES: [&str; 2] = ["notify", "metrics"];
 
 /// The tables, in the order of the contract.
-pub(super) const TABLES: [&str; 7] = ["primary", "standby", "backends", "targets", "decision", "takeover", "state"];
+pub(super) const TABLES: [&str; 8] =
+    ["primary", "standby", "backends", "targets", "decision", "takeover", "failback", "state"];
 
 const HOST: &str =
     "names (letters, digits, '-', '_', '.'; 253 at most, not starting with '-') or IP addresses of other hosts";
@@ -185,6 +186,9 @@ keys! {
     ELASTIC_IP = "takeover.elastic_ip", Text("\"eipalloc-\" and 1 to 32 of 0-9, a-z"), Later(None), "An address to bring along.";
     REBOOT_PRIMARY = "takeover.reboot_primary", Flag, Later(Some("false")), "Reboot the primary after a verified takeover.";
     VERIFY_FOR = "takeover.verify_for", seconds(1, 300), Default("\"15s\""), "By when backends must be seen reaching targets again.";
+
+    CANARY = "failback.canary", Text("\"subnet-\" and 1 to 32 of 0-9, a-z"),
+        Optional("\"subnet-0ddd\"", "the subnet with the fewest witnesses, at least two where any has two"), "The subnet that `failback` brings back first.";
 
     STATE_DIR = "state.dir", Text(PATH), Default("\"/var/lib/natwatch\""), "Where the lock and the history live.";
 }

@@ -103,6 +103,7 @@ fn the_smallest_configuration_has_the_contract_s_defaults() {
     assert!((decide.fraction - 0.5).abs() < f64::EPSILON);
     assert!(decide.subnets.is_empty() && settings.preflight.subnets.is_empty());
     assert_eq!(settings.act.verify_for, seconds(15));
+    assert_eq!(settings.canary, None);
     assert_eq!(settings.advice, Vec::<String>::new());
 }
 
@@ -300,7 +301,7 @@ fn each_violated_rule_has_its_exact_line() {
             false,
             "11: [notify]: not supported yet by this version; accepted: no such table",
         ),
-        ("takeover", "[failback]", false, "11: [failback]: not supported yet by this version; accepted: no such table"),
+        ("takeover", "[notify]", false, "11: [notify]: not supported yet by this version; accepted: no such table"),
         ("takeover", "[metrics]", false, "11: [metrics]: not supported yet by this version; accepted: no such table"),
         // Between keys.
         (

@@ -17,7 +17,7 @@ use super::{
 use crate::model::failure::exit;
 use crate::model::{
     Change, Conclusion, Family, Gate, GuardedSet, Hold, Judgement, Moment, Move, Outcome, OwnWitness, Pass, Paused,
-    Plan, Round, Survey,
+    Phase, Plan, Round, Survey,
 };
 
 /// Everything that a pass knew when it decided.
@@ -25,6 +25,9 @@ use crate::model::{
 pub struct Case {
     /// By which rules.
     pub rules: DecideSettings,
+    /// An operator asked for the takeover: no evidence is needed, and what is to be waited for on evidence is not.
+    #[serde(default)]
+    pub planned: bool,
     /// The evidence, oldest round first.
     pub looks: Vec<Look>,
     /// No further round could be had before the deadline.
@@ -77,6 +80,7 @@ impl Case {
     pub const fn new(rules: DecideSettings) -> Self {
         Self {
             rules,
+            planned: false,
             looks: Vec::new(),
             out_of_time: false,
             lock: Lock::Free,
@@ -194,28 +198,39 @@ pub(super) fn considered(case: &Case) -> Result<Plan, Conclusion> {
     if let Some(who) = &case.busy {
         return Err(Conclusion::new(Outcome::Busy, exit::BUSY, who.clone()));
     }
-    if case.next() != Next::Act {
+    if !case.planned && case.next() != Next::Act {
         return Err(rested(case));
     }
     let Some(survey) = &case.survey else { return Err(held(case, vec![reason::unasked()])) };
-    let families: Vec<Family> = case.latest().iter().map(|one| one.family).collect();
+    let mut families: Vec<Family> = case.latest().iter().map(|one| one.family).collect();
+    if families.is_empty() {
+        // Planned, and nothing was observed.
+        families.push(Family::V4);
+    }
     let situation = Situation {
         survey,
         lock: &case.lock,
         paused: case.paused.as_ref(),
         guarded: case.guarded.as_ref(),
         families: &families,
+        planned: case.planned,
     };
     let plan = match (plan(situation, &case.rules), own::hold(case)) {
         (Ok(plan), None) => plan,
         (plan, own) => return Err(held(case, plan.err().into_iter().flatten().chain(own).collect())),
     };
-    if case.accuses(&plan) {
+    if case.planned || case.accuses(&plan) {
         return Ok(plan);
     }
     let known = case.guarded.is_some();
     let hold = if known { reason::not_behind_the_primary() } else { reason::places_unknown() };
     Err(held(case, vec![hold]))
+}
+
+/// Why something is done: the evidence in a sentence, or that somebody asked for it.
+#[must_use]
+pub fn grounds(case: &Case) -> String {
+    if case.planned { reason::ASKED_FOR.to_owned() } else { because(case) }
 }
 
 /// Why the last round is what it is; where several families are judged, of the one that leads.
@@ -227,9 +242,13 @@ pub fn because(case: &Case) -> String {
 
 fn moved(case: &Case) -> Conclusion {
     let moves = case.moves.as_deref().unwrap_or_default();
-    let (outcome, exit) = outcome(Ending::Moved(moves));
-    let mut why = reason::moved(outcome, moves, &because(case));
-    if moves.iter().any(|one| one.result.settled()) {
+    let (outcome, mut exit) = outcome(Ending::Moved(moves));
+    if case.planned && matches!(outcome, Outcome::TakenOver | Outcome::WouldTakeOver) {
+        // Done as asked: a status of its own is for who did not expect it.
+        exit = exit::DONE;
+    }
+    let mut why = reason::moved(outcome, moves, &grounds(case));
+    if !case.planned && moves.iter().any(|one| one.result.settled()) {
         why.push_str(&reason::also_moved(&case.latest()));
     }
     let commands = match outcome {
@@ -241,6 +260,11 @@ fn moved(case: &Case) -> Conclusion {
 }
 
 fn held(case: &Case, holds: Vec<Hold>) -> Conclusion {
+    if case.planned {
+        // Nobody is cut off, so there is nothing to be done by hand in spite of a gate.
+        let over = Conclusion::new(Outcome::Failed, exit::FAILED, reason::held(&grounds(case), &holds));
+        return Conclusion { holds, ..over };
+    }
     let (outcome, exit) = outcome(Ending::Held(&holds));
     let mut over = Conclusion::new(outcome, exit, reason::held(&because(case), &holds));
     if let Some(survey) = &case.survey {
@@ -262,7 +286,11 @@ fn rested(case: &Case) -> Conclusion {
     let redundancy = Redundancy::of(phase, case.guarded.as_ref());
     let (outcome, exit) = outcome(Ending::Rested { judgement, redundancy });
     let round = because(case);
-    let because = if case.out_of_time { reason::out_of_time(&round) } else { reason::rested(outcome, &round) };
+    let because = match (outcome, phase) {
+        _ if case.out_of_time => reason::out_of_time(&round),
+        (Outcome::Locked, Some(Phase::FailingBack)) => reason::half_back(&round),
+        _ => reason::rested(outcome, &round),
+    };
     let mut over = Conclusion::new(outcome, exit, because);
     over.holds = guarded::faults(case);
     if let Lock::Unreadable(why) = &case.lock {

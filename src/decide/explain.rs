@@ -16,7 +16,7 @@ mod row;
 use std::time::Duration;
 
 use super::case::considered;
-use super::{Case, Lock, Next, Redundancy, conclude, families, guarded};
+use super::{Case, Lock, Next, Redundancy, conclude, families, grounds, guarded};
 use crate::model::{Explanation, Item, Move, Phase, Rule, Verification};
 
 /// Explains a pass.
@@ -26,7 +26,7 @@ pub fn explain(case: &Case) -> Explanation {
     for (n, look) in case.looks.iter().enumerate() {
         rounds.extend(families(&look.round).into_iter().map(|family| round::explain(n + 1, look, &case.rules, family)));
     }
-    let enough = case.next() == Next::Act;
+    let enough = case.planned || case.next() == Next::Act;
     let considered = considered(case);
     let (gates, plan) = match &considered {
         _ if !enough || case.busy.is_some() => (Vec::new(), None),
@@ -87,6 +87,10 @@ fn lock(case: &Case) -> Rule {
             Redundancy::Gone => {
                 (false, "a complete takeover is on record, but no guarded subnet is on the standby's table".to_owned())
             }
+            Redundancy::StandsBy => (true, "a failback is on record, and all subnets are back".to_owned()),
+            _ if *phase == Phase::FailingBack => {
+                (false, "a failback is on record, and some subnets are still on the standby's table".to_owned())
+            }
             _ if *phase == Phase::Taken => (false, "a complete takeover is on record".to_owned()),
             _ => (false, format!("a takeover that is not complete is on record ({phase})")),
         },
@@ -114,6 +118,7 @@ fn moved(case: &Case, planned: bool) -> Vec<Rule> {
         return Vec::new();
     }
     let moves = case.moves.as_deref().unwrap_or_default();
+    let asked = case.planned.then(|| Rule::new("asked for", true, format!("{}: no evidence is needed", grounds(case))));
     let settled = moves.iter().filter(|one| one.result.settled()).count();
     let says = if case.moves.is_none() {
         "the plan was not carried out".to_owned()
@@ -125,7 +130,7 @@ fn moved(case: &Case, planned: bool) -> Vec<Rule> {
         ..Rule::new("moves", !moves.is_empty() && settled == moves.len(), says)
     };
     if !moves.iter().any(|one| one.result.moved()) {
-        return vec![made];
+        return asked.into_iter().chain([made]).collect();
     }
     let seen = |wanted| moves.iter().filter(|one| one.result.moved() && one.verification == wanted).count();
     let (unverified, pending) = (seen(Verification::Unverified), seen(Verification::Pending));
@@ -134,7 +139,7 @@ fn moved(case: &Case, planned: bool) -> Vec<Rule> {
         subnets(seen(Verification::Verified)),
         seen(Verification::Unwitnessed)
     );
-    vec![made, Rule::new("verified", unverified + pending == 0, says)]
+    asked.into_iter().chain([made, Rule::new("verified", unverified + pending == 0, says)]).collect()
 }
 
 fn step(one: &Move) -> Item {

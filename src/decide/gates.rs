@@ -43,6 +43,8 @@ pub struct Situation<'a> {
     pub guarded: Option<&'a GuardedSet>,
     /// The families of the targets.
     pub families: &'a [Family],
+    /// An operator asks for it, and knows of the lock, the pause and what is booting: these don't hold then.
+    pub planned: bool,
 }
 
 /// The plan, or every gate that holds (at least one).
@@ -51,9 +53,11 @@ pub struct Situation<'a> {
 /// The gates that hold.
 pub fn plan(situation: Situation<'_>, settings: &DecideSettings) -> Result<Plan, Vec<Hold>> {
     let mut holds = Vec::new();
-    holds.extend(locked(situation.lock));
-    holds.extend(booting(situation.survey, settings));
-    holds.extend(situation.paused.map(|pause| hold(Gate::Paused, pause.to_string(), "natwatch resume")));
+    holds.extend(locked(situation.lock, situation.planned));
+    if !situation.planned {
+        holds.extend(booting(situation.survey, settings));
+        holds.extend(situation.paused.map(|pause| hold(Gate::Paused, pause.to_string(), "natwatch resume")));
+    }
     let identity =
         situation.survey.identity.as_ref().map_err(|why| {
             hold(Gate::Unfit, format!("this instance's id is not known: {why}"), "set standby.instance")
@@ -104,14 +108,16 @@ pub(super) fn hold(gate: Gate, why: impl Into<String>, remedy: impl Into<String>
     Hold { gate, why: why.into(), remedy: remedy.into() }
 }
 
-fn locked(lock: &Lock) -> Option<Hold> {
+fn locked(lock: &Lock, planned: bool) -> Option<Hold> {
     match lock {
-        // A takeover that is not complete is gone on with, on evidence as fresh as for a first one.
-        Lock::Free | Lock::Held { phase: Phase::Taking | Phase::Partial, .. } => None,
+        // A takeover that is not complete is gone on with, on evidence as fresh as for a first one. What a failback has brought
+        // back is guarded again.
+        Lock::Free | Lock::Held { phase: Phase::Taking | Phase::Partial | Phase::FailingBack, .. } => None,
+        Lock::Held { phase: Phase::Taken, .. } if planned => None,
         Lock::Held { phase: Phase::Taken, .. } => Some(hold(
             Gate::Locked,
             "an earlier takeover is on record and nothing is moved twice",
-            "repair the primary, bring the subnets back, then: natwatch reset",
+            "repair the primary, then: natwatch failback",
         )),
         Lock::Unreadable(why) => Some(hold(Gate::Locked, why, "")),
     }
@@ -159,7 +165,10 @@ fn seconds_up(time: std::time::Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
 }
 
-fn tables<'a>(survey: &'a Survey, settings: &DecideSettings) -> Result<(&'a RouteTable, &'a RouteTable), Vec<Hold>> {
+pub(super) fn tables<'a>(
+    survey: &'a Survey,
+    settings: &DecideSettings,
+) -> Result<(&'a RouteTable, &'a RouteTable), Vec<Hold>> {
     if let Err(why) = &survey.tables {
         return Err(vec![hold(Gate::Unfit, format!("EC2 can't be asked about the route tables: {why}"), "")]);
     }
@@ -268,6 +277,6 @@ pub(super) fn nothing_guarded(primary: &RouteTableId) -> Hold {
     )
 }
 
-fn association<'a>(table: &'a RouteTable, subnet: &SubnetId) -> Option<&'a Association> {
+pub(super) fn association<'a>(table: &'a RouteTable, subnet: &SubnetId) -> Option<&'a Association> {
     table.associations.iter().find(|one| one.subnet.as_ref() == Some(subnet))
 }

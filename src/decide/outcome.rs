@@ -9,7 +9,7 @@ use crate::model::{
 pub enum Redundancy {
     /// The primary carries the guarded subnets, and this standby may take over.
     StandsBy,
-    /// A complete takeover is on record, and the standby carries subnets.
+    /// A complete takeover is on record, or one of which some subnets are back, and the standby carries subnets.
     Locked,
     /// A takeover that is not complete is on record.
     Incomplete,
@@ -26,8 +26,10 @@ impl Redundancy {
         };
         match phase {
             Some(Phase::Taking | Phase::Partial) => Self::Incomplete,
+            // All are back: they are guarded again, whatever became of whoever brought them.
+            Some(Phase::FailingBack) if none_on(|set| &set.standby) => Self::of(None, guarded),
             Some(Phase::Taken) if none_on(|set| &set.standby) => Self::Gone,
-            Some(Phase::Taken) => Self::Locked,
+            Some(Phase::Taken | Phase::FailingBack) => Self::Locked,
             None if none_on(|set| &set.primary) => Self::Gone,
             None => Self::StandsBy,
         }

@@ -11,7 +11,8 @@ const DETAIL_SHOWN: usize = 80;
 pub(super) fn hold(case: &Case) -> Option<Hold> {
     let own = case.own.as_deref()?;
     let latest = case.latest();
-    let down = || latest.iter().filter(|one| one.verdict == Verdict::Down);
+    // Whoever asks for it needs no evidence, so it is to mend whatever there is.
+    let down = || latest.iter().filter(|one| one.verdict == Verdict::Down || case.planned);
     let reaches = |family: Family| own.iter().any(|one| one.reaches(family));
     let dead = down().map(|one| one.family).find(|family| !reaches(*family))?;
     let said: Vec<String> = own.iter().map(told).collect();

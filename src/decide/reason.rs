@@ -8,6 +8,9 @@ use crate::model::{Gate, Hold, Judgement, Move, Outcome, Verdict, Verification};
 /// No round was made.
 pub(super) const NOTHING_OBSERVED: &str = "nothing was observed";
 
+/// A takeover without evidence.
+pub(super) const ASKED_FOR: &str = "an operator asked for it";
+
 /// Why a round is what it is. With several families it is said which one is meant.
 pub(super) fn round(judgement: &Judgement, several: bool) -> String {
     // An isolated standby names the family itself.
@@ -97,6 +100,13 @@ pub(super) fn rested(outcome: Outcome, round: &str) -> String {
         ),
         _ => round.to_owned(),
     }
+}
+
+/// Not down, and some subnets are back on the primary while others are not. `round` is the reason of the last round.
+pub(super) fn half_back(round: &str) -> String {
+    format!(
+        "a failback is not complete, and the standby carries the other subnets: natwatch failback goes on with it; {round}"
+    )
 }
 
 /// Healthy, but nothing can be remembered.

@@ -2,6 +2,7 @@
 
 mod course;
 mod explain;
+mod failback;
 mod gates;
 mod judge;
 mod outcome;

@@ -4,6 +4,8 @@ use std::fmt;
 
 /// Exit statuses by name (sysexits(3) where it has one). Those of a pass go with its outcome.
 pub mod exit {
+    /// Done as asked.
+    pub const DONE: u8 = 0;
     /// Traffic flows, but something is wrong.
     pub const WARNING: u8 = 1;
     /// What was asked could not be done.

@@ -105,6 +105,8 @@ words! {
         Partial => "partial",
         /// All that was to be moved is moved: the gate `locked` holds.
         Taken => "taken",
+        /// Subnets are on their way back to the primary, or some are back and others are not: those that are back are guarded again.
+        FailingBack => "failing-back",
     }
 }
 
@@ -156,5 +158,9 @@ words! {
         NoRedundancy => "no-redundancy",
         /// Another natwatch of this name is moving subnets.
         Busy => "busy",
+        /// The subnets that an operator asked for are back on the primary, and traffic flows.
+        FailedBack => "failed-back",
+        /// `--dry-run`: they would have been brought back.
+        WouldFailBack => "would-fail-back",
     }
 }

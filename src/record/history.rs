@@ -19,6 +19,8 @@ words! {
     Deed {
         /// Subnets were moved to the standby, or it was tried.
         Takeover => "takeover",
+        /// Subnets were brought back to the primary, or it was tried.
+        Failback => "failback",
         /// The lock was cleared by an operator.
         Reset => "reset",
         /// Automatic action was held for a while.

@@ -68,6 +68,7 @@ pub(super) fn expand(scenario: &Scenario) -> Result<Case, Vec<Fault>> {
     let names_primary = survey.primary.is_some() || survey.primary_unknown || survey.failed.primary.is_some();
     let mut case = Case::new(ids.rules(&scenario.rules, names_primary));
     case.looks = rounds::expand(&scenario.rounds, &mut faults);
+    case.planned = scenario.planned;
     case.out_of_time = scenario.out_of_time;
     case.busy.clone_from(&scenario.busy);
     case.forgets.clone_from(&scenario.forgets);

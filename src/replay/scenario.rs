@@ -21,6 +21,9 @@ pub(super) struct Scenario {
     /// Rows of the fault catalogue.
     #[serde(default)]
     pub(super) rows: Vec<u16>,
+    /// An operator asked for the takeover.
+    #[serde(default)]
+    pub(super) planned: bool,
     #[serde(default)]
     pub(super) out_of_time: bool,
     pub(super) busy: Option<String>,

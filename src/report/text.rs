@@ -15,17 +15,39 @@ const NAMES_SHOWN: usize = 12;
 /// A pass as text. `name` is the configuration's: with several natwatches on one host, it says which.
 #[must_use]
 pub fn run(pass: &Pass, name: &str, style: Style) -> String {
-    style.finish(if style.terminal { full(pass, name, style) } else { compact(pass, name, style) })
+    told(pass, name, style, "Takeover")
+}
+
+/// A failback as text.
+#[must_use]
+pub fn failback(pass: &Pass, name: &str, style: Style) -> String {
+    told(pass, name, style, "Failback")
+}
+
+/// What is to be confirmed: the moves, and what else there is to know.
+#[must_use]
+pub fn plan(pass: &Pass) -> String {
+    let mut out = columns(Style::PLAIN, &pass.moves.iter().map(move_row).collect::<Vec<_>>());
+    for note in &pass.notes {
+        let _ = writeln!(out, "{}", safe(note));
+    }
+    Style::PLAIN.finish(format!("{out}{}\n", safe(&pass.because)))
+}
+
+/// `deed`: what its moves were for.
+fn told(pass: &Pass, name: &str, style: Style, deed: &str) -> String {
+    style.finish(if style.terminal { full(pass, name, style, deed) } else { compact(pass, name, style) })
 }
 
 const fn outcome_paint(outcome: Outcome) -> Paint {
     match outcome {
-        Outcome::Healthy | Outcome::TakenOver => Paint::Green,
+        Outcome::Healthy | Outcome::TakenOver | Outcome::FailedBack => Paint::Green,
         Outcome::Down | Outcome::Failed | Outcome::Partial | Outcome::Unverified => Paint::Red,
         Outcome::Degraded
         | Outcome::Isolated
         | Outcome::Unheard
         | Outcome::WouldTakeOver
+        | Outcome::WouldFailBack
         | Outcome::Locked
         | Outcome::NoRedundancy
         | Outcome::Busy => Paint::Yellow,
@@ -53,7 +75,7 @@ pub(super) fn headline(pass: &Pass, name: &str, style: Style) -> String {
     format!("{}: {}{because}", safe(name), style.paint(outcome_paint(pass.outcome), &word))
 }
 
-fn full(pass: &Pass, name: &str, style: Style) -> String {
+fn full(pass: &Pass, name: &str, style: Style, deed: &str) -> String {
     let mut out = String::new();
     let families = pass.judgements.iter().any(|judgement| judgement.family != Family::V4);
     let mut rounds: BTreeMap<Family, usize> = BTreeMap::new();
@@ -82,7 +104,7 @@ fn full(pass: &Pass, name: &str, style: Style) -> String {
         out.push('\n');
     }
     if !pass.moves.is_empty() {
-        section(&mut out, style, if pass.dry_run { "Takeover (dry run)" } else { "Takeover" });
+        section(&mut out, style, &format!("{deed}{}", if pass.dry_run { " (dry run)" } else { "" }));
         out.push_str(&columns(style, &pass.moves.iter().map(move_row).collect::<Vec<_>>()));
         out.push('\n');
     }

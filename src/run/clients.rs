@@ -19,6 +19,9 @@ use crate::record::State;
 use crate::record::pause::Boot;
 use crate::record::witnesses::Witnesses;
 
+/// The world as it is.
+pub(crate) type Live<'a> = World<'a, Ssh, Icmp, Ec2, LocalHost<'a, Ec2>>;
+
 /// The clients, before anything was asked of them.
 pub(crate) struct Clients {
     pub(crate) ssh: Ssh,
@@ -71,7 +74,7 @@ impl Clients {
         state: &'a State,
         clock: &'a dyn Fn() -> Moment,
         tell: &'a dyn Fn(&str),
-    ) -> World<'a, Ssh, Icmp, Ec2, LocalHost<'a, Ec2>> {
+    ) -> Live<'a> {
         World {
             vantages: &self.ssh,
             uplink: &self.icmp,

@@ -1,32 +1,33 @@
-//! The end of a pass whose evidence is enough: the lock, the decision, and then the takeover.
+//! The end of a pass whose evidence is enough, or that an operator asks for: the lock, the decision, and then the takeover.
 
-use std::time::Duration;
+use tokio::time::Instant;
 
-use super::pass::Going;
+use super::pass::{Going, Mode};
+use super::remember::return_home;
 use super::takeover::{self, Takeover};
 use crate::act::Changer;
 use crate::decide::{self, Decision};
 use crate::model::cloud::Masquerade;
-use crate::model::{Conclusion, Gate, Phase};
+use crate::model::failure::exit;
+use crate::model::{Conclusion, Gate, Outcome, Phase};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
 use crate::record::lock::{LockError, RunLock};
 
-use super::pass::Mode;
-
 impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
-    /// Enough evidence: gates, plan, moves.
+    /// Enough evidence, or none needed: gates, plan, moves.
     pub(super) async fn down(&mut self) -> Conclusion {
-        if self.case.survey.is_none() {
-            self.case.survey = Some(self.survey().await);
-        }
         // A dry run takes no lock; whoever moves holds it from here to the record.
         let lock = if self.mode == Mode::Act {
-            match RunLock::acquire(self.world.state, Duration::ZERO, self.settings.deadline).await {
+            match RunLock::acquire(self.world.state, self.patience(), self.settings.deadline).await {
                 Ok(lock) => Some(lock),
                 Err(error @ LockError::Busy(_)) => {
                     self.case.busy = Some(error.to_string());
                     return decide::conclude(&self.case);
+                }
+                // Nobody is cut off: without the lock and the record, planned work can wait.
+                Err(error) if self.case.planned => {
+                    return Conclusion::new(Outcome::Failed, exit::FAILED, format!("nothing is moved: {error}"));
                 }
                 // The lock file can't be used (disk, rights): the move is worth more. A second takeover is impossible
                 // all the same, since the association ids are good only once.
@@ -38,19 +39,31 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         } else {
             None
         };
+        if self.case.planned {
+            // What the lock was waited for is not the work's.
+            self.deadline = Instant::now() + self.settings.deadline;
+        }
+        if self.case.survey.is_none() {
+            self.case.survey = Some(self.survey().await);
+        }
         let own = self.case.survey.as_ref().and_then(|survey| survey.identity.clone().ok());
         let mut remembered = self.remember(own);
         if let (Some(record), Some(Ok(tables))) =
             (&mut remembered.record, self.case.survey.as_ref().map(|survey| &survey.tables))
             && record.phase != Phase::Taken
         {
-            takeover::reconcile(record, (self.world.wall)(), |subnet| preflight::now_on(tables, subnet).cloned());
+            let place = |subnet: &_| preflight::now_on(tables, subnet).cloned();
+            if record.phase == Phase::FailingBack {
+                return_home(record, &self.settings.decide.primary_table, place);
+            } else {
+                takeover::reconcile(record, (self.world.wall)(), place);
+            }
         }
         self.case.lock = remembered.lock();
         self.case.paused = self.paused();
         match decide::decide(&self.case) {
             Decision::TakeOver(plan) => {
-                let because = decide::because(&self.case);
+                let because = decide::grounds(&self.case);
                 if let Some(Masquerade::Unknown(why)) = self.case.survey.as_ref().map(|survey| &survey.masquerade) {
                     self.notes.push(format!(
                         "whether this instance masquerades is unknown ({why}); that backends reach again is the proof"

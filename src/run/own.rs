@@ -14,11 +14,12 @@ use crate::observe::{Ask, Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 
 /// What they may take longer than the round itself: half of the second for which its evidence is fresh.
-const GRACE: Duration = Duration::from_millis(500);
+pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
-    /// A round that may decide, and what the standby's own witnesses say meanwhile; `None` where there are none.
-    pub(super) async fn deciding_round(&self, ask: Ask) -> (Round, Option<Vec<OwnWitness>>) {
+    /// A round that may decide, and what the standby's own witnesses say meanwhile or, as long as none of them reaches, within `grace` of its
+    /// end; `None` where there are none.
+    pub(super) async fn deciding_round(&self, ask: Ask, grace: Duration) -> (Round, Option<Vec<OwnWitness>>) {
         let own = &self.settings.own;
         if own.is_empty() {
             return (self.round(ask).await, None);
@@ -39,7 +40,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             };
             if !asked && !reached(&heard.borrow()) {
                 // Who has not spoken by then is awaited still.
-                let _ = timeout(GRACE, asking).await;
+                let _ = timeout(grace, asking).await;
             }
             round
         };

@@ -13,7 +13,7 @@ use super::targets::TargetBook;
 use crate::act::Changer;
 use crate::config::Settings;
 use crate::decide::{self, Case};
-use crate::model::{Backend, Conclusion, Found, Moment, Outcome, Pass};
+use crate::model::{Backend, Conclusion, Found, Moment, Outcome, Pass, RouteTableId};
 use crate::observe::resolve::{self, System};
 use crate::observe::{Observer, Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -87,6 +87,8 @@ pub(super) struct Going<'a, V: Vantages, U, C, H> {
     pub(super) witnesses: Witnesses,
     /// `case.guarded` says where the subnets are now: EC2 was asked in this pass, or nothing hints that any has moved.
     pub(super) certain: bool,
+    /// Only backends of the subnets on this table are asked; `None`: of those that the primary carries, while it carries any.
+    pub(super) behind: Option<RouteTableId>,
     pub(super) deadline: Instant,
     pub(super) notes: Vec<String>,
     /// All that is known so far.
@@ -112,44 +114,63 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
         let pass = told(&case, decide::conclude(&case), note.into_iter().collect(), began, mode);
         return Done { pass, case, witnesses };
     }
-    let (guarded, trouble) = world.state.read_guarded();
-    case.guarded = guarded
-        .filter(|set| set.primary == settings.decide.primary_table && set.standby == settings.decide.standby_table);
-    let (mut targets, forgotten) = TargetBook::load(world.state);
-    let ((), backends) = tokio::join!(
-        targets.locate(&System, &settings.observe.targets, None, (world.wall)()),
-        resolve::backends(&System, &settings.observe.backends)
-    );
-    let mut going = Going {
-        world,
-        settings,
-        mode,
-        observer: Observer::new(&settings.observe, world.vantages, world.uplink, world.clock, &world.rng),
-        targets,
-        backends,
-        witnesses,
-        certain: true,
-        deadline: began + settings.deadline,
-        notes: trouble.into_iter().chain(forgotten).collect(),
-        case,
-    };
-    // Where a takeover is on record, or a subnet was last seen away from home, evidence is sorted by who carries what now.
-    let recorded = !matches!(world.state.read_record(None), Found::Absent);
-    // One without any subnet is none that could be gone by: whoever took them may have brought them back.
-    let away = going
-        .case
-        .guarded
-        .as_ref()
-        .is_some_and(|set| set.subnets.is_empty() || set.subnets.iter().any(|one| one.on != set.primary));
-    if recorded || away {
-        going.refresh().await;
-    }
+    let going = Going::begin(world, settings, witnesses, mode, case).await;
     going.go(began).await
 }
 
-impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
+impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C, H> {
+    /// Everything up to the first round: what is remembered, where everybody is.
+    pub(super) async fn begin(
+        world: &'a World<'a, V, U, C, H>,
+        settings: &'a Settings,
+        witnesses: Witnesses,
+        mode: Mode,
+        mut case: Case,
+    ) -> Self {
+        let (guarded, trouble) = world.state.read_guarded();
+        case.guarded = guarded
+            .filter(|set| set.primary == settings.decide.primary_table && set.standby == settings.decide.standby_table);
+        let (mut targets, forgotten) = TargetBook::load(world.state);
+        let ((), backends) = tokio::join!(
+            targets.locate(&System, &settings.observe.targets, None, (world.wall)()),
+            resolve::backends(&System, &settings.observe.backends)
+        );
+        let mut going = Going {
+            world,
+            settings,
+            mode,
+            observer: Observer::new(&settings.observe, world.vantages, world.uplink, world.clock, &world.rng),
+            targets,
+            backends,
+            witnesses,
+            certain: true,
+            behind: None,
+            deadline: Instant::now() + settings.deadline,
+            notes: trouble.into_iter().chain(forgotten).collect(),
+            case,
+        };
+        // Where a takeover is on record, or a subnet was last seen away from home, evidence is sorted by who carries what now.
+        let recorded = !matches!(world.state.read_record(None), Found::Absent);
+        // One without any subnet is none that could be gone by: whoever took them may have brought them back.
+        let away = going
+            .case
+            .guarded
+            .as_ref()
+            .is_some_and(|set| set.subnets.is_empty() || set.subnets.iter().any(|one| one.on != set.primary));
+        // Who asks for something to be moved waits for an answer that goes by what is, not by what was.
+        if recorded || away || going.case.planned {
+            going.refresh().await;
+        }
+        going
+    }
+
     async fn go(mut self, began: Instant) -> Done {
         let concluded = if self.rounds().await { self.down().await } else { self.rested().await };
+        self.end(concluded, began).await
+    }
+
+    /// What is told of a pass besides, and the end of its sessions.
+    pub(super) async fn end(mut self, concluded: Conclusion, began: Instant) -> Done {
         if let Some(address) = self.settings.primary_address.filter(|_| concluded.outcome != Outcome::Healthy) {
             let fate = self.world.uplink.ping(address, self.settings.observe.timeout).await;
             let answers = matches!(fate, crate::model::ControlFate::Good { .. });

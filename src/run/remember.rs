@@ -2,17 +2,59 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::pass::{Going, Mode};
 use super::takeover;
 use crate::act::Changer;
 use crate::decide::{self, Ending, Lock};
-use crate::model::{BackendVerdict, Found, InstanceId, Paused, Phase, Record, SubnetId, Verification};
+use crate::model::{
+    BackendVerdict, Change, Found, GuardedSet, InstanceId, MoveResult, Outcome, Paused, Phase, Record, RouteTableId,
+    SubnetId, Verification,
+};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::VERSION;
 use crate::record::history::{Deed, Entry};
 use crate::record::lock::RunLock;
 use crate::record::pause::in_force;
+
+/// For so long after a change a describe may still show what was before it: EC2 is eventually consistent, "several minutes" at the
+/// very worst, seconds as a rule. Whoever wrote a younger record may have changed something in its last moment.
+const LAG: SignedDuration = SignedDuration::from_secs(30);
+
+/// Whether what EC2 shows may clear a record: the one rule for whoever clears one that he did not bring to its end himself. A time
+/// in the future (the clock was set back) is as old as it is far off.
+pub(super) fn outlived(record: &Record, now: Timestamp) -> bool {
+    now.duration_since(record.changed).abs() >= LAG
+}
+
+/// Makes the record of a failback that of a takeover again, by where each subnet is: those that are back on the primary's table are
+/// no longer of it, whoever is still on the standby was taken.
+pub(super) fn return_home(
+    record: &mut Record,
+    primary: &RouteTableId,
+    place: impl Fn(&SubnetId) -> Option<RouteTableId>,
+) {
+    let own = record.instance.clone();
+    record.moves.retain_mut(|one| {
+        if !decide::homeward(&one.plan, primary, &own) {
+            return true;
+        }
+        let back = one.plan.subnets().iter().all(|subnet| place(subnet).as_ref() == Some(primary));
+        let association = match &one.plan {
+            Change::Association(plan) => Some(plan.association.clone()),
+            Change::Route(_) => None,
+        };
+        if back {
+            return false;
+        }
+        if let Some(away) = one.plan.reversed(|_| association) {
+            (one.plan, one.result) = (away, MoveResult::AlreadyThere);
+        }
+        true
+    });
+}
 
 /// The record as far as a pass goes by it.
 pub(super) struct Remembered {
@@ -88,11 +130,32 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let Ok(_lock) = RunLock::acquire(self.world.state, Duration::ZERO, self.settings.deadline).await else {
             return Some(record);
         };
+        // Whoever had the lock until now may have come further since this was read.
+        match self.world.state.read_record(Some(&record.instance)) {
+            Found::Present(now) => record = now,
+            Found::Absent => return None,
+            Found::Corrupt { .. } | Found::Newer { .. } | Found::Foreign { .. } => return Some(record),
+        }
         let now = (self.world.wall)();
+        match record.phase {
+            Phase::Taken => return Some(record),
+            Phase::FailingBack => return self.brought_back(record, &guarded),
+            Phase::Taking | Phase::Partial => {}
+        }
+        let astray = self.astray(&record, &guarded).await;
         takeover::reconcile(&mut record, now, |subnet| {
-            guarded.subnets.iter().find(|one| one.subnet == *subnet).map(|one| one.on.clone())
+            let known = guarded.subnets.iter().find(|one| one.subnet == *subnet).map(|one| one.on.clone());
+            known.or_else(|| astray.get(subnet).cloned())
         });
         if !record.moves.iter().any(|one| one.result.moved()) {
+            if !outlived(&record, now) {
+                self.notes.push(format!(
+                    "a takeover that was cut short is on record, and EC2 shows nothing moved; within {} s of it that may be \
+                     out of date, so its record stays for now",
+                    LAG.as_secs()
+                ));
+                return Some(record);
+            }
             if let Err(error) = self.world.state.clear_record() {
                 self.notes.push(error.to_string());
                 return Some(record);
@@ -110,9 +173,31 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             self.notes.push(
                 "an earlier takeover was cut short, but all its subnets are moved; its record says so now".to_owned(),
             );
-            self.tell_history(&record);
+            let came_to = decide::outcome(Ending::Moved(&record.moves)).0;
+            self.tell_history(&record, Deed::Takeover, came_to);
         }
         Some(record)
+    }
+
+    /// A failback that was cut short is over once nothing of it is left on the standby.
+    fn brought_back(&mut self, record: Record, guarded: &GuardedSet) -> Option<Record> {
+        let on_standby = |subnet: &SubnetId| {
+            guarded.subnets.iter().any(|one| one.subnet == *subnet && one.on == self.settings.decide.standby_table)
+        };
+        let now = (self.world.wall)();
+        if record.moves.iter().flat_map(|one| one.plan.subnets()).any(on_standby) || !outlived(&record, now) {
+            return Some(record);
+        }
+        if let Err(error) = self.world.state.clear_record() {
+            self.notes.push(error.to_string());
+            return Some(record);
+        }
+        self.notes.push(
+            "a failback was cut short, but all its subnets have left the standby; the lock is cleared, and they are guarded again"
+                .to_owned(),
+        );
+        self.tell_history(&record, Deed::Failback, Outcome::FailedBack);
+        None
     }
 
     /// What nobody was left to verify, this round's replies do.
@@ -129,15 +214,15 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         }
     }
 
-    pub(super) fn tell_history(&mut self, record: &Record) {
+    pub(super) fn tell_history(&mut self, record: &Record, kind: Deed, outcome: Outcome) {
         let took = Duration::try_from(record.changed.duration_since(record.began)).unwrap_or_default();
         let entry = Entry {
             version: VERSION,
-            kind: Deed::Takeover,
+            kind,
             at: record.began,
             instance: Some(record.instance.clone()),
             why: record.because.clone(),
-            outcome: Some(decide::outcome(Ending::Moved(&record.moves)).0),
+            outcome: Some(outcome),
             moves: record.moves.clone(),
             took,
         };
@@ -146,3 +231,6 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::own;
 use super::pass::{Going, Mode};
 use crate::act::Changer;
 use crate::decide::{self, Look, Next};
-use crate::model::{BackendVerdict, Family, Fate, Judgement, Round, Survey, Testimony};
+use crate::model::{BackendVerdict, Family, Fate, Judgement, Moment, Round, Survey, Testimony};
 use crate::observe::panel::{Drawn, SubnetMap, draw};
 use crate::observe::resolve::System;
 use crate::observe::{Ask, Uplink, Vantages};
@@ -34,10 +35,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 // What a takeover needs to know is read in the shadow of the confirming rounds. A survey that EC2 did not
                 // answer is made again.
                 let complete = self.case.survey.as_ref().is_some_and(Survey::answered);
-                let ((round, own), fresh) = tokio::join!(self.deciding_round(ask), async {
+                let ((round, said), fresh) = tokio::join!(self.deciding_round(ask, own::GRACE), async {
                     if complete { None } else { Some(self.survey().await) }
                 });
-                self.case.own = own;
+                self.case.own = said;
                 if fresh.is_some() {
                     self.case.survey = fresh;
                 }
@@ -47,9 +48,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             // looking again until the deadline: what is known now is said now.
             let unasked = self.case.survey.as_ref().is_some_and(|survey| !survey.answered());
             let weighed = if unasked { round.ended } else { (self.world.clock)() };
-            self.targets.learn(&round, (self.world.wall)());
-            self.judge(&round);
-            self.case.looks.push(Look { round, weighed });
+            self.weigh(round, weighed);
             let next = match self.case.next() {
                 Next::Act if self.own_awaited() => Next::Look { not_before: weighed },
                 next => next,
@@ -74,6 +73,20 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     pub(super) async fn survey(&self) -> Survey {
         let left = self.deadline.saturating_duration_since(Instant::now()).saturating_sub(WRAP_UP);
         preflight::survey(self.world.cloud, self.world.host, &self.settings.preflight, left.min(SURVEY)).await
+    }
+
+    /// One round, for who needs no evidence: who can tell afterwards, and which targets are good.
+    pub(super) async fn look(&mut self) {
+        let ask = Ask { not_before: (self.world.clock)(), burst: false, until: self.deadline };
+        let (round, own) = self.deciding_round(ask, self.settings.observe.ssh.login_timeout).await;
+        self.case.own = own;
+        self.weigh(round, (self.world.clock)());
+    }
+
+    fn weigh(&mut self, round: Round, weighed: Moment) {
+        self.targets.learn(&round, (self.world.wall)());
+        self.judge(&round);
+        self.case.looks.push(Look { round, weighed });
     }
 
     pub(super) async fn round(&self, ask: Ask) -> Round {
@@ -110,13 +123,15 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     }
 
     /// Which subnet a backend counts for. While the primary carries any guarded subnet, only those that it carries: whoever
-    /// is behind the standby can neither accuse the primary nor clear it. When it carries none, the standby is watched.
+    /// is behind the standby can neither accuse the primary nor clear it. When it carries none, the standby is watched. A
+    /// failback asks those whom it is about ([`Going::behind`]).
     pub(super) fn subnets(&self) -> SubnetMap {
         let mut set = self.case.guarded.clone();
-        if let Some(set) = &mut set
-            && set.subnets.iter().any(|one| one.on == set.primary)
-        {
-            set.subnets.retain(|one| one.on == set.primary);
+        if let Some(set) = &mut set {
+            let table = self.behind.clone().unwrap_or_else(|| set.primary.clone());
+            if set.subnets.iter().any(|one| one.on == table) {
+                set.subnets.retain(|one| one.on == table);
+            }
         }
         SubnetMap::new(set.as_ref(), &self.settings.observe.within)
     }

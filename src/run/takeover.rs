@@ -105,7 +105,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
 }
 
 /// One line about a move.
-fn step(one: &Move) -> String {
+pub(super) fn step(one: &Move) -> String {
     let detail = match &one.result {
         MoveResult::Elsewhere(table) => format!(" (on {table}, by somebody else)"),
         MoveResult::Failed(why) => format!(": {why}"),
@@ -121,11 +121,11 @@ fn remembered(earlier: Option<&Record>, plan: &Plan) -> Vec<Move> {
     done.cloned().chain(plan.moves.iter().map(pending)).collect()
 }
 
-fn pending(plan: &Change) -> Move {
+pub(super) fn pending(plan: &Change) -> Move {
     Move { plan: plan.clone(), result: MoveResult::Pending, took: Duration::ZERO, verification: Verification::Pending }
 }
 
-fn replace(moves: &mut [Move], one: &Move) {
+pub(super) fn replace(moves: &mut [Move], one: &Move) {
     if let Some(place) = moves.iter_mut().find(|other| other.plan.same(&one.plan)) {
         *place = one.clone();
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::pass::{Going, Mode};
 use crate::act::Changer;
+use crate::decide::{self, Ending};
 use crate::model::{Found, Outcome, Phase, Record};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -33,7 +34,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             self.notes.push(error.to_string());
         }
         if self.untold(&record) {
-            self.tell_history(&record);
+            let came_to = decide::outcome(Ending::Moved(&record.moves)).0;
+            self.tell_history(&record, Deed::Takeover, came_to);
         }
         record
     }

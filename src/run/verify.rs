@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::pass::Going;
 use crate::act::Changer;
-use crate::model::{Backend, BackendVerdict, Family, Move, Target, Verdict, Verification};
+use crate::model::{Backend, BackendVerdict, Family, Move, SubnetId, Target, Testimony, Verdict, Verification};
 use crate::observe::panel::SubnetMap;
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -30,12 +30,38 @@ struct Watchers {
     needed: usize,
 }
 
+/// How a change may still be on its way when EC2 has said that it is made: seconds, as AWS words it. A reply in this time may have come
+/// by the old way, and proves nothing where that way was well.
+const TAKES_EFFECT: Duration = Duration::from_secs(5);
+
+/// What was before the moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// Those who are asked were cut off: whoever reaches, reaches by the new way.
+    Outage,
+    /// Traffic flowed by the old way.
+    Flowing,
+}
+
 /// Looks, until `takeover.verify_for` is over, whether backends of the moved subnets reach targets again.
 pub(super) async fn verify<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
     going: &Going<'_, V, U, C, H>,
     moves: &mut [Move],
 ) {
-    let until = (Instant::now() + going.settings.act.verify_for).min(going.deadline);
+    look(going, moves, if going.case.planned { After::Flowing } else { After::Outage }).await;
+}
+
+/// The same, for who knows what was before.
+pub(super) async fn look<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
+    going: &Going<'_, V, U, C, H>,
+    moves: &mut [Move],
+    after: After,
+) {
+    let patience = going.settings.act.verify_for;
+    let until = (Instant::now() + patience).min(going.deadline);
+    if after == After::Flowing && moves.iter().any(|one| one.result.moved()) {
+        sleep(TAKES_EFFECT.min(patience / 2)).await;
+    }
     let proofs: Vec<Proof> = dead(going).into_iter().map(|family| Proof::of(going, family)).collect();
     let verdicts = join_all(moves.iter().map(|one| {
         let (proofs, ours) = (&proofs, one.result.moved());
@@ -57,11 +83,12 @@ pub(super) async fn verify<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
     }
 }
 
-/// The families that are to recover: one that was not down would prove nothing by being up. All, where none was.
+/// The families that are to recover: one that was not down would prove nothing by being up. All, where none was, and where an operator
+/// asked for the moves.
 fn dead<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>) -> Vec<Family> {
     let latest = going.case.latest();
     let down: Vec<Family> = latest.iter().filter(|one| one.verdict == Verdict::Down).map(|one| one.family).collect();
-    if down.is_empty() { latest.iter().map(|one| one.family).collect() } else { down }
+    if down.is_empty() || going.case.planned { latest.iter().map(|one| one.family).collect() } else { down }
 }
 
 /// What it takes to see that a family flows again.
@@ -73,7 +100,13 @@ struct Proof {
 impl Proof {
     fn of<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>, family: Family) -> Self {
         let last = going.case.looks.last();
-        let targets = last.map_or_else(Vec::new, |look| look.round.good_targets(family).cloned().collect());
+        let mut targets: Vec<Target> =
+            last.map_or_else(Vec::new, |look| look.round.good_targets(family).cloned().collect());
+        if targets.is_empty() && going.case.planned {
+            // That none answers the standby is why somebody would go back to the primary.
+            let located = going.targets.located().iter().filter_map(|(_, target)| target.as_ref().ok());
+            targets = located.filter(|target| target.family() == family).cloned().collect();
+        }
         Self { targets, watchers: watchers(going, family) }
     }
 
@@ -110,26 +143,25 @@ async fn reached<V: Vantages, U: Uplink, C, H>(
     reached.len() >= watchers.needed
 }
 
-/// By subnet: the backends found cut off in any round of this pass by their family, else witnesses that the panel did not hold.
+/// By subnet: the backends found cut off in any round of this pass by their family, else witnesses that the panel did not hold; and
+/// where an operator asked for the moves, those who reached, for they can tell as well.
 fn watchers<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>, family: Family) -> BTreeMap<String, Watchers> {
     let map = SubnetMap::new(going.case.guarded.as_ref(), &going.settings.observe.within);
     let judgements = going.case.judgements();
     let judged = || judgements.get(&family).into_iter().flatten().flat_map(|one| &one.backends);
     let mut heard: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    let mut cut_off: BTreeSet<&str> = BTreeSet::new();
+    let mut known: BTreeSet<&str> = BTreeSet::new();
     for one in judged().filter(|one| one.verdict != BackendVerdict::Silent) {
         heard.entry(one.subnet.clone()).or_default().insert(&one.host);
-        if one.verdict == BackendVerdict::CutOff {
-            cut_off.insert(&one.host);
+        if one.verdict == BackendVerdict::CutOff || going.case.planned {
+            known.insert(&one.host);
         }
     }
-    let now = (going.world.wall)();
     let mut watchers: BTreeMap<String, Watchers> = BTreeMap::new();
     // Those found cut off first: they are known to answer, and to have something to recover from.
     for wanted in [true, false] {
-        for backend in going.backends.iter().filter(|backend| cut_off.contains(backend.host.as_str()) == wanted) {
-            let witness = going.witnesses.is_witness(&backend.host, backend.addr, family, now);
-            let Some(subnet) = map.of(backend).filter(|_| wanted || witness) else { continue };
+        for backend in going.backends.iter().filter(|backend| known.contains(backend.host.as_str()) == wanted) {
+            let Some(subnet) = map.of(backend).filter(|_| wanted || tells(going, backend, family)) else { continue };
             let known = heard.get(&subnet).map_or(0, BTreeSet::len);
             let entry = watchers.entry(subnet).or_insert_with(|| Watchers {
                 backends: Vec::new(),
@@ -144,4 +176,35 @@ fn watchers<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>, family:
         one.needed = one.needed.min(one.backends.len());
     }
     watchers
+}
+
+/// Whether a backend that was not heard can tell all the same: it is a witness and, where an operator asked for the moves, it was not
+/// found mute a moment ago.
+fn tells<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>, backend: &Backend, family: Family) -> bool {
+    let mute = || {
+        let members = going.case.looks.iter().flat_map(|look| &look.round.members);
+        members.filter(|one| one.backend.host == backend.host).any(|one| matches!(one.testimony, Testimony::Silent(_)))
+    };
+    let witness = going.witnesses.is_witness(&backend.host, backend.addr, family, (going.world.wall)());
+    witness && !(going.case.planned && mute())
+}
+
+/// How many backends of each subnet can tell whether it reaches the internet.
+pub(super) fn able<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>) -> BTreeMap<SubnetId, usize> {
+    let map = SubnetMap::new(going.case.guarded.as_ref(), &going.settings.observe.within);
+    let judged = going.case.latest();
+    let reached = |host: &str| {
+        let mut all = judged.iter().flat_map(|one| &one.backends);
+        all.any(|one| one.host == host && one.verdict == BackendVerdict::Reaches)
+    };
+    let mut able: BTreeMap<SubnetId, usize> = BTreeMap::new();
+    for backend in &going.backends {
+        let tells = [Family::V4, Family::V6].into_iter().any(|family| tells(going, backend, family));
+        if (tells || reached(&backend.host))
+            && let Some(subnet) = map.of(backend).and_then(|subnet| subnet.parse().ok())
+        {
+            *able.entry(subnet).or_default() += 1;
+        }
+    }
+    able
 }

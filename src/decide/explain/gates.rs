@@ -1,7 +1,7 @@
 //! The gates, each with what was seen: those that hold in the words of the decision, the others in ours.
 
 use crate::decide::{Case, Lock, own};
-use crate::model::{Gate, Hold, Item, Rule, Survey};
+use crate::model::{Gate, Hold, Item, Phase, Rule, Survey};
 
 use super::{exact, subnets};
 
@@ -53,12 +53,19 @@ fn free(gate: Gate, planned: bool, case: &Case, survey: &Survey) -> String {
         }
         Gate::Locked => match &case.lock {
             Lock::Free => "no takeover is on record".to_owned(),
-            Lock::Held { phase, .. } => {
-                format!("the takeover on record is not complete ({phase}) and may be gone on with")
-            }
+            Lock::Held { phase, .. } => match phase {
+                Phase::Taking | Phase::Partial => {
+                    format!("the takeover on record is not complete ({phase}) and may be gone on with")
+                }
+                Phase::FailingBack => "a failback is on record; what it has brought back is guarded again".to_owned(),
+                Phase::Taken => "a takeover is on record, and this one is asked for".to_owned(),
+            },
             Lock::Unreadable(why) => why.clone(),
         },
-        Gate::Paused => "no pause is on".to_owned(),
+        Gate::Paused => case
+            .paused
+            .as_ref()
+            .map_or_else(|| "no pause is on".to_owned(), |_| "a pause is on, and this is asked for".to_owned()),
         Gate::AlreadyActive => format!("{} on {}", subnets(on_primary), rules.primary_table),
         Gate::TooMany => {
             format!("{} on {}, at most {} may move", subnets(on_primary), rules.primary_table, rules.max_subnets)

@@ -8,8 +8,8 @@ use super::support::settings;
 use crate::decide::{DecideSettings, Lock, Situation, plan};
 use crate::model::cloud::Masquerade;
 use crate::model::{
-    Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Instance, Interface, Phase, Plan, Route, RouteTable,
-    Survey,
+    Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Instance, Interface, Paused, Phase, Plan, Route,
+    RouteTable, Survey,
 };
 
 fn association(id: &str, subnet: Option<&str>) -> Association {
@@ -121,7 +121,7 @@ fn ask_all(
     families: &[Family],
     settings: &DecideSettings,
 ) -> Result<Plan, Vec<Hold>> {
-    plan(Situation { survey, lock: &lock, paused: None, guarded, families }, settings)
+    plan(Situation { survey, lock: &lock, paused: None, guarded, families, planned: false }, settings)
 }
 
 fn ask(survey: &Survey) -> Result<Plan, Vec<Hold>> {
@@ -332,8 +332,14 @@ fn f003_a_standby_whose_own_subnet_is_on_the_primarys_table_is_unfit() {
 fn f079_a_pause_holds_until_it_is_over() {
     let pause = crate::model::Paused { until: Timestamp::UNIX_EPOCH, reason: "kernel update\u{1b}".to_owned() };
     let survey = survey();
-    let situation =
-        Situation { survey: &survey, lock: &Lock::Free, paused: Some(&pause), guarded: None, families: &[Family::V4] };
+    let situation = Situation {
+        survey: &survey,
+        lock: &Lock::Free,
+        paused: Some(&pause),
+        guarded: None,
+        families: &[Family::V4],
+        planned: false,
+    };
     assert_hold(
         plan(situation, &settings()),
         Gate::Paused,
@@ -539,11 +545,31 @@ fn f080_a_takeover_on_record_holds_and_one_that_is_not_complete_goes_on() {
         ask(held(Phase::Taken)),
         Gate::Locked,
         "an earlier takeover is on record and nothing is moved twice",
-        "repair the primary, bring the subnets back, then: natwatch reset",
+        "repair the primary, then: natwatch failback",
     );
-    for phase in [Phase::Taking, Phase::Partial] {
+    for phase in [Phase::Taking, Phase::Partial, Phase::FailingBack] {
         assert!(ask(held(phase)).is_ok(), "{phase}");
     }
+}
+
+#[test]
+fn f096_what_is_asked_for_is_held_by_what_would_do_harm_and_by_nothing_else() {
+    let pause = Paused { until: Timestamp::UNIX_EPOCH, reason: "new kernel".to_owned() };
+    let young = edit(|survey| survey.uptime = Ok(Duration::from_secs(1)));
+    let ask = |survey: &Survey, lock: &Lock, planned| {
+        let families = &[Family::V4];
+        let situation = Situation { survey, lock, paused: Some(&pause), guarded: None, families, planned };
+        plan(situation, &settings()).map_err(|holds| holds.iter().map(|one| one.gate).collect::<Vec<_>>())
+    };
+    let lock = held(Phase::Taken);
+    assert_eq!(ask(&young, &lock, false), Err(vec![Gate::Locked, Gate::Booting, Gate::Paused]));
+    assert_eq!(ask(&young, &lock, true).map(|plan| plan.moves.len()), Ok(2));
+    let unreadable = Lock::Unreadable("torn".to_owned());
+    assert_eq!(ask(&young, &unreadable, true), Err(vec![Gate::Locked]));
+    let forwards_not = edit(|survey| survey.ip_forward = Ok(false));
+    assert_eq!(ask(&forwards_not, &lock, true), Err(vec![Gate::Unfit]));
+    let all_here = edit(|survey| tables(survey).iter_mut().for_each(|table| table.associations.clear()));
+    assert!(ask(&all_here, &lock, true).is_err());
 }
 
 #[test]

@@ -26,6 +26,8 @@ fn pass(outcome: Outcome, judgements: Vec<Judgement>) -> Pass {
 fn every_outcome_is_a_state() {
     let table = [
         (Outcome::Healthy, ServiceState::Ok, 0),
+        (Outcome::FailedBack, ServiceState::Ok, 0),
+        (Outcome::WouldFailBack, ServiceState::Ok, 0),
         (Outcome::Degraded, ServiceState::Warning, 1),
         (Outcome::Locked, ServiceState::Warning, 1),
         (Outcome::NoRedundancy, ServiceState::Warning, 1),

@@ -10,8 +10,8 @@ use crate::decide::{Case, Lock, families};
 use crate::model::cloud::{Masquerade, Sighting};
 use crate::model::{
     Association, AssociationId, Change, Family, Guarded, GuardedSet, IdError, Instance, Interface, Move, MoveResult,
-    OwnWitness, Paused, Phase, PlannedMove, Route, RouteTable, RouteTableId, Said, Silence, SilenceReason, SubnetId,
-    Survey, Verification,
+    OwnWitness, Paused, PlannedMove, Route, RouteTable, RouteTableId, Said, Silence, SilenceReason, SubnetId, Survey,
+    Verification,
 };
 use crate::record::VERSION;
 use crate::replay::scenario::{self, Fault, Masquerading, OwnWord, Scenario, Side};
@@ -102,10 +102,10 @@ fn lock(world: &scenario::World, ids: &Ids) -> Result<Lock, Fault> {
         None => Err(Fault {
             at: None,
             text: "world.lock_moved and lock_open are moves of a takeover on record; accepted: with world.lock = \"taking\", \
-                   \"partial\" or \"taken\""
+                   \"partial\", \"taken\" or \"failing-back\""
                 .to_owned(),
         }),
-        Some(phase @ (Phase::Taking | Phase::Partial | Phase::Taken)) => Ok(Lock::Held { phase, moves }),
+        Some(phase) => Ok(Lock::Held { phase, moves }),
     }
 }
 

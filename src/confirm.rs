@@ -1,0 +1,52 @@
+//! Asks on a terminal before something is changed. It changes nothing itself.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use crate::model::Failure;
+use crate::model::failure::exit;
+use crate::report;
+
+/// What an operator is asked, and what the answer is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question {
+    /// What was typed.
+    pub(crate) command: &'static str,
+    /// The question, with what follows from yes.
+    pub(crate) asks: &'static str,
+    /// What follows from no.
+    pub(crate) otherwise: &'static str,
+}
+
+impl Question {
+    /// Whether there is somebody to ask.
+    ///
+    /// # Errors
+    /// 64: there is no terminal, so the answer has to be on the command line.
+    pub(crate) fn possible(&self) -> Result<(), Failure> {
+        if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+            return Ok(());
+        }
+        Err(Failure::new(exit::USAGE, format!("there is no terminal to ask on: {} --yes", self.command)))
+    }
+
+    /// Shows `about` and asks; anything but yes is no.
+    ///
+    /// # Errors
+    /// 64: as [`Self::possible`]. 2: the answer is no, or can't be read.
+    pub(crate) fn ask(&self, about: &str) -> Result<(), Failure> {
+        self.possible()?;
+        report::progress(about);
+        report::progress(&format!("{} [y/N]", self.asks));
+        let mut answer = String::new();
+        std::io::stdin()
+            .lock()
+            .read_line(&mut answer)
+            .map_err(|error| Failure::new(exit::FAILED, format!("stdin: {error}")))?;
+        let answer = answer.trim();
+        if answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes") {
+            Ok(())
+        } else {
+            Err(Failure::new(exit::FAILED, format!("not confirmed; {}", self.otherwise)))
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The way back to the primary: one subnet first, verified by its own backends, then the others; whoever does not recover goes to
+//! the standby again.
+//!
+//! Nobody is cut off when it begins, so nothing is urgent: what can't be recorded, and what nobody could verify, is not begun. Every
+//! step is recorded before and after, in the takeover's own record: a subnet's entry there says where it is going. Who is killed, or
+//! told to stop, leaves a record of phase `failing-back`, with which the next failback goes on.
+
+mod step;
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use super::pass::{Done, Going, Mode, World};
+use super::planned::PATIENCE;
+use super::remember::outlived;
+use super::signals::Stop;
+use super::verify;
+use crate::act::{self, Changer};
+use crate::config::Settings;
+use crate::decide::{self, Case, Lock, Steps, WayBack, Wish};
+use crate::model::failure::exit;
+use crate::model::{Change, Conclusion, Hold, Outcome, Plan, Record, SubnetId, Survey};
+use crate::observe::{Uplink, Vantages};
+use crate::preflight::{self, Cloud, Host};
+use crate::record::lock::{LockError, RunLock};
+use crate::record::witnesses::Witnesses;
+use step::Failback;
+
+/// A failback has at most so many parts of a run's length (the canary there and back, the others there and back): beyond that,
+/// others call the holder of the lock overdue.
+const PARTS: u32 = 4;
+
+/// One failback, of the subnets `wanted` or, where that is empty, of those that were taken; between its steps it looks at `stop`.
+pub async fn failback<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
+    world: &World<'_, V, U, C, H>,
+    settings: &Settings,
+    witnesses: Witnesses,
+    wanted: &[SubnetId],
+    mode: Mode,
+    stop: &Stop,
+) -> Done {
+    let began = Instant::now();
+    let case = Case { planned: true, ..Case::new(settings.decide.clone()) };
+    let mut going = Going::begin(world, settings, witnesses, mode, case).await;
+    going.behind = Some(settings.decide.standby_table.clone());
+    going.look().await;
+    let concluded = going.back(wanted, stop).await;
+    going.end(concluded, began).await
+}
+
+impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
+    async fn back(&mut self, wanted: &[SubnetId], stop: &Stop) -> Conclusion {
+        let lock = if self.mode == Mode::Act {
+            match RunLock::acquire(self.world.state, PATIENCE, self.settings.deadline * PARTS).await {
+                Ok(lock) => Some(lock),
+                Err(error @ LockError::Busy(_)) => {
+                    return Conclusion::new(Outcome::Busy, exit::BUSY, error.to_string());
+                }
+                Err(error) => return failed(format!("nothing is moved: {error}")),
+            }
+        } else {
+            None
+        };
+        self.part();
+        let survey = self.survey().await;
+        let remembered = self.remember(survey.identity.clone().ok());
+        if let Some(why) = remembered.record.as_ref().and_then(|record| self.too_soon(record, &survey)) {
+            return failed(why);
+        }
+        let concluded = match self.way_back(&survey, &remembered.lock(), wanted) {
+            Err(holds) => refused(holds),
+            Ok(way) if self.mode != Mode::Act => self.would_bring_back(&way).await,
+            Ok(way) => self.bring_back(way, remembered.record, stop).await,
+        };
+        drop(lock);
+        concluded
+    }
+
+    /// Why what EC2 shows is not to be believed yet: the record has just been written, and says otherwise.
+    fn too_soon(&self, record: &Record, survey: &Survey) -> Option<String> {
+        let primary = &self.settings.decide.primary_table;
+        let tables = survey.tables.as_ref().ok()?;
+        let back = |subnet| preflight::now_on(tables, subnet) == Some(primary);
+        let taken = record
+            .moves
+            .iter()
+            .filter(|one| one.result.moved() && matches!(&one.plan, Change::Association(plan) if plan.to != *primary));
+        let doubt = taken.flat_map(|one| one.plan.subnets()).find(|subnet| back(subnet))?;
+        (!outlived(record, (self.world.wall)())).then(|| {
+            format!("nothing is moved: EC2 shows {doubt} on the primary, which a moment ago was moved to the standby; try again in half a minute")
+        })
+    }
+
+    /// Each part of a failback has a run's time.
+    fn part(&mut self) {
+        self.deadline = Instant::now() + self.settings.deadline;
+    }
+
+    fn way_back(&mut self, survey: &Survey, lock: &Lock, wanted: &[SubnetId]) -> Result<WayBack, Vec<Hold>> {
+        let witnesses: BTreeMap<SubnetId, usize> = verify::able(self);
+        let way = decide::failback(
+            &Wish {
+                survey,
+                lock,
+                guarded: self.case.guarded.as_ref(),
+                wanted,
+                canary: self.settings.canary.as_ref(),
+                witnesses: &witnesses,
+            },
+            &self.settings.decide,
+        )?;
+        self.notes.extend(way.stays.iter().cloned());
+        if let Some(age) = survey.primary.iter().flatten().flatten().find_map(|one| one.launched_ago)
+            && age < self.settings.decide.min_uptime
+        {
+            self.notes.push(format!("the primary was started {} s ago", age.as_secs()));
+        }
+        Ok(way)
+    }
+
+    /// What EC2 would say; nothing is changed.
+    async fn would_bring_back(&mut self, way: &WayBack) -> Conclusion {
+        let plan = Plan { standby: way.standby.clone(), disable_check: None, moves: way.moves.clone() };
+        let back = act::take_over(self.world.cloud, &plan, self.deadline, 0, true, |_| ()).await;
+        if let Some(canary) = &way.canary {
+            self.notes.push(format!("{canary} would go first, and the others once it is seen to reach the internet"));
+        }
+        let steps = Steps { back, ..Steps::default() };
+        let concluded = decide::failed_back(&steps, 0);
+        self.case.moves = Some(steps.back);
+        concluded
+    }
+
+    async fn bring_back(&mut self, way: WayBack, record: Option<Record>, stop: &Stop) -> Conclusion {
+        let (steps, left) = match Failback::begin(self, way, record, stop) {
+            Ok(failback) => failback.carry_out().await,
+            Err(why) => return failed(format!("nothing is moved, since nothing can be remembered: {why}")),
+        };
+        let concluded = decide::failed_back(&steps, left);
+        self.case.moves = Some(steps.back.into_iter().chain(steps.again).collect());
+        concluded
+    }
+}
+
+fn failed(why: String) -> Conclusion {
+    Conclusion::new(Outcome::Failed, exit::FAILED, why)
+}
+
+fn refused(holds: Vec<Hold>) -> Conclusion {
+    let why = holds.first().map_or("", |hold| hold.why.as_str());
+    Conclusion { holds: holds.clone(), ..failed(format!("nothing is moved: {why}")) }
+}

@@ -1,0 +1,301 @@
+//! A failback as carried out: each step recorded, made, recorded, verified, recorded.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rand::RngExt as _;
+use tokio::time::Instant;
+
+use crate::act::{self, Changer};
+use crate::decide::{self, Steps, WayBack};
+use crate::model::{Change, Move, MoveResult, Phase, Plan, Record, Verification};
+use crate::observe::{Uplink, Vantages};
+use crate::preflight::{Cloud, Host};
+use crate::record::history::{Deed, Entry};
+use crate::record::{StateError, VERSION};
+use crate::run::pass::Going;
+use crate::run::signals::Stop;
+use crate::run::takeover::{pending, replace, step};
+use crate::run::verify::{self, After};
+
+/// Why, in record and history.
+const ASKED_FOR: &str = "an operator asked for it";
+
+/// A failback under way.
+pub(super) struct Failback<'a, 'b, V: Vantages, U, C, H> {
+    going: &'a mut Going<'b, V, U, C, H>,
+    way: WayBack,
+    record: RefCell<Record>,
+    steps: Steps,
+    stop: &'a Stop,
+    trouble: BTreeSet<String>,
+    at: Timestamp,
+    start: Instant,
+}
+
+impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, 'b, V, U, C, H> {
+    /// The intent, recorded.
+    ///
+    /// # Errors
+    /// It could not be.
+    pub(super) fn begin(
+        going: &'a mut Going<'b, V, U, C, H>,
+        way: WayBack,
+        record: Option<Record>,
+        stop: &'a Stop,
+    ) -> Result<Self, StateError> {
+        let at = (going.world.wall)();
+        let mut record = record.unwrap_or_else(|| Record {
+            version: VERSION,
+            instance: way.standby.clone(),
+            phase: Phase::Taken,
+            began: at,
+            changed: at,
+            because: ASKED_FOR.to_owned(),
+            moves: Vec::new(),
+        });
+        // Whoever is neither moved nor unproven is at home or somebody else's by now, unless it was left out on purpose.
+        let standby = &going.settings.decide.standby_table;
+        let guarded = going.case.guarded.as_ref();
+        let here = |one: &Move| {
+            one.plan.subnets().iter().any(|subnet| {
+                guarded.is_some_and(|set| set.subnets.iter().any(|one| one.subnet == *subnet && one.on == *standby))
+            })
+        };
+        record.moves.retain(|one| {
+            here(one)
+                || way.moves.iter().any(|planned| planned.same(&one.plan))
+                || way.unproven.iter().any(|other| other.plan.same(&one.plan))
+        });
+        for planned in &way.moves {
+            match record.moves.iter_mut().find(|one| one.plan.same(planned)) {
+                Some(place) => *place = pending(planned),
+                None => record.moves.push(pending(planned)),
+            }
+        }
+        record.phase = Phase::FailingBack;
+        going.world.moving.set(true);
+        going.world.state.sweep();
+        record.changed = at;
+        going.world.state.write_record(&record)?;
+        let record = RefCell::new(record);
+        let (steps, trouble) = (Steps::default(), BTreeSet::new());
+        Ok(Self { going, way, record, steps, stop, trouble, at, start: Instant::now() })
+    }
+
+    /// What was done, and how many subnets of the record are still on the standby.
+    pub(super) async fn carry_out(mut self) -> (Steps, usize) {
+        let mut rest = self.way.moves.clone();
+        let mut well = true;
+        let mut proven = false;
+        if !self.way.unproven.is_empty() {
+            // On their way when the last failback was cut short: they are as good as a canary, and no better.
+            let mut found = self.way.unproven.clone();
+            found.iter_mut().for_each(|one| one.result = MoveResult::AlreadyThere);
+            (well, proven) = self.prove(found).await;
+        }
+        while well && !proven && !self.stop.asked() && !rest.is_empty() {
+            let canary = self.way.canary.clone().or_else(|| rest.first().and_then(Change::subnet).cloned());
+            let first = rest.iter().position(|one| canary.is_some() && one.subnet() == canary.as_ref());
+            let now = match first {
+                Some(first) => vec![rest.remove(first)],
+                // A route carries all of its subnets at once.
+                None => std::mem::take(&mut rest),
+            };
+            self.way.canary = None;
+            let moved = self.make(now).await;
+            // One that somebody else has by now proves nothing: the next one goes first.
+            let elsewhere = moved.iter().all(|one| matches!(one.result, MoveResult::Elsewhere(_)));
+            (well, proven) = self.prove(moved).await;
+            well |= elsewhere;
+        }
+        if well && !self.stop.asked() && !rest.is_empty() {
+            let moved = self.make(rest).await;
+            self.prove(moved).await;
+        }
+        self.finish()
+    }
+
+    /// Makes these changes at once.
+    async fn make(&mut self, changes: Vec<Change>) -> Vec<Move> {
+        self.going.deadline = Instant::now() + self.going.settings.deadline;
+        let world = self.going.world;
+        let plan = Plan { standby: self.way.standby.clone(), disable_check: None, moves: changes };
+        (world.tell)(&format!(
+            "moving {} to {}",
+            told(&plan.moves),
+            plan.moves.first().map_or_else(String::new, Change::to)
+        ));
+        let seed = world.rng.borrow_mut().random();
+        let trouble = RefCell::new(BTreeSet::new());
+        let moves = act::take_over(world.cloud, &plan, self.going.deadline, seed, false, |one| {
+            (world.tell)(&step(one));
+            replace(&mut self.record.borrow_mut().moves, one);
+            self.write(&mut trouble.borrow_mut());
+        })
+        .await;
+        self.trouble.append(&mut trouble.into_inner());
+        self.place(&moves);
+        moves
+    }
+
+    /// Where the subnets are from now on, for the next run too.
+    fn place(&mut self, moves: &[Move]) {
+        let rules = &self.going.settings.decide;
+        let Some(guarded) = &mut self.going.case.guarded else { return };
+        for one in moves.iter().filter(|one| one.result.moved()) {
+            let home = decide::homeward(&one.plan, &rules.primary_table, &self.way.standby);
+            let table = if home { &rules.primary_table } else { &rules.standby_table };
+            for subnet in guarded.subnets.iter_mut().filter(|subnet| one.plan.carries(&subnet.subnet)) {
+                subnet.on.clone_from(table);
+            }
+        }
+        if let Err(error) = self.going.world.state.write_guarded(guarded) {
+            self.trouble.insert(error.to_string());
+        }
+    }
+
+    /// Looks whether those that were brought back reach the internet by the primary. Whoever doesn't goes to the standby again.
+    /// Returns whether all went well, and whether the primary is proven to carry anything.
+    async fn prove(&mut self, mut moves: Vec<Move>) -> (bool, bool) {
+        let seen = tokio::select! {
+            () = verify::look(self.going, &mut moves, After::Flowing) => true,
+            () = self.stop.wait() => false,
+        };
+        self.note(&moves);
+        self.steps.back.extend(moves.iter().cloned());
+        if !seen {
+            return (false, false);
+        }
+        let lost: Vec<Move> =
+            moves.iter().filter(|one| one.verification == Verification::Unverified).cloned().collect();
+        if !lost.is_empty() {
+            self.again(&lost).await;
+        }
+        let well = lost.is_empty() && moves.iter().all(|one| one.result.settled());
+        (well, moves.iter().any(|one| one.verification == Verification::Verified))
+    }
+
+    /// To the standby again.
+    async fn again(&mut self, lost: &[Move]) {
+        let world = self.going.world;
+        (world.tell)(&format!("{} did not recover", told(lost.iter().map(|one| &one.plan))));
+        let subnets: Vec<_> = lost.iter().flat_map(|one| one.plan.subnets()).cloned().collect();
+        // Where EC2 does not say, the old ids are tried: a stale one moves nothing, and leads to the present one.
+        let known = world.cloud.whereabouts(&subnets).await.unwrap_or_default();
+        let changes: Vec<Change> = lost
+            .iter()
+            .filter_map(|one| {
+                one.plan.reversed(|subnet| {
+                    let present = known.iter().find(|(_, association)| association.subnet.as_ref() == Some(subnet));
+                    match (&one.plan, present) {
+                        (_, Some((_, association))) => Some(association.id.clone()),
+                        (Change::Association(plan), None) => Some(plan.association.clone()),
+                        (Change::Route(_), None) => None,
+                    }
+                })
+            })
+            .collect();
+        let intent: Vec<Move> = changes.iter().map(pending).collect();
+        self.note(&intent);
+        let mut moves = self.make(changes).await;
+        verify::look(self.going, &mut moves, After::Outage).await;
+        self.note(&moves);
+        self.steps.again.extend(moves);
+    }
+
+    fn note(&mut self, moves: &[Move]) {
+        for one in moves {
+            replace(&mut self.record.borrow_mut().moves, one);
+        }
+        let mut trouble = std::mem::take(&mut self.trouble);
+        self.write(&mut trouble);
+        self.trouble = trouble;
+    }
+
+    fn write(&self, trouble: &mut BTreeSet<String>) {
+        self.record.borrow_mut().changed = (self.going.world.wall)();
+        if let Err(error) = self.going.world.state.write_record(&self.record.borrow()) {
+            trouble.insert(format!("THE FAILBACK IS NOT ON RECORD: {error}"));
+        }
+    }
+
+    /// The record is cleared once none of its subnets is on the standby, and says what is so otherwise.
+    fn finish(mut self) -> (Steps, usize) {
+        self.steps.stopped = self.stop.asked();
+        let primary = self.going.settings.decide.primary_table.clone();
+        let own = self.way.standby.clone();
+        let mut record = self.record.borrow().clone();
+        let homeward = |one: &Move| decide::homeward(&one.plan, &primary, &own);
+        let home = |one: &Move| homeward(one) && one.result.moved();
+        let unproven = |one: &Move| matches!(one.verification, Verification::Pending | Verification::Unverified);
+        // Whoever is back, or somebody else's, is of no concern to the lock; but for one that nobody has verified yet.
+        let stopped = self.steps.stopped;
+        record.moves.retain(|one| {
+            let gone = matches!(one.result, MoveResult::Elsewhere(_)) || (home(one) && !(stopped && unproven(one)));
+            !gone
+        });
+        let left = record.moves.iter().filter(|one| !home(one)).count();
+        // As before: all are on the standby for certain, and none is on its way. While any may be on the primary, it is to be guarded.
+        let guarded = self.going.case.guarded.as_ref();
+        let some_home = guarded.is_some_and(|set| set.subnets.iter().any(|one| one.on == primary));
+        let certain = self.steps.back.iter().chain(&self.steps.again).all(|one| one.result.settled());
+        let as_before = !stopped && !some_home && certain;
+        if record.moves.is_empty() {
+            if let Err(error) = self.going.world.state.clear_record() {
+                self.trouble.insert(format!("the lock could not be cleared: {error}"));
+            }
+        } else {
+            if as_before {
+                record.phase = Phase::Taken;
+                for one in record.moves.iter_mut().filter(|one| homeward(one)) {
+                    let token =
+                        if let Change::Association(plan) = &one.plan { Some(plan.association.clone()) } else { None };
+                    if let Some(away) = one.plan.reversed(|_| token) {
+                        (one.plan, one.result) = (away, MoveResult::AlreadyThere);
+                    }
+                }
+            }
+            self.record.replace(record);
+            let mut trouble = std::mem::take(&mut self.trouble);
+            self.write(&mut trouble);
+            self.trouble = trouble;
+        }
+        let Self { going, steps, trouble, at, start, way, .. } = self;
+        going.notes.extend(trouble);
+        if !steps.back.is_empty() {
+            let moves = steps.back.iter().chain(&steps.again).cloned().collect();
+            tell_history(going, &way, at, start.elapsed(), moves, decide::failed_back(&steps, left).outcome);
+        }
+        (steps, left)
+    }
+}
+
+fn tell_history<V: Vantages, U, C, H>(
+    going: &mut Going<'_, V, U, C, H>,
+    way: &WayBack,
+    at: Timestamp,
+    took: Duration,
+    moves: Vec<Move>,
+    outcome: crate::model::Outcome,
+) {
+    let entry = Entry {
+        version: VERSION,
+        kind: Deed::Failback,
+        at,
+        instance: Some(way.standby.clone()),
+        why: ASKED_FOR.to_owned(),
+        outcome: Some(outcome),
+        moves,
+        took,
+    };
+    if let Err(error) = going.world.state.append_history(&entry) {
+        going.notes.push(error.to_string());
+    }
+}
+
+fn told<'c>(changes: impl IntoIterator<Item = &'c Change>) -> String {
+    changes.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
