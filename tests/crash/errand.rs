@@ -17,7 +17,8 @@ use natwatch::preflight::Host;
 use natwatch::record::round::LastRound;
 use natwatch::record::witnesses::Witnesses;
 use natwatch::record::{State, VERSION};
-use natwatch::run::pass::{self, Mode, World};
+use natwatch::run::pass::{self, Done, Mode, World};
+use natwatch::run::{Stop, failback};
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
@@ -45,11 +46,21 @@ panel = 0
 hosts = ["203.0.113.1", "203.0.113.2", "203.0.113.3"]
 "#;
 
+/// Which command a process plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Deed {
+    /// `natwatch run`
+    Run,
+    /// `natwatch failback`
+    Failback,
+}
+
 /// What a process is to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Errand {
     /// Where the account and the state folder are.
     pub(crate) folder: PathBuf,
+    pub(crate) deed: Deed,
     /// How long after the first pass it begins.
     pub(crate) at: Duration,
     /// At which instant of a call of EC2 it is to die.
@@ -101,7 +112,16 @@ impl Errand {
             wall: &wall,
             tell: &|_| (),
         };
-        let mut done = Box::pin(pass::pass(&world, &settings, witnesses, Mode::Act)).await;
+        let mut done = match self.deed {
+            Deed::Run => Box::pin(pass::pass(&world, &settings, witnesses, Mode::Act)).await,
+            Deed::Failback => {
+                let stop = Stop::default();
+                let back = failback::failback(&world, &settings, witnesses, &[], Mode::Act, &stop);
+                let Done { pass, .. } = Box::pin(back).await;
+                println!("{} {:?} {:?}", pass.outcome, pass.because, pass.notes);
+                return pass.exit;
+            }
+        };
         done.witnesses.save(&state, wall()).unwrap();
         let last = LastRound { version: VERSION, at: wall(), case: done.case, pass: done.pass };
         state.write_last_round(&last).unwrap();

@@ -16,7 +16,7 @@ mod sweep;
 
 use std::collections::BTreeMap;
 
-use errand::Errand;
+use errand::{Deed, Errand};
 use sweep::{End, Point, Sweep};
 
 /// The test below that the other processes run.
@@ -31,6 +31,8 @@ fn a_takeover_that_nobody_kills_ends_locked_and_is_told_once() {
     let partial = Sweep::new(ERRANDS).refusing(1);
     assert_eq!(partial.uninterrupted(), End { statuses: vec![2, 4, 5], told: 2 });
     assert_eq!(partial.after(2).uninterrupted(), End { statuses: vec![4, 5], told: 2 });
+    let failback = Sweep::new(ERRANDS).after(4).failback(Deed::Failback);
+    assert_eq!(failback.uninterrupted(), End { statuses: vec![0, 0], told: 1 });
 }
 
 /// Every crash was followed by an end like that of an uninterrupted pass; `steady` has checked all else, subnet by subnet.
@@ -92,5 +94,27 @@ fn f068_who_brings_a_killed_takeover_to_its_end_may_be_killed_as_well() {
     let last = u32::try_from(sweep.calls().len()).unwrap();
     let ends = sweep.killed(Point::Call(last)).operations();
     assert!(ends.len() >= 60, "{}", ends.len());
+    told(&ends, &[1]);
+}
+
+#[test]
+fn f068_a_failback_killed_at_any_file_operation_is_brought_to_its_end_by_the_next() {
+    let ends = Sweep::new(ERRANDS).after(4).failback(Deed::Failback).operations();
+    println!("{} instants: {:?}", ends.len(), counted(&ends));
+    assert!(ends.len() >= 100, "{}", ends.len());
+    told(&ends, &[1]);
+}
+
+#[test]
+fn f068_a_failback_killed_before_or_after_any_call_of_ec2_is_brought_to_its_end_by_the_next() {
+    let ends = Sweep::new(ERRANDS).after(4).failback(Deed::Failback).calls();
+    assert!(ends.len() >= 8, "{ends:?}");
+    told(&ends, &[1]);
+}
+
+#[test]
+fn f068_a_run_between_a_killed_failback_and_the_next_takes_nothing_back_and_clears_nothing_too_early() {
+    let ends = Sweep::new(ERRANDS).after(4).failback(Deed::Run).calls();
+    assert!(ends.len() >= 8, "{ends:?}");
     told(&ends, &[1]);
 }

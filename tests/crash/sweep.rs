@@ -7,11 +7,10 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use natwatch::model::{Found, Move, Phase, Verification};
-use natwatch::record::history::Deed;
-use natwatch::record::{State, lock};
+use natwatch::record::{State, history, lock};
 
-use super::account::{Account, STANDBY, SUBNETS};
-use super::errand::{Errand, VARIABLE};
+use super::account::{Account, PRIMARY, STANDBY, SUBNETS};
+use super::errand::{Deed, Errand, VARIABLE};
 
 /// Every system call by which a process changes files, or begins to. Those that a machine does not have are none of its.
 const OPERATIONS: [&str; 16] = [
@@ -40,7 +39,7 @@ const EVERY: Duration = Duration::from_mins(2);
 
 /// So many passes after a crash bring everything to its end, or none will: one ends what was begun, and one finds it so. A crash before
 /// the first move, with one that EC2 refuses, takes one more.
-const PASSES: u32 = 4;
+const PASSES: usize = 4;
 
 /// Where a pass is killed.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +55,10 @@ pub(crate) struct Sweep {
     test: &'static str,
     folder: tempfile::TempDir,
     began: Duration,
+    /// What is killed.
+    deed: Deed,
+    /// What follows a killed failback first.
+    next: Deed,
 }
 
 /// How an uninterrupted sequence of passes ended, and what was written on the way.
@@ -79,11 +82,11 @@ fn folder() -> tempfile::TempDir {
 impl Sweep {
     /// A healthy pair that has been seen healthy, and whose primary has died since.
     pub(crate) fn new(test: &'static str) -> Self {
-        let sweep = Self { test, folder: folder(), began: EVERY };
+        let sweep = Self { test, folder: folder(), began: EVERY, deed: Deed::Run, next: Deed::Run };
         let place = sweep.folder.path();
         let path = Errand::account(place);
         Account::new().save(&path);
-        let healthy = sweep.pass(place, Duration::ZERO, None);
+        let healthy = sweep.process(place, Deed::Run, Duration::ZERO, None);
         assert_eq!(healthy.status.code(), Some(0), "{}", text(&healthy));
         Account { primary_dead: true, ..Account::load(&path) }.save(&path);
         sweep
@@ -99,17 +102,25 @@ impl Sweep {
     /// A pass is made, which ends with this status, and then EC2 refuses nothing any more.
     pub(crate) fn after(mut self, status: i32) -> Self {
         let place = self.folder.path();
-        let output = self.pass(place, self.began, None);
+        let output = self.process(place, Deed::Run, self.began, None);
         assert_eq!(output.status.code(), Some(status), "{}", text(&output));
         allow(place);
         self.began += EVERY;
         self
     }
 
+    /// The primary is repaired, and a failback is what is killed; then `next` comes first.
+    pub(crate) fn failback(mut self, next: Deed) -> Self {
+        let path = Errand::account(self.folder.path());
+        Account { primary_dead: false, ..Account::load(&path) }.save(&path);
+        (self.deed, self.next) = (Deed::Failback, next);
+        self
+    }
+
     /// A pass is made, and killed there.
     pub(crate) fn killed(mut self, point: Point) -> Self {
         let place = self.folder.path();
-        let output = self.pass(place, self.began, Some(point));
+        let output = self.process(place, self.deed, self.began, Some(point));
         assert_eq!(output.status.code(), None, "{}", text(&output));
         age(&Errand::state(place));
         self.began += EVERY;
@@ -117,12 +128,12 @@ impl Sweep {
     }
 
     /// A process that makes one pass, and dies at `point`.
-    fn pass(&self, place: &Path, at: Duration, point: Option<Point>) -> Output {
+    fn process(&self, place: &Path, deed: Deed, at: Duration, point: Option<Point>) -> Output {
         let fatal = match point {
             Some(Point::Call(n)) => Some(n),
             _ => None,
         };
-        let errand = Errand { folder: place.to_owned(), at, fatal };
+        let errand = Errand { folder: place.to_owned(), deed, at, fatal };
         let own = std::env::current_exe().unwrap();
         let mut command = match point {
             Some(Point::Operation(call, n)) => {
@@ -142,14 +153,14 @@ impl Sweep {
     /// What follows if nobody is killed.
     pub(crate) fn uninterrupted(&self) -> End {
         let place = self.copy();
-        let first = self.pass(place.path(), self.began, None);
+        let first = self.process(place.path(), self.deed, self.began, None);
         self.end(place.path(), first.status.code())
     }
 
     /// Kills a pass at `point`, and lets others follow; `None`: it has no such instant, and ended by itself.
     fn crash(&self, point: Point) -> Option<End> {
         let place = self.copy();
-        let killed = self.pass(place.path(), self.began, Some(point));
+        let killed = self.process(place.path(), self.deed, self.began, Some(point));
         if killed.status.code().is_some() {
             return None;
         }
@@ -161,17 +172,25 @@ impl Sweep {
         let mut statuses: Vec<i32> = first.into_iter().collect();
         let mut said = String::new();
         allow(place);
-        for n in 1..=PASSES {
+        let deeds: &[Deed] = match (self.deed, self.next, first) {
+            (Deed::Run, ..) => &[Deed::Run; PASSES],
+            // An operator who has seen it end well does not ask again.
+            (Deed::Failback, _, Some(_)) => &[Deed::Run],
+            (Deed::Failback, Deed::Failback, None) => &[Deed::Failback, Deed::Run],
+            (Deed::Failback, Deed::Run, None) => &[Deed::Run, Deed::Failback, Deed::Run],
+        };
+        let end = if self.deed == Deed::Run { LOCKED } else { HEALTHY };
+        for (n, deed) in (1..).zip(deeds) {
             age(&Errand::state(place));
-            let output = self.pass(place, self.began + EVERY * n, None);
+            let output = self.process(place, *deed, self.began + EVERY * n, None);
             statuses.push(output.status.code().unwrap());
             said.push_str(&text(&output));
-            if statuses.last() == Some(&LOCKED) {
+            if end == LOCKED && statuses.last() == Some(&LOCKED) {
                 break;
             }
         }
-        assert_eq!(statuses.last(), Some(&LOCKED), "{statuses:?}\n{said}");
-        End { statuses, told: steady(place, &said) }
+        assert_eq!(statuses.last(), Some(&end), "{statuses:?}\n{said}");
+        End { statuses, told: if end == LOCKED { steady(place, &said) } else { back(place, &said) } }
     }
 
     fn copy(&self) -> tempfile::TempDir {
@@ -214,6 +233,9 @@ impl Sweep {
 /// What `status` says while a takeover awaits its failback.
 const LOCKED: i32 = 5;
 
+/// And of a pair that is well.
+const HEALTHY: i32 = 0;
+
 fn all<T>(point: impl Fn(u32) -> Option<T>) -> Vec<T> {
     (1..).map_while(point).collect()
 }
@@ -244,10 +266,7 @@ fn steady(place: &Path, said: &str) -> usize {
         assert_eq!((subnet.table.as_str(), moves), (STANDBY, 1), "subnet {n}: {:?}\n{said}", account.applied);
     }
     assert!(!account.check_on, "the standby would drop what it is to forward");
-    let dir = Errand::state(place);
-    let left: Vec<_> = fs::read_dir(&dir).unwrap().flatten().filter(is_temporary).collect();
-    assert!(left.is_empty(), "{left:?}\n{said}");
-    let state = State::open(&dir).unwrap();
+    let state = tidy(place, said);
     let Found::Present(record) = state.read_record(Some(&"i-0b".parse().unwrap())) else {
         panic!("no record that can be read\n{said}")
     };
@@ -255,10 +274,39 @@ fn steady(place: &Path, said: &str) -> usize {
     assert_eq!(record.moves.len(), SUBNETS, "{record:?}\n{said}");
     let well = |one: &Move| one.result.moved() && one.verification == Verification::Verified;
     assert!(record.moves.iter().all(well), "{record:?}\n{said}");
-    assert_eq!(lock::peek(&state), None, "nobody holds the lock");
+    told(&state, history::Deed::Takeover)
+}
+
+/// Checks that everything is as after an uninterrupted takeover and failback; returns how often the history tells of the latter.
+fn back(place: &Path, said: &str) -> usize {
+    let account = Account::load(&Errand::account(place));
+    for (n, subnet) in account.places.iter().enumerate() {
+        let moves: Vec<&str> = account.applied.iter().filter(|(of, _)| *of == n).map(|(_, to)| to.as_str()).collect();
+        assert_eq!((subnet.table.as_str(), &moves[..]), (PRIMARY, &[STANDBY, PRIMARY][..]), "subnet {n}\n{said}");
+    }
+    let state = tidy(place, said);
+    assert_eq!(state.read_record(None), Found::Absent, "{said}");
+    assert_eq!(told(&state, history::Deed::Takeover), 1, "{said}");
+    let (guarded, _) = state.read_guarded();
+    let guarded = guarded.unwrap_or_else(|| panic!("nothing is guarded\n{said}"));
+    assert!(guarded.subnets.iter().all(|one| one.on == guarded.primary), "{guarded:?}\n{said}");
+    told(&state, history::Deed::Failback)
+}
+
+/// Nothing lies about, and nobody holds the lock.
+fn tidy(place: &Path, said: &str) -> State {
+    let dir = Errand::state(place);
+    let left: Vec<_> = fs::read_dir(&dir).unwrap().flatten().filter(is_temporary).collect();
+    assert!(left.is_empty(), "{left:?}\n{said}");
+    let state = State::open(&dir).unwrap();
+    assert_eq!(lock::peek(&state), None, "{said}");
+    state
+}
+
+fn told(state: &State, kind: history::Deed) -> usize {
     let (entries, torn) = state.read_history().unwrap();
     assert_eq!(torn, 0, "no line of the history is torn");
-    entries.iter().filter(|entry| entry.kind == Deed::Takeover).count()
+    entries.iter().filter(|entry| entry.kind == kind).count()
 }
 
 fn text(output: &Output) -> String {
