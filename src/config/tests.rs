@@ -108,6 +108,15 @@ fn the_smallest_configuration_has_the_contract_s_defaults() {
 }
 
 #[test]
+fn a_canary_may_be_named() {
+    for extra in ["", "subnets = [\"subnet-0a\"]\n"] {
+        let text = with("takeover", &format!("{extra}[failback]\ncanary = \"subnet-0a\""), false);
+        let canary = parse(&text, None).unwrap().canary;
+        assert_eq!(canary.map(String::from).as_deref(), Some("subnet-0a"));
+    }
+}
+
+#[test]
 fn values_that_are_written_are_the_ones_that_hold() {
     let extra = "user = \"nat\"\nport = 2222\nidentity = \"/etc/k\"\nhost_keys = \"accept-new\"\nwithin = [\"10.0.10.0/24\", \"fd00::/64\"]\nec2_subnets = false\npanel = 0";
     let settings =
@@ -303,7 +312,19 @@ fn each_violated_rule_has_its_exact_line() {
         ),
         ("takeover", "[notify]", false, "11: [notify]: not supported yet by this version; accepted: no such table"),
         ("takeover", "[metrics]", false, "11: [metrics]: not supported yet by this version; accepted: no such table"),
+        (
+            "takeover",
+            "[failback]\ncanary = \"rtb-0a\"",
+            false,
+            "12: failback.canary = \"rtb-0a\": not such an id; accepted: \"subnet-\" and 1 to 32 of 0-9, a-z",
+        ),
         // Between keys.
+        (
+            "takeover",
+            "subnets = [\"subnet-0a\"]\n[failback]\ncanary = \"subnet-0b\"",
+            false,
+            "13: failback.canary = \"subnet-0b\": not one of takeover.subnets; accepted: one of takeover.subnets",
+        ),
         (
             "standby",
             "route_table = \"rtb-0aaa\"",

@@ -6,6 +6,7 @@
 //! told to stop, leaves a record of phase `failing-back`, with which the next failback goes on.
 
 mod step;
+mod tell;
 
 use std::collections::BTreeMap;
 

@@ -2,26 +2,23 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rand::RngExt as _;
 use tokio::time::Instant;
 
+use super::tell::{ASKED_FOR, tell, untold};
 use crate::act::{self, Changer};
 use crate::decide::{self, Steps, WayBack};
 use crate::model::{Change, Move, MoveResult, Phase, Plan, Record, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
-use crate::record::history::{Deed, Entry};
 use crate::record::{StateError, VERSION};
 use crate::run::pass::Going;
+use crate::run::remember::return_home;
 use crate::run::signals::Stop;
 use crate::run::takeover::{pending, replace, step};
 use crate::run::verify::{self, After};
-
-/// Why, in record and history.
-const ASKED_FOR: &str = "an operator asked for it";
 
 /// A failback under way.
 pub(super) struct Failback<'a, 'b, V: Vantages, U, C, H> {
@@ -33,6 +30,8 @@ pub(super) struct Failback<'a, 'b, V: Vantages, U, C, H> {
     trouble: BTreeSet<String>,
     at: Timestamp,
     start: Instant,
+    /// What one that was cut short has done and not told.
+    untold: Vec<Move>,
 }
 
 impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, 'b, V, U, C, H> {
@@ -47,6 +46,8 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         stop: &'a Stop,
     ) -> Result<Self, StateError> {
         let at = (going.world.wall)();
+        let primary = &going.settings.decide.primary_table;
+        let untold = untold(going.world.state, record.as_ref(), primary, &way.standby);
         let mut record = record.unwrap_or_else(|| Record {
             version: VERSION,
             instance: way.standby.clone(),
@@ -82,7 +83,7 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         going.world.state.write_record(&record)?;
         let record = RefCell::new(record);
         let (steps, trouble) = (Steps::default(), BTreeSet::new());
-        Ok(Self { going, way, record, steps, stop, trouble, at, start: Instant::now() })
+        Ok(Self { going, way, record, steps, stop, trouble, at, start: Instant::now(), untold })
     }
 
     /// What was done, and how many subnets of the record are still on the standby.
@@ -201,7 +202,10 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         let intent: Vec<Move> = changes.iter().map(pending).collect();
         self.note(&intent);
         let mut moves = self.make(changes).await;
-        verify::look(self.going, &mut moves, After::Outage).await;
+        tokio::select! {
+            () = verify::look(self.going, &mut moves, After::Outage) => {}
+            () = self.stop.wait() => {}
+        }
         self.note(&moves);
         self.steps.again.extend(moves);
     }
@@ -240,59 +244,33 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         let left = record.moves.iter().filter(|one| !home(one)).count();
         // As before: all are on the standby for certain, and none is on its way. While any may be on the primary, it is to be guarded.
         let guarded = self.going.case.guarded.as_ref();
-        let some_home = guarded.is_some_and(|set| set.subnets.iter().any(|one| one.on == primary));
+        let some_home = guarded.is_none_or(|set| set.subnets.iter().any(|one| one.on == primary));
         let certain = self.steps.back.iter().chain(&self.steps.again).all(|one| one.result.settled());
-        let as_before = !stopped && !some_home && certain;
-        if record.moves.is_empty() {
-            if let Err(error) = self.going.world.state.clear_record() {
-                self.trouble.insert(format!("the lock could not be cleared: {error}"));
-            }
-        } else {
-            if as_before {
+        let over = record.moves.is_empty();
+        if !over {
+            if !some_home && certain {
                 record.phase = Phase::Taken;
-                for one in record.moves.iter_mut().filter(|one| homeward(one)) {
-                    let token =
-                        if let Change::Association(plan) = &one.plan { Some(plan.association.clone()) } else { None };
-                    if let Some(away) = one.plan.reversed(|_| token) {
-                        (one.plan, one.result) = (away, MoveResult::AlreadyThere);
-                    }
-                }
+                return_home(&mut record, &primary, |_| None);
             }
             self.record.replace(record);
             let mut trouble = std::mem::take(&mut self.trouble);
             self.write(&mut trouble);
             self.trouble = trouble;
         }
-        let Self { going, steps, trouble, at, start, way, .. } = self;
-        going.notes.extend(trouble);
-        if !steps.back.is_empty() {
-            let moves = steps.back.iter().chain(&steps.again).cloned().collect();
-            tell_history(going, &way, at, start.elapsed(), moves, decide::failed_back(&steps, left).outcome);
+        let Self { going, steps, mut trouble, at, start, untold, .. } = self;
+        let moves: Vec<Move> = untold.into_iter().chain(steps.back.iter().chain(&steps.again).cloned()).collect();
+        let outcome = decide::failed_back(&steps, left).outcome;
+        if !moves.is_empty()
+            && let Err(error) = tell(going.world.state, &own, (at, start.elapsed()), moves, outcome)
+        {
+            trouble.insert(error.to_string());
         }
+        // Last: who is killed before has left a record by which the next failback knows what is still to be told.
+        if over && let Err(error) = going.world.state.clear_record() {
+            trouble.insert(format!("the lock could not be cleared: {error}"));
+        }
+        going.notes.extend(trouble);
         (steps, left)
-    }
-}
-
-fn tell_history<V: Vantages, U, C, H>(
-    going: &mut Going<'_, V, U, C, H>,
-    way: &WayBack,
-    at: Timestamp,
-    took: Duration,
-    moves: Vec<Move>,
-    outcome: crate::model::Outcome,
-) {
-    let entry = Entry {
-        version: VERSION,
-        kind: Deed::Failback,
-        at,
-        instance: Some(way.standby.clone()),
-        why: ASKED_FOR.to_owned(),
-        outcome: Some(outcome),
-        moves,
-        took,
-    };
-    if let Err(error) = going.world.state.append_history(&entry) {
-        going.notes.push(error.to_string());
     }
 }
 
