@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use crate::act::ActSettings;
 use crate::decide::DecideSettings;
+use crate::model::Backend;
 use crate::observe::ObserveSettings;
 use crate::preflight::PreflightSettings;
 
@@ -47,6 +48,8 @@ pub struct Settings {
     pub primary_address: Option<std::net::IpAddr>,
     /// `decision.deadline`: of one `run`.
     pub deadline: Duration,
+    /// `standby.witnesses`.
+    pub own: Vec<Backend>,
     /// For `observe`.
     pub observe: ObserveSettings,
     /// For `decide`.

@@ -9,6 +9,7 @@
 //! | `course` | whether a row of rounds is enough to act on, and when to look again: a state machine |
 //! | `gates` | whether this standby may take over, and the plan; `gates/fit`: whether it could carry the traffic; `gates/route`: the plan of method `route` |
 //! | `guarded` | what is wrong with the guarded subnets themselves |
+//! | `own` | whether the standby carries its own subnets |
 //! | `case` | a whole pass: from all that it knew to the plan, or to what it came to |
 //! | `failback` | the way back: which subnets, which one first, and what it came to |
 //! | `outcome` | what a pass came to, and its exit status |
@@ -26,6 +27,7 @@ mod gates;
 mod guarded;
 mod judge;
 mod outcome;
+mod own;
 mod reason;
 mod service;
 

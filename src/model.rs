@@ -1,7 +1,7 @@
 //! The vocabulary: data and `Display` only.
 //!
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
-//! Its groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`]), what is to be changed
+//! Its groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`], [`own`]), what is to be changed
 //! and what came of it ([`change`], [`last`]), what holds it back and what is remembered ([`takeover`]), what a whole pass came to and what a
 //! file of ours had to say ([`pass`]), and why ([`explanation`]); and what a monitoring system is told ([`service`]).
 
@@ -14,6 +14,7 @@ pub mod failure;
 pub mod id;
 pub mod judgement;
 pub mod last;
+pub mod own;
 pub mod pass;
 pub mod service;
 pub mod takeover;
@@ -30,6 +31,7 @@ pub use id::{
 };
 pub use judgement::{BackendVerdict, Judged, Judgement, Outlook, Verdict};
 pub use last::{AddressStep, Holder, LastSteps, PlannedAddress, RebootResult, RebootStep};
+pub use own::{OwnWitness, Said};
 pub use pass::{Conclusion, Found, Pass};
 pub use service::ServiceState;
 pub use takeover::{Gate, Guarded, GuardedSet, Hold, Outcome, Paused, Phase, Record};

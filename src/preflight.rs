@@ -19,7 +19,7 @@ use crate::model::cloud::Masquerade;
 use crate::model::{Family, Instance, InstanceId, Method, RouteTable, RouteTableId, Subnet, SubnetId, Survey};
 
 pub use guarded::{families, guarded_set, make_guarded, now_on};
-pub use host::{Identity, LocalHost};
+pub use host::{Identity, LocalHost, masquerade};
 
 /// What to ask about.
 #[derive(Debug, Clone, PartialEq, Eq)]

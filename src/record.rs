@@ -9,6 +9,7 @@
 //! can lock and unlock anyway.
 
 pub mod durable;
+pub mod facts;
 mod folder;
 pub mod history;
 pub mod lock;
@@ -45,13 +46,15 @@ pub(crate) const TARGETS: &str = "targets.json";
 pub(crate) const LAST_ROUND: &str = "last-round.json";
 /// Until when automatic action is held, and why.
 pub(crate) const PAUSE: &str = "pause.json";
+/// What only root can see of this machine.
+pub(crate) const FACTS: &str = "facts.json";
 /// What was last printed where nobody watches.
 pub(crate) const PRINTED: &str = "printed.json";
 /// What was done, one line each.
 pub(crate) const HISTORY: &str = "history.jsonl";
 
 /// Every file of ours, for the check at [`State::open`].
-const FILES: &[&str] = &[RUN_LOCK, TAKEOVER, GUARDED, WITNESSES, TARGETS, LAST_ROUND, PAUSE, PRINTED, HISTORY];
+const FILES: &[&str] = &[RUN_LOCK, TAKEOVER, GUARDED, WITNESSES, TARGETS, LAST_ROUND, PAUSE, FACTS, PRINTED, HISTORY];
 
 /// Layout of the files that this program writes.
 pub const VERSION: u32 = 1;

@@ -13,11 +13,19 @@
 //! | `verify` | whether it helped |
 //! | `targets` | where the targets are, and what is remembered of them |
 //! | `remember` | the takeover record as found |
+//! | `astray` | where the subnets of its moves went that somebody else took |
+//! | `untold` | a complete takeover that a killed process did not tell |
+//! | `own` | the standby's own witnesses |
+//! | `facts` | what only root can see, left for those who can't |
+
 //! | `signals` | what a signal does to a pass |
 
+mod astray;
 pub(crate) mod clients;
 mod down;
+mod facts;
 pub mod failback;
+mod own;
 pub mod pass;
 mod planned;
 mod remember;
@@ -26,6 +34,7 @@ mod rounds;
 mod signals;
 mod takeover;
 mod targets;
+mod untold;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -116,6 +125,7 @@ pub(crate) async fn make(
     // A takeover that was asked for and held says nothing of the network.
     let held = done.case.planned && done.case.moves.is_none();
     if keep && !held && done.pass.outcome != Outcome::Busy {
+        done.pass.notes.extend(facts::leave(state).await);
         remember(settings, state, &clients.ssh, &mut done);
     }
     Ok(Ok(done))

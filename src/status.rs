@@ -17,7 +17,7 @@ use crate::model::{Failure, Family, Found, GuardedSet, Paused, Record, Survey};
 use crate::preflight::{self, LocalHost};
 use crate::record::State;
 use crate::record::history::Deed;
-use crate::record::pause::in_force;
+use crate::record::pause::{Boot, in_force};
 use crate::report;
 use crate::report::status::{Active, Carrier, LastTakeover, Status};
 
@@ -46,7 +46,7 @@ pub async fn command(settings: &Settings, global: &Global) -> Result<u8, Failure
 /// The way to EC2 can't be set up (`AWS_CA_BUNDLE`).
 pub(crate) async fn gather(settings: &Settings, state: &State) -> Result<Status, String> {
     let ec2 = Ec2::connect(settings.region.as_deref())?;
-    let host = LocalHost::new(&ec2);
+    let host = LocalHost::new(&ec2).told(state.sighting(Boot::now().as_ref()));
     let now = Timestamp::now();
     let (saved, trouble) = state.read_guarded();
     let saved = saved.filter(|set| set.primary == settings.decide.primary_table);

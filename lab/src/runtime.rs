@@ -164,7 +164,7 @@ pub(crate) fn need_root() -> anyhow::Result<()> {
 }
 
 /// The package of each tool the lab calls, on Debian and Ubuntu.
-pub(crate) const TOOLS: [(&str, &str); 13] = [
+pub(crate) const TOOLS: [(&str, &str); 14] = [
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/ssh", "openssh-client"),
     ("/usr/bin/ssh-keygen", "openssh-client"),
@@ -180,6 +180,8 @@ pub(crate) const TOOLS: [(&str, &str); 13] = [
     ("/usr/bin/systemd-analyze", "systemd"),
     // And that Icinga understands natwatch's check.
     ("/usr/sbin/icinga2", "icinga2-bin"),
+    // And that natwatch may be killed at any file operation.
+    ("/usr/bin/strace", "strace"),
 ];
 
 /// Packages of the tools that are missing.

@@ -25,7 +25,7 @@ const JUNK: usize = 20;
 /// All settings; `None`: the reader has noted why not.
 pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) -> Option<Settings> {
     let mut advice = Vec::new();
-    for key in [&keys::STANDBY_WITNESSES, &keys::EC2_SUBNETS, &keys::WATCH_SPAN, &keys::INTERVAL] {
+    for key in [&keys::EC2_SUBNETS, &keys::WATCH_SPAN, &keys::INTERVAL] {
         reader.later(key);
     }
     let name = name(reader, path);
@@ -34,6 +34,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
     let region = reader.text(&keys::STANDBY_REGION, values::region);
     let method = how::method(reader, &mut advice);
     let preflight = preflight(reader, method);
+    let own = reader.list(&keys::STANDBY_WITNESSES, values::host, Host::identity);
     let max_subnets = max_subnets(reader, preflight.as_ref());
     let disable_check = reader.flag(&keys::DISABLE_CHECK);
     let canary = canary(reader, preflight.as_ref());
@@ -55,6 +56,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
         region,
         primary_address,
         deadline: times.deadline,
+        own: union(&own?, &[]),
         observe: ObserveSettings {
             backends: backends?,
             within: within?,

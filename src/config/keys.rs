@@ -137,7 +137,7 @@ keys! {
         Optional("\"i-0bbb\"", "IMDSv2 tells"), "This instance; if IMDSv2 says otherwise, natwatch refuses to run.";
     STANDBY_REGION = "standby.region", Text("a region such as \"eu-west-1\""),
         Optional("\"ap-northeast-1\"", "AWS_REGION, the profile or IMDSv2 tells"), "The region of the route tables.";
-    STANDBY_WITNESSES = "standby.witnesses", Texts(HOST), Later(None), "Backends behind the standby's own table.";
+    STANDBY_WITNESSES = "standby.witnesses", Texts(HOST), Default("[]"), "Hosts behind standby.route_table itself, asked as backends are: where some are named, one of them must reach a target in the round that decides, or nothing is moved.";
 
     HOSTS = "backends.hosts", Texts(HOST), Default("[]"), "Hosts behind the NAT that are asked over SSH to ping; names or addresses.";
     HOSTS_FILE = "backends.hosts_file", Text(PATH),

@@ -256,13 +256,13 @@ fn each_violated_rule_has_its_exact_line() {
             "2: primary.route_table = \"subnet-0a\": not such an id; accepted: \"rtb-\" and 1 to 32 of 0-9, a-z",
         ),
         ("takeover", "[metric]", false, "11: [metric]: unknown table; did you mean [metrics]?"),
-        // Not yet.
         (
             "standby",
-            "witnesses = []",
+            "witnesses = [\"db1\", \"DB1\"]",
             false,
-            "5: standby.witnesses = []: not supported yet by this version; accepted: no such key",
+            "5: standby.witnesses = \"DB1\": a duplicate of \"db1\" in line 5; accepted: each one once",
         ),
+        // Not yet.
         (
             "backends",
             "ec2_subnets = true",

@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::commands::{finish_commands, held_commands, reboot_commands, undo_commands};
 use super::{
     DecideSettings, Ending, Lock, Next, Redundancy, Situation, families, guarded, judge, lead, outcome, outcome_of,
-    plan, reason,
+    own, plan, reason,
 };
 use crate::model::failure::exit;
 use crate::model::{
-    Conclusion, Family, Gate, GuardedSet, Hold, Judgement, LastSteps, Moment, Move, Outcome, Pass, Paused, Phase, Plan,
-    Round, Survey, Verdict,
+    Conclusion, Family, Gate, GuardedSet, Hold, Judgement, LastSteps, Moment, Move, Outcome, OwnWitness, Pass, Paused,
+    Phase, Plan, Round, Survey, Verdict,
 };
 
 /// Everything that a pass knew when it decided.
@@ -46,6 +46,9 @@ pub struct Case {
     pub unknown: Option<String>,
     /// What EC2 and this machine look like; read only when the evidence calls for a takeover.
     pub survey: Option<Survey>,
+    /// What `standby.witnesses` said in the round that decides; `None`: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Vec<OwnWitness>>,
     /// What became of the plan; `None` before it was carried out, or where there was none.
     pub moves: Option<Vec<Move>>,
     /// And of what was to be done when all of it stood.
@@ -90,6 +93,7 @@ impl Case {
             accusers: None,
             unknown: None,
             survey: None,
+            own: None,
             moves: None,
             last: LastSteps { address: None, reboot: None },
             busy: None,
@@ -176,7 +180,10 @@ pub(super) fn considered(case: &Case) -> Result<Plan, Conclusion> {
         families: &families,
         planned: case.planned,
     };
-    let plan = plan(situation, &case.rules).map_err(|holds| held(case, holds))?;
+    let plan = match (plan(situation, &case.rules), own::hold(case)) {
+        (Ok(plan), None) => plan,
+        (plan, own) => return Err(held(case, plan.err().into_iter().flatten().chain(own).collect())),
+    };
     if let Some(hold) = helpless(case).filter(|_| !case.planned) {
         return Err(held(case, vec![hold]));
     }

@@ -163,8 +163,39 @@ pub enum Masquerade {
     Present,
     /// The rules could be read, and none does.
     Absent,
+    /// We may not read them, but somebody who may has done so within this boot.
+    Told(Sighting),
     /// The rules could not be read, and why.
     Unknown(String),
+}
+
+/// What was seen of this machine in this boot by who may see it (`facts.json`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// Whether a rule that masquerades was there.
+    pub masquerade: bool,
+    /// How long ago.
+    pub ago: Duration,
+}
+
+impl fmt::Display for Sighting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ago = self.ago.as_secs();
+        let (number, unit) = match ago {
+            0..120 => (ago, "s"),
+            120..7200 => (ago / 60, "min"),
+            7200.. => (ago / 3600, "h"),
+        };
+        write!(f, "as root saw {number} {unit} ago, by facts.json")
+    }
+}
+
+impl Masquerade {
+    /// Whether it is known that nothing masquerades.
+    #[must_use]
+    pub const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent | Self::Told(Sighting { masquerade: false, .. }))
+    }
 }
 
 impl fmt::Display for Masquerade {
@@ -172,6 +203,7 @@ impl fmt::Display for Masquerade {
         match self {
             Self::Present => f.write_str("present"),
             Self::Absent => f.write_str("absent"),
+            Self::Told(seen) => write!(f, "{} ({seen})", if seen.masquerade { "present" } else { "absent" }),
             Self::Unknown(why) => write!(f, "unknown ({why})"),
         }
     }

@@ -6,6 +6,7 @@
 //! that reach are seen; those still logging in are not.
 
 mod member;
+mod own;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,7 @@
 //! This machine: who it is, how long it has been up, whether it forwards and masquerades.
 //!
-//! It reads the kernel and, for the masquerade rule, what `nft` and `iptables-save` print. It changes nothing, not even by
+//! It reads the kernel and, for the masquerade rule, what `nft` and `iptables-save` print; where it may not, it goes by what it was told that root
+//! saw. It changes nothing, not even by
 //! having a kernel module loaded. Every outside command is bounded in time and output, run by its absolute path and with
 //! an empty environment.
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::Host;
-use crate::model::cloud::Masquerade;
+use crate::model::cloud::{Masquerade, Sighting};
 use crate::model::{Family, InstanceId};
 
 /// Who can tell which instance this is: the instance metadata service.
@@ -25,12 +26,36 @@ pub trait Identity {
 #[derive(Debug)]
 pub struct LocalHost<'a, I> {
     imds: &'a I,
+    told: Option<Result<Sighting, String>>,
 }
 
 impl<'a, I: Identity> LocalHost<'a, I> {
     /// This machine, with `imds` to say which instance it is.
     pub const fn new(imds: &'a I) -> Self {
-        Self { imds }
+        Self { imds, told: None }
+    }
+
+    /// With what somebody who may see more saw in this boot, or why nothing is known of that.
+    #[must_use]
+    pub fn told(self, told: Result<Sighting, String>) -> Self {
+        Self { told: Some(told), ..self }
+    }
+}
+
+/// Whether something masquerades, as far as this process may see.
+pub async fn masquerade() -> Masquerade {
+    // It waits for a child process, and rounds are running beside it.
+    tokio::task::spawn_blocking(masquerade::read)
+        .await
+        .unwrap_or_else(|_| Masquerade::Unknown("the reading was ended".to_owned()))
+}
+
+/// What we see ourselves counts; what we may not see is as we were told.
+fn combine(seen: Masquerade, told: Option<&Result<Sighting, String>>) -> Masquerade {
+    match (seen, told) {
+        (Masquerade::Unknown(_), Some(Ok(told))) => Masquerade::Told(*told),
+        (Masquerade::Unknown(why), Some(Err(nothing))) => Masquerade::Unknown(format!("{why}; {nothing}")),
+        (seen, _) => seen,
     }
 }
 
@@ -55,10 +80,7 @@ impl<I: Identity> Host for LocalHost<'_, I> {
     }
 
     async fn masquerade(&self) -> Masquerade {
-        // It waits for a child process, and rounds are running beside it.
-        tokio::task::spawn_blocking(masquerade::read)
-            .await
-            .unwrap_or_else(|_| Masquerade::Unknown("the reading was ended".to_owned()))
+        combine(masquerade().await, self.told.as_ref())
     }
 }
 
@@ -69,7 +91,9 @@ fn flag(text: &str) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Host, Identity, InstanceId, LocalHost, flag};
+    use std::time::Duration;
+
+    use super::{Host, Identity, InstanceId, LocalHost, Masquerade, Sighting, combine, flag};
     use crate::model::Family;
 
     struct Known;
@@ -83,6 +107,21 @@ mod tests {
     #[test]
     fn sysctls_are_numbers() {
         assert_eq!((flag("1\n"), flag("0\n"), flag("2"), flag("")), (Some(true), Some(false), Some(true), None));
+    }
+
+    #[test]
+    fn f010_what_root_saw_counts_for_who_may_not_look_and_for_nobody_else() {
+        let unknown = || Masquerade::Unknown("takes root".to_owned());
+        for masquerade in [true, false] {
+            let told = Sighting { masquerade, ago: Duration::from_secs(60) };
+            assert_eq!(combine(unknown(), Some(&Ok(told))), Masquerade::Told(told));
+            assert_eq!(combine(Masquerade::Present, Some(&Ok(told))), Masquerade::Present);
+            assert_eq!(combine(Masquerade::Absent, Some(&Ok(told))), Masquerade::Absent);
+        }
+        let nothing = Err("facts.json is of another boot".to_owned());
+        let why = "takes root; facts.json is of another boot".to_owned();
+        assert_eq!(combine(unknown(), Some(&nothing)), Masquerade::Unknown(why));
+        assert_eq!(combine(unknown(), None), unknown());
     }
 
     #[tokio::test]

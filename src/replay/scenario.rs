@@ -146,7 +146,11 @@ pub(super) struct Survey {
     pub(super) uptime: Option<Time>,
     pub(super) ip_forward: Option<bool>,
     pub(super) masquerade: Option<Masquerading>,
+    /// How long ago root saw that, where this process may not look itself.
+    pub(super) masquerade_seen: Option<Time>,
     pub(super) on: Option<BTreeMap<SubnetId, Place>>,
+    /// What the standby's own witnesses said.
+    pub(super) own: Option<BTreeMap<String, OwnWord>>,
     pub(super) main: Option<Side>,
     #[serde(default)]
     pub(super) missing: BTreeSet<Side>,
@@ -179,6 +183,17 @@ pub(super) struct Failed {
 pub(super) enum Masquerading {
     Present,
     Absent,
+}
+
+/// What a host of `standby.witnesses` said; who reaches reaches over each family that is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OwnWord {
+    Reaches,
+    ReachesV4,
+    Missed,
+    Silent,
+    Awaited,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

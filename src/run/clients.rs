@@ -16,6 +16,7 @@ use crate::observe::icmp::Icmp;
 use crate::observe::ssh::Ssh;
 use crate::preflight::{self, IdentityError, LocalHost};
 use crate::record::State;
+use crate::record::pause::Boot;
 use crate::record::witnesses::Witnesses;
 
 /// The world as it is.
@@ -48,7 +49,11 @@ impl Clients {
     /// # Errors
     /// 78: the configuration is another instance's.
     pub(crate) async fn host(&self, settings: &Settings) -> Result<LocalHost<'_, Ec2>, Failure> {
-        let host = LocalHost::new(&self.ec2);
+        // A folder that can't be used is another's to tell of.
+        let told = State::look(&settings.state)
+            .map_err(|error| error.to_string())
+            .and_then(|state| state.sighting(Boot::now().as_ref()));
+        let host = LocalHost::new(&self.ec2).told(told);
         if settings.preflight.standby_instance.is_some()
             && let Err(error @ IdentityError::Another { .. }) = preflight::identity(&host, &settings.preflight).await
         {

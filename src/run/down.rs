@@ -7,6 +7,7 @@ use super::remember::return_home;
 use super::takeover::{self, Takeover};
 use crate::act::Changer;
 use crate::decide::{self, Decision};
+use crate::model::cloud::Masquerade;
 use crate::model::failure::exit;
 use crate::model::{Conclusion, Gate, Outcome, Phase};
 use crate::observe::{Uplink, Vantages};
@@ -64,6 +65,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         match decide::decide(&self.case) {
             Decision::TakeOver(plan) => {
                 let because = decide::grounds(&self.case);
+                if let Some(Masquerade::Unknown(why)) = self.case.survey.as_ref().map(|survey| &survey.masquerade) {
+                    self.notes.push(format!(
+                        "whether this instance masquerades is unknown ({why}); that backends reach again is the proof"
+                    ));
+                }
                 let takeover = Takeover { going: self, plan: &plan, because: &because, earlier: remembered.record };
                 let (moves, last) = takeover.carry_out().await;
                 (self.case.moves, self.case.last) = (Some(moves), last);

@@ -7,6 +7,7 @@
 
 mod finish;
 mod step;
+mod tell;
 
 use std::collections::BTreeMap;
 

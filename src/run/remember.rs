@@ -142,8 +142,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             Phase::FailingBack => return self.brought_back(record, &guarded),
             Phase::Taking | Phase::Partial => self.look_again(&mut record).await,
         }
+        let astray = self.astray(&record, &guarded).await;
         takeover::reconcile(&mut record, now, |subnet| {
-            guarded.subnets.iter().find(|one| one.subnet == *subnet).map(|one| one.on.clone())
+            let known = guarded.subnets.iter().find(|one| one.subnet == *subnet).map(|one| one.on.clone());
+            known.or_else(|| astray.get(subnet).cloned())
         });
         if !record.moves.iter().any(|one| one.result.moved()) {
             if !outlived(&record, now) {
@@ -203,7 +205,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     }
 
     /// What nobody was left to verify, this round's replies do.
-    fn verify_late(&self, record: &mut Record) {
+    pub(super) fn verify_late(&self, record: &mut Record) {
         let latest = self.case.latest();
         let reaches = |subnet: &SubnetId| {
             let mut judged = latest.iter().flat_map(|one| &one.backends);
@@ -216,7 +218,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         }
     }
 
-    fn tell_history(&mut self, record: &Record, kind: Deed, outcome: Outcome) {
+    pub(super) fn tell_history(&mut self, record: &Record, kind: Deed, outcome: Outcome) {
         let took = Duration::try_from(record.changed.duration_since(record.began)).unwrap_or_default();
         let entry = Entry {
             version: VERSION,

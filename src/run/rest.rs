@@ -40,6 +40,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         if let Some(record) = remembered.record.take() {
             remembered.record = self.reconcile(record).await;
         }
+        if let Some(record) = remembered.record.take() {
+            remembered.record = Some(self.make_up(record).await);
+        }
         self.case.accusers = self.accusers();
         self.case.lock = remembered.lock();
         self.case.paused = self.paused();
@@ -80,10 +83,12 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 if latest.is_empty() || latest.iter().any(|one| one.verdict != Verdict::Healthy) {
                     set.leads_to = known.or(set.leads_to);
                 }
-                if self.mode == Mode::Act
-                    && let Err(error) = self.world.state.write_guarded(&set)
-                {
-                    self.notes.push(error.to_string());
+                if self.mode == Mode::Act {
+                    // What a killed process left would lie about until the next takeover, which may be years.
+                    self.world.state.sweep();
+                    if let Err(error) = self.world.state.write_guarded(&set) {
+                        self.notes.push(error.to_string());
+                    }
                 }
                 self.case.unknown = None;
                 if self.case.guarded.replace(set).is_none() {

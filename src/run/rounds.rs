@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::own;
 use super::pass::{Going, Mode};
 use crate::act::Changer;
 use crate::decide::{self, Look, Next};
@@ -34,8 +35,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 // What a takeover needs to know is read in the shadow of the confirming rounds. A survey that EC2 did not
                 // answer is made again.
                 let complete = self.case.survey.as_ref().is_some_and(Survey::answered);
-                let (round, fresh) =
-                    tokio::join!(self.round(ask), async { if complete { None } else { Some(self.survey().await) } });
+                let ((round, said), fresh) = tokio::join!(self.deciding_round(ask, own::GRACE), async {
+                    if complete { None } else { Some(self.survey().await) }
+                });
+                self.case.own = said;
                 if fresh.is_some() {
                     self.case.survey = fresh;
                 }
@@ -46,7 +49,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             let unasked = self.case.survey.as_ref().is_some_and(|survey| !survey.answered());
             let weighed = if unasked { round.ended } else { (self.world.clock)() };
             self.weigh(round, weighed);
-            match self.case.next() {
+            let next = match self.case.next() {
+                Next::Act if self.own_awaited() => Next::Look { not_before: weighed },
+                next => next,
+            };
+            match next {
                 _ if self.mode == Mode::Look => return false,
                 Next::Act => return true,
                 Next::Rest => return false,
@@ -71,7 +78,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     /// One round, for who needs no evidence: who can tell afterwards, and which targets are good.
     pub(super) async fn look(&mut self) {
         let ask = Ask { not_before: (self.world.clock)(), burst: false, until: self.deadline };
-        let round = self.round(ask).await;
+        let (round, own) = self.deciding_round(ask, self.settings.observe.ssh.login_timeout).await;
+        self.case.own = own;
         self.weigh(round, (self.world.clock)());
     }
 
@@ -81,7 +89,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         self.case.looks.push(Look { round, weighed });
     }
 
-    async fn round(&self, ask: Ask) -> Round {
+    pub(super) async fn round(&self, ask: Ask) -> Round {
         let now = (self.world.wall)();
         let map = self.subnets();
         let candidates = self.backends.iter().filter_map(|backend| {

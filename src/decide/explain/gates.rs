@@ -1,6 +1,6 @@
 //! The gates, each with what was seen: those that hold in the words of the decision, the others in ours.
 
-use crate::decide::{Case, Lock};
+use crate::decide::{Case, Lock, own};
 use crate::model::{Gate, Hold, Item, Phase, Rule, Survey};
 
 use super::{exact, subnets};
@@ -72,7 +72,8 @@ fn free(gate: Gate, planned: bool, case: &Case, survey: &Survey) -> String {
         }
         Gate::Unfit => {
             let leads = if known { "leads here" } else { "was not looked at" };
-            format!("it forwards, {} {leads}; masquerading: {}", rules.standby_table, survey.masquerade)
+            let own = case.own.as_deref().map_or_else(String::new, |own| format!("; {}", own::free(own)));
+            format!("it forwards, {} {leads}; masquerading: {}{own}", rules.standby_table, survey.masquerade)
         }
         Gate::Foreign => format!(
             "{} and {} are in one VPC{}",

@@ -23,12 +23,15 @@ pub(super) fn machine(survey: &Survey) -> Vec<Hold> {
             "let the service read /proc/sys",
         )),
     }
-    if survey.masquerade == Masquerade::Absent {
-        holds.push(hold(
-            Gate::Unfit,
-            "this instance does not masquerade: no such rule in nftables or iptables",
-            "iptables -t nat -A POSTROUTING -o <uplink> -j MASQUERADE",
-        ));
+    if survey.masquerade.is_absent() {
+        let rule = "iptables -t nat -A POSTROUTING -o <uplink> -j MASQUERADE";
+        let (seen, again) = match &survey.masquerade {
+            // Who decides by what root saw must be told anew.
+            Masquerade::Told(seen) => (format!(", {seen}"), "; then, as root: natwatch run"),
+            _ => (String::new(), ""),
+        };
+        let why = format!("this instance does not masquerade: no such rule in nftables or iptables{seen}");
+        holds.push(hold(Gate::Unfit, why, format!("{rule}{again}")));
     }
     holds
 }

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 
 use super::Ids;
 use crate::decide::{Case, Lock, families};
-use crate::model::cloud::Masquerade;
+use crate::model::cloud::{Masquerade, Sighting};
 use crate::model::{
     Association, AssociationId, Change, Family, Guarded, GuardedSet, IdError, Instance, Interface, Move, MoveResult,
-    Paused, PlannedMove, Route, RouteTable, RouteTableId, SubnetId, Survey, Verification,
+    OwnWitness, Paused, PlannedMove, Route, RouteTable, RouteTableId, Said, Silence, SilenceReason, SubnetId, Survey,
+    Verification,
 };
 use crate::record::VERSION;
-use crate::replay::scenario::{self, Fault, Masquerading, Scenario, Side};
+use crate::replay::scenario::{self, Fault, Masquerading, OwnWord, Scenario, Side};
 use crate::replay::values::Place;
 
 /// What a machine has been up for that is not told to have just booted.
@@ -49,6 +50,8 @@ pub(super) fn expand(scenario: &Scenario, ids: &Ids, case: &mut Case) -> Result<
     case.unknown.clone_from(&world.unknown);
     case.lock = lock(world, ids)?;
     case.paused = world.paused.clone().map(|reason| Paused { until: Timestamp::UNIX_EPOCH, reason });
+    case.own =
+        scenario.survey.own.as_ref().map(|own| own.iter().map(|(host, word)| said(host, *word, &judged)).collect());
     if !scenario.survey.never_made {
         let on = scenario.survey.on.as_ref().unwrap_or(&places);
         case.survey = Some(survey(&scenario.survey, on, ids, &judged)?);
@@ -148,12 +151,29 @@ fn survey(
         primary,
         uptime: reading(&failed.uptime).map(|()| written.uptime.map_or(UP, |time| time.0)),
         ip_forward: reading(&failed.ip_forward).map(|()| written.ip_forward.unwrap_or(true)),
-        masquerade: match (&failed.masquerade, written.masquerade) {
-            (Some(why), _) => Masquerade::Unknown(why.clone()),
-            (None, Some(Masquerading::Absent)) => Masquerade::Absent,
-            (None, Some(Masquerading::Present) | None) => Masquerade::Present,
-        },
+        masquerade: masquerade(written),
     })
+}
+
+fn said(host: &str, word: OwnWord, judged: &BTreeSet<Family>) -> OwnWitness {
+    let said = match word {
+        OwnWord::Reaches => Said::Reaches(judged.iter().copied().collect()),
+        OwnWord::ReachesV4 => Said::Reaches(vec![Family::V4]),
+        OwnWord::Missed => Said::Missed,
+        OwnWord::Silent => Said::Silent(Silence { reason: SilenceReason::Unreachable, detail: "no answer".to_owned() }),
+        OwnWord::Awaited => Said::Awaited,
+    };
+    OwnWitness { host: host.to_owned(), said }
+}
+
+fn masquerade(written: &scenario::Survey) -> Masquerade {
+    let present = written.masquerade != Some(Masquerading::Absent);
+    match (&written.failed.masquerade, written.masquerade_seen) {
+        (Some(why), _) => Masquerade::Unknown(why.clone()),
+        (None, Some(ago)) => Masquerade::Told(Sighting { masquerade: present, ago: ago.0 }),
+        (None, None) if present => Masquerade::Present,
+        (None, None) => Masquerade::Absent,
+    }
 }
 
 fn interfaces(written: &scenario::Survey) -> Result<Vec<Interface>, IdError> {

@@ -2,14 +2,13 @@
 
 use tokio::time::Instant;
 
-use super::step::{ASKED_FOR, Failback};
+use super::step::Failback;
+use super::tell::tell;
 use crate::act::{self, Changer};
 use crate::decide::{self, Steps};
 use crate::model::{AddressStep, LastSteps, Move, MoveResult, Phase, Plan, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
-use crate::record::VERSION;
-use crate::record::history::{Deed, Entry};
 use crate::run::remember::return_home;
 
 impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'_, '_, V, U, C, H> {
@@ -64,11 +63,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'_, '_, V, U,
         let some_home = guarded.is_none_or(|set| set.subnets.iter().any(|one| one.on == primary));
         let certain = self.steps.back.iter().chain(&self.steps.again).all(|one| one.result.settled());
         record.last.address = self.steps.address.clone().or(record.last.address);
-        if record.moves.is_empty() && decide::address_back(&record).is_none() {
-            if let Err(error) = self.going.world.state.clear_record() {
-                self.trouble.insert(format!("the lock could not be cleared: {error}"));
-            }
-        } else {
+        let over = record.moves.is_empty() && decide::address_back(&record).is_none();
+        if !over {
             if !record.moves.is_empty() && !some_home && certain {
                 record.phase = Phase::Taken;
                 return_home(&mut record, &primary, |_| None);
@@ -78,25 +74,20 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'_, '_, V, U,
             self.write(&mut trouble);
             self.trouble = trouble;
         }
-        let Self { going, steps, trouble, at, start, way, .. } = self;
-        going.notes.extend(trouble);
-        if !steps.back.is_empty() {
-            let moves = steps.back.iter().chain(&steps.again).cloned().collect();
-            let entry = Entry {
-                version: VERSION,
-                kind: Deed::Failback,
-                at,
-                instance: Some(way.standby.clone()),
-                why: ASKED_FOR.to_owned(),
-                outcome: Some(decide::failed_back(&steps, left).outcome),
-                moves,
-                last: LastSteps { address: steps.address.clone(), reboot: None },
-                took: start.elapsed(),
-            };
-            if let Err(error) = going.world.state.append_history(&entry) {
-                going.notes.push(error.to_string());
-            }
+        let Self { going, steps, mut trouble, at, start, untold, .. } = self;
+        let moves: Vec<Move> = untold.into_iter().chain(steps.back.iter().chain(&steps.again).cloned()).collect();
+        let last = LastSteps { address: steps.address.clone(), reboot: None };
+        let outcome = decide::failed_back(&steps, left).outcome;
+        if !(moves.is_empty() && last.is_empty())
+            && let Err(error) = tell(going.world.state, &own, (at, start.elapsed()), (moves, last), outcome)
+        {
+            trouble.insert(error.to_string());
         }
+        // Last: who is killed before has left a record by which the next failback knows what is still to be told.
+        if over && let Err(error) = going.world.state.clear_record() {
+            trouble.insert(format!("the lock could not be cleared: {error}"));
+        }
+        going.notes.extend(trouble);
         (steps, left)
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rand::RngExt as _;
 use tokio::time::Instant;
 
+use super::tell::{ASKED_FOR, untold};
 use crate::act::{self, Carried, Changer};
 use crate::decide::{self, Steps, WayBack};
 use crate::model::{Change, LastSteps, Move, MoveResult, Phase, Plan, Record, Verification};
@@ -18,9 +19,6 @@ use crate::run::signals::Stop;
 use crate::run::takeover::{pending, replace, step};
 use crate::run::verify::{self, After};
 
-/// Why, in record and history.
-pub(super) const ASKED_FOR: &str = "an operator asked for it";
-
 /// A failback under way.
 pub(super) struct Failback<'a, 'b, V: Vantages, U, C, H> {
     pub(super) going: &'a mut Going<'b, V, U, C, H>,
@@ -31,6 +29,8 @@ pub(super) struct Failback<'a, 'b, V: Vantages, U, C, H> {
     pub(super) trouble: BTreeSet<String>,
     pub(super) at: Timestamp,
     pub(super) start: Instant,
+    /// What one that was cut short has done and not told.
+    pub(super) untold: Vec<Move>,
 }
 
 impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, 'b, V, U, C, H> {
@@ -45,6 +45,8 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         stop: &'a Stop,
     ) -> Result<Self, StateError> {
         let at = (going.world.wall)();
+        let primary = &going.settings.decide.primary_table;
+        let untold = untold(going.world.state, record.as_ref(), primary, &way.standby);
         let mut record = record.unwrap_or_else(|| Record {
             version: VERSION,
             instance: way.standby.clone(),
@@ -81,7 +83,7 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         going.world.state.write_record(&record)?;
         let record = RefCell::new(record);
         let (steps, trouble) = (Steps::default(), BTreeSet::new());
-        Ok(Self { going, way, record, steps, stop, trouble, at, start: Instant::now() })
+        Ok(Self { going, way, record, steps, stop, trouble, at, start: Instant::now(), untold })
     }
 
     /// What was done, and how many subnets of the record are still on the standby.
