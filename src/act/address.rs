@@ -10,7 +10,7 @@
 
 use super::budget::Budget;
 use super::{Addresses, ChangeError};
-use crate::model::{Holder, MoveResult, PlannedAddress};
+use crate::model::{AllocationId, Holder, MoveResult, PlannedAddress, Way};
 
 /// Brings the address where the plan wants it. The plan comes back with who had it before, and which address gave way.
 pub(super) async fn bring(
@@ -125,14 +125,14 @@ impl<C: Addresses> Attempt<'_, C> {
             (Some(holder), Some(to)) if to.same(holder) => Some(self.there()),
             (None, Some(_)) => None,
             (Some(holder), _) => {
-                let expected = self.planned.from.as_ref().is_some_and(|from| from.way.same(&holder.way));
+                let expected = self.planned.from.as_ref().is_some_and(|from| same_owner(&from.way, &holder.way));
                 (!expected).then(|| MoveResult::Elsewhere(holder.to_string()))
             }
         }
     }
 
     /// The address that has the place where this one is to be. An interface with several is left to an operator's memory.
-    async fn displaced(&self) -> Option<crate::model::AllocationId> {
+    async fn displaced(&self) -> Option<AllocationId> {
         let interface = self.planned.to.as_ref()?.way.interface.as_ref()?;
         match self.budget.call(self.changer.addresses_of(interface)).await?.ok()?.as_slice() {
             [only] if *only != self.planned.address => Some(only.clone()),
@@ -157,5 +157,13 @@ impl<C: Addresses> Attempt<'_, C> {
                 .unwrap_or_else(|| MoveResult::Failed(format!("outcome not certain, last seen as it was: {why}"))),
             Some(Err(_)) | None => MoveResult::Failed(format!("unknown outcome: {why}")),
         }
+    }
+}
+
+/// Whether two ways lead to one instance, by whatever interface; where EC2 names no instance, to one interface.
+fn same_owner(one: &Way, other: &Way) -> bool {
+    match (&one.instance, &other.instance) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.interface.is_some() && one.interface == other.interface,
     }
 }

@@ -156,5 +156,6 @@ fn failed(why: String) -> Conclusion {
 
 fn refused(holds: Vec<Hold>) -> Conclusion {
     let why = holds.first().map_or("", |hold| hold.why.as_str());
-    Conclusion { holds: holds.clone(), ..failed(format!("nothing is moved: {why}")) }
+    let over = failed(format!("nothing is moved: {why}"));
+    Conclusion { holds, ..over }
 }

@@ -57,6 +57,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
 
     fn refresh_due(&self) -> bool {
         let Some(set) = &self.case.guarded else { return true };
+        // Kept by a natwatch that moved associations: who the primary is was not looked at.
+        let rules = &self.settings.decide;
+        if !rules.method.is_association() && rules.primary_instance.is_none() && set.leads_to.is_none() {
+            return true;
+        }
         let age = (self.world.wall)().duration_since(set.seen);
         let in_doubt = self.case.latest().iter().any(|one| !one.cut_off_subnets.is_empty());
         age >= if in_doubt { GUARDED_IN_DOUBT } else { GUARDED_FOR } || age.is_negative()

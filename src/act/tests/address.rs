@@ -228,6 +228,22 @@ async fn the_standbys_own_address_gives_way_and_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn any_interface_of_the_primary_is_the_primary_and_its_interface_is_where_no_instance_is_named() {
+    let second = Holder { way: Way { interface: "eni-second".parse().ok(), ..holder("primary").way }, private: None };
+    let unnamed = Holder { way: Way { instance: None, ..holder("primary").way }, private: None };
+    for before in [second, unnamed] {
+        let ec2 = account(None, false, &[]);
+        ec2.elastic.put(&allocation("site"), Some(&before));
+        let (done, result) = bring(&ec2, &along()).await;
+        assert_eq!((result, done.from), (MoveResult::Moved, Some(before)));
+    }
+    let moved = Holder { way: Way { instance: "i-other".parse().ok(), ..holder("primary").way }, private: None };
+    let ec2 = account(None, false, &[]);
+    ec2.elastic.put(&allocation("site"), Some(&moved));
+    assert!(matches!(bring(&ec2, &along()).await.1, MoveResult::Elsewhere(_)), "somebody has moved the interface");
+}
+
+#[tokio::test(start_paused = true)]
 async fn f052_an_address_that_somebody_else_has_stays_there() {
     let ec2 = account(Some("other"), false, &[]);
     assert_eq!(bring(&ec2, &along()).await.1, MoveResult::Elsewhere("eni-other (i-other)".to_owned()));

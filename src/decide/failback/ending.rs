@@ -1,5 +1,7 @@
 //! What a failback came to, its exit status and its sentence.
 
+use std::fmt::Write as _;
+
 use crate::decide::finish_commands;
 use crate::model::failure::exit;
 use crate::model::{AddressStep, Conclusion, LastSteps, Move, MoveResult, Outcome, Verification};
@@ -69,22 +71,23 @@ impl Steps {
                 self.again.iter().all(|one| one.result.settled() && one.verification != Verification::Unverified);
             let now =
                 if seen { "went to the standby again" } else { "could not be seen to recover on the standby either" };
-            text.push_str(&format!("; {} did not recover there and {now}", names.join(", ")));
+            let _ = write!(text, "; {} did not recover there and {now}", names.join(", "));
         }
         if let Some(MoveResult::Failed(why)) = self.open().map(|one| &one.result).next() {
-            text.push_str(&format!("; {why}"));
+            let _ = write!(text, "; {why}");
         }
         if let Some(step) = self.address.as_ref().filter(|step| !step.came_along()) {
             let why = if let MoveResult::Failed(why) = &step.result { format!(": {why}") } else { String::new() };
-            text.push_str(&format!("; {} did not come back{why}", step.plan.address));
+            let _ = write!(text, "; {} did not come back{why}", step.plan.address);
         }
         if self.stopped {
             text.push_str("; it was ended before its time, and natwatch failback goes on with it");
         } else if outcome == Outcome::FailedBack {
-            text.push_str(&match left {
-                0 => "; the lock is cleared".to_owned(),
-                left => format!("; the lock stays, for {left} more on the standby"),
-            });
+            if left == 0 {
+                text.push_str("; the lock is cleared");
+            } else {
+                let _ = write!(text, "; the lock stays, for {left} more on the standby");
+            }
         }
         text
     }

@@ -16,7 +16,9 @@ pub(super) fn address(
     // An association leaves the primary's table as it is, so that it tells who the primary is.
     let leads =
         || primary.route(Family::V4.default_route()).map(Way::from).filter(|_| settings.method.is_association());
-    let known = primary_ways(situation, primary, settings).into_iter().next().or_else(leads);
+    // By its interface where that is known as well: EC2 may name no instance with an address.
+    let ways = primary_ways(situation, primary, settings);
+    let known = ways.iter().find(|way| way.interface.is_some()).or(ways.first()).cloned().or_else(leads);
     Some(PlannedAddress {
         address: settings.elastic_ip.clone()?,
         from: known.map(holder),

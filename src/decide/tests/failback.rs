@@ -253,6 +253,7 @@ fn homeward_is_what_leads_to_the_primarys_table() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, a case a line or two")]
 fn the_table_of_failbacks() {
     use MoveResult::{Elsewhere, Failed, Moved, WouldMove};
     use Verification::{Pending, Unverified, Unwitnessed, Verified};

@@ -94,7 +94,9 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         if !self.way.unproven.is_empty() {
             // On their way when the last failback was cut short: they are as good as a canary, and no better.
             let mut found = self.way.unproven.clone();
-            found.iter_mut().for_each(|one| one.result = MoveResult::AlreadyThere);
+            for one in &mut found {
+                one.result = MoveResult::AlreadyThere;
+            }
             (well, proven) = self.prove(found).await;
         }
         while well && !proven && !self.stop.asked() && !rest.is_empty() {
