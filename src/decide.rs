@@ -9,6 +9,7 @@
 //! | `course` | whether a row of rounds is enough to act on, and when to look again: a state machine |
 //! | `gates` | whether this standby may take over, and the plan; `gates/fit`: whether it could carry the traffic; `gates/route`: the plan of method `route` |
 //! | `guarded` | what is wrong with the guarded subnets themselves |
+//! | `differences` | what who is moved loses, besides |
 //! | `own` | whether the standby carries its own subnets |
 //! | `case` | a whole pass: from all that it knew to the plan, or to what it came to |
 //! | `failback` | the way back: which subnets, which one first, and what it came to |
@@ -21,6 +22,7 @@
 mod case;
 mod commands;
 mod course;
+mod differences;
 mod explain;
 mod failback;
 mod gates;
@@ -34,6 +36,7 @@ mod service;
 pub use case::{Case, Decision, Look, because, conclude, decide, grounds};
 pub use commands::{finish_commands, held_commands, reboot_commands, undo_commands};
 pub use course::{Course, Next, Row};
+pub use differences::differences;
 pub use explain::explain;
 pub use failback::{Steps, WayBack, Wish, address_back, failback, failed_back, homeward};
 pub use gates::{Lock, Situation, plan};

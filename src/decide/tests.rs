@@ -1,6 +1,7 @@
 //! The rules of judgement, sentence by sentence; numbers are the rows of the fault catalogue.
 
 mod course;
+mod differences;
 mod explain;
 mod failback;
 mod gates;

@@ -9,7 +9,7 @@ use crate::act::Changer;
 use crate::decide::{self, Decision};
 use crate::model::cloud::Masquerade;
 use crate::model::failure::exit;
-use crate::model::{Conclusion, Gate, Outcome, Phase};
+use crate::model::{Change, Conclusion, Gate, Outcome, Phase};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
 use crate::record::lock::{LockError, RunLock};
@@ -65,6 +65,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         match decide::decide(&self.case) {
             Decision::TakeOver(plan) => {
                 let because = decide::grounds(&self.case);
+                // Where routes are replaced, the subnets keep the table that they have.
+                let leave = plan.moves.iter().any(|one| matches!(one, Change::Association(_)));
+                let survey = self.case.survey.as_ref().filter(|_| leave);
+                self.notes.extend(survey.and_then(|survey| decide::differences(survey, &self.settings.decide)));
                 if let Some(Masquerade::Unknown(why)) = self.case.survey.as_ref().map(|survey| &survey.masquerade) {
                     self.notes.push(format!(
                         "whether this instance masquerades is unknown ({why}); that backends reach again is the proof"
