@@ -4,14 +4,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "support/lab.rs"]
+#[path = "support/seasoned.rs"]
 mod support;
 
 use std::time::Duration;
 
+use natwatch_lab::testing::{FLOWS_WITHIN, carried_by, expect, json, silent_for, ssh_processes};
 use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Nat};
 
-use support::{FLOWS_WITHIN, carried_by, expect, json, raise, seasoned, silent_for, ssh_processes};
+use support::{raise, seasoned};
 
 #[track_caller]
 fn taken_over(fault: &Fault) {

@@ -2,8 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "support/lab.rs"]
-#[expect(dead_code, reason = "what others need of it")]
+#[path = "support/seasoned.rs"]
 mod support;
 
 use std::path::PathBuf;
@@ -11,10 +10,11 @@ use std::time::Duration;
 
 use natwatch::record::State;
 use natwatch::record::lock::RunLock;
+use natwatch_lab::testing::{FLOWS_WITHIN, carried_by, expect, json};
 use natwatch_lab::{Fault, Lab, Nat, Run, Signal};
 use serde_json::Value;
 
-use support::{FLOWS_WITHIN, carried_by, expect, json, seasoned};
+use support::seasoned;
 
 /// Evidence and verification no longer than a test has patience for; the first subnet is the canary.
 fn quick(lab: &Lab) {

@@ -2,16 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "support/lab.rs"]
-#[expect(dead_code, reason = "other tests need more of it")]
-mod support;
-
 use std::path::PathBuf;
 use std::time::Duration;
 
+use natwatch_lab::testing::{FLOWS_WITHIN, expect, json};
 use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Hop, Lab, Nat, Options, Outcome, Run};
-
-use support::{FLOWS_WITHIN, expect, json};
 
 const FAST: [(&str, &str); 3] = [("decision.run_span", "\"200ms\""), ("decision.rounds", "2"), ("backends.panel", "0")];
 

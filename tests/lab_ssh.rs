@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "support/lab.rs"]
+#[path = "support/seasoned.rs"]
 mod support;
 
 use std::collections::BTreeSet;
@@ -12,9 +12,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use natwatch_lab::testing::{FLOWS_WITHIN, carried_by, expect, json, silent_for, ssh_processes};
 use natwatch_lab::{Fault, Invocation, Lab, Nat, Run, Signal, UID};
 
-use support::{FLOWS_WITHIN, carried_by, expect, json, raise, seasoned, silent_for, ssh_processes};
+use support::{raise, seasoned};
 
 /// Three backends and a threshold of three: without each one's word nothing is settled, so it is waited for.
 const THREE: (&str, &str) = ("backends.match", "\"^b[024]$\"");

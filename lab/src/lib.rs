@@ -44,6 +44,7 @@ mod setup;
 mod shell;
 mod slow;
 mod sshd;
+pub mod testing;
 mod traffic;
 mod vpc;
 mod xml;

@@ -14,6 +14,8 @@ use natwatch::preflight::Cloud;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
+use super::associations::associations_only;
+
 /// What any call takes each way.
 const LATENCY: Duration = Duration::from_millis(40);
 
@@ -213,4 +215,10 @@ impl Changer for Client {
         self.change(LATENCY, |account| account.check_on = false).await;
         Ok(())
     }
+
+    async fn reboot(&self, _: &InstanceId, _: bool) -> Result<(), ChangeError> {
+        unreachable!("nothing is rebooted here")
+    }
 }
+
+associations_only!(Client);

@@ -11,6 +11,8 @@
 #![expect(clippy::print_stdout, reason = "what a pass came to is told where a test fails")]
 
 mod account;
+#[path = "../support/associations.rs"]
+mod associations;
 mod errand;
 mod sweep;
 

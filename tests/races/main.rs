@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../support/associations.rs"]
+mod associations;
 mod watchdog;
 mod world;
 

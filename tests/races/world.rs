@@ -17,6 +17,8 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep};
 
+use super::associations::associations_only;
+
 /// The letter that ends a table's, an instance's and an interface's id.
 pub(crate) type Nat = char;
 
@@ -249,7 +251,13 @@ impl Changer for View<'_> {
     async fn disable_check(&self, _: &InterfaceId, _: bool) -> Result<(), ChangeError> {
         unreachable!("the check is off")
     }
+
+    async fn reboot(&self, _: &InstanceId, _: bool) -> Result<(), ChangeError> {
+        unreachable!("nothing is rebooted here")
+    }
 }
+
+associations_only!(View<'_>);
 
 impl Vantages for View<'_> {
     type Session = ();

@@ -11,6 +11,8 @@
 #![expect(clippy::unwrap_used, reason = "a simulation that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "what a simulation tells is told where it is asked for, and where it fails")]
 
+#[path = "../support/associations.rs"]
+mod associations;
 mod check;
 mod cloud;
 mod drive;

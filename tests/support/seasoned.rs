@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use natwatch_lab::{Lab, Options, Run};
+use natwatch_lab::testing::expect;
+use natwatch_lab::{Lab, Options};
 
 pub(crate) fn raise() -> Lab {
     Lab::up(&Options { natwatch: PathBuf::from(env!("CARGO_BIN_EXE_natwatch")), ..Options::default() }).unwrap()
@@ -18,9 +19,4 @@ pub(crate) fn seasoned() -> Lab {
         expect(&lab.natwatch(&["run"]).unwrap(), 0);
     }
     lab
-}
-
-#[track_caller]
-pub(crate) fn expect(run: &Run, status: i32) {
-    assert_eq!(run.status, Some(status), "{run}");
 }

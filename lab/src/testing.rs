@@ -1,19 +1,29 @@
-//! What the tests of the whole program in the lab share.
+//! What tests of natwatch in the lab assert again and again. They fail by panicking, as tests do.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::time::Duration;
 
-use natwatch_lab::{Lab, Nat, Run};
+use crate::lab::Lab;
+use crate::natwatch::Run;
+use crate::plan::Nat;
 
-#[path = "seasoned.rs"]
-mod seasoned;
-
-pub(crate) use seasoned::{expect, raise, seasoned};
+/// Asserts how natwatch ended; a failure shows all that it said.
+#[track_caller]
+pub fn expect(run: &Run, status: i32) {
+    assert_eq!(run.status, Some(status), "{run}");
+}
 
 /// Longer than any takeover takes here; a bound, not a measure.
-pub(crate) const FLOWS_WITHIN: Duration = Duration::from_secs(10);
+pub const FLOWS_WITHIN: Duration = Duration::from_secs(10);
 
 #[track_caller]
-pub(crate) fn carried_by(lab: &Lab, nat: Nat) {
+pub fn carried_by(lab: &Lab, nat: Nat) {
     let table = match nat {
         Nat::Primary => &lab.ids().primary.table,
         Nat::Standby => &lab.ids().standby.table,
@@ -23,12 +33,12 @@ pub(crate) fn carried_by(lab: &Lab, nat: Nat) {
     }
 }
 
-pub(crate) fn json(run: &Run) -> serde_json::Value {
+pub fn json(run: &Run) -> serde_json::Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run}"))
 }
 
 #[track_caller]
-pub(crate) fn silent_for(run: &Run, host: &str, reason: &str) {
+pub fn silent_for(run: &Run, host: &str, reason: &str) {
     let report = json(run);
     let backends = report["rounds"][0]["backends"].as_array().unwrap();
     let one = backends.iter().find(|one| one["host"] == host).unwrap_or_else(|| panic!("{host} was not asked: {run}"));
@@ -36,7 +46,7 @@ pub(crate) fn silent_for(run: &Run, host: &str, reason: &str) {
 }
 
 /// Command lines of the `ssh` processes on the standby.
-pub(crate) fn ssh_processes(lab: &Lab) -> Vec<String> {
+pub fn ssh_processes(lab: &Lab) -> Vec<String> {
     let ns = &lab.plan().nat(Nat::Standby).unwrap().ns;
     let pids = std::process::Command::new("ip").args(["netns", "pids", ns]).output().unwrap();
     String::from_utf8(pids.stdout)
