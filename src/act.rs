@@ -6,8 +6,10 @@
 //! Invariants: nothing is moved while the source/destination check could still drop the traffic; nothing waits past the
 //! deadline; an association that EC2 has confirmed is never replaced again.
 
+mod address;
 mod association;
 mod budget;
+mod route;
 
 use std::future::Future;
 use std::time::Duration;
@@ -16,7 +18,8 @@ use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
 use crate::model::{
-    Association, AssociationId, Change, InterfaceId, Move, MoveResult, Plan, RouteTableId, SubnetId, Verification,
+    AddressStep, AllocationId, Association, AssociationId, Change, Cidr, EipAssociationId, Holder, InstanceId,
+    InterfaceId, Move, MoveResult, Plan, RebootResult, Route, RouteTableId, SubnetId, Verification, Way,
 };
 use budget::Budget;
 
@@ -50,7 +53,7 @@ pub enum ChangeError {
 }
 
 /// EC2, changed. No method tries again by itself.
-pub trait Changer {
+pub trait Changer: Routes + Addresses {
     /// `ReplaceRouteTableAssociation`; returns the new id. With `dry_run`, `Ok` means EC2 would have allowed it.
     fn associate(
         &self,
@@ -65,24 +68,96 @@ pub trait Changer {
     ) -> impl Future<Output = Result<Vec<(RouteTableId, Association)>, String>>;
     /// Switches an interface's source/destination check off (`ModifyNetworkInterfaceAttribute`).
     fn disable_check(&self, interface: &InterfaceId, dry_run: bool) -> impl Future<Output = Result<(), ChangeError>>;
+    /// `RebootInstances`: EC2 answers when it has queued it.
+    fn reboot(&self, instance: &InstanceId, dry_run: bool) -> impl Future<Output = Result<(), ChangeError>>;
 }
 
-/// Carries out `plan` and says what became of each of its moves, in the plan's order.
+/// EC2's routes, changed. There is no token: each call does what it says, whoever has been there meanwhile.
+pub trait Routes {
+    /// The route of `table` to exactly `destination` as it is now; `None`: there is none.
+    fn route(&self, table: &RouteTableId, destination: &Cidr) -> impl Future<Output = Result<Option<Route>, String>>;
+    /// `ReplaceRoute`; where there is no such route, [`ChangeError::Stale`].
+    fn replace_route(
+        &self,
+        table: &RouteTableId,
+        destination: &Cidr,
+        to: &Way,
+        dry_run: bool,
+    ) -> impl Future<Output = Result<(), ChangeError>>;
+    /// `CreateRoute`; where there is one already, [`ChangeError::Stale`].
+    fn create_route(
+        &self,
+        table: &RouteTableId,
+        destination: &Cidr,
+        to: &Way,
+        dry_run: bool,
+    ) -> impl Future<Output = Result<(), ChangeError>>;
+    /// `DeleteRoute`; where there is none, [`ChangeError::Stale`].
+    fn delete_route(
+        &self,
+        table: &RouteTableId,
+        destination: &Cidr,
+        dry_run: bool,
+    ) -> impl Future<Output = Result<(), ChangeError>>;
+}
+
+/// Who has an Elastic IP address, and the id to take it away by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Who has it.
+    pub holder: Holder,
+    /// EC2 gives out a new one each time.
+    pub association: EipAssociationId,
+}
+
+/// Elastic IP addresses, changed.
+pub trait Addresses {
+    /// Who has the address; `None`: nobody.
+    fn address(&self, address: &AllocationId) -> impl Future<Output = Result<Option<Held>, String>>;
+    /// The addresses that an interface has.
+    fn addresses_of(&self, interface: &InterfaceId) -> impl Future<Output = Result<Vec<AllocationId>, String>>;
+    /// `AssociateAddress`, whoever has it (`AllowReassociation`).
+    fn associate_address(
+        &self,
+        address: &AllocationId,
+        to: &Holder,
+        dry_run: bool,
+    ) -> impl Future<Output = Result<(), ChangeError>>;
+    /// `DisassociateAddress`; a stale id is [`ChangeError::Stale`].
+    fn disassociate_address(
+        &self,
+        association: &EipAssociationId,
+        dry_run: bool,
+    ) -> impl Future<Output = Result<(), ChangeError>>;
+}
+
+/// What became of a plan, but for what is done after it was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// Of each of its moves, in its order.
+    pub moves: Vec<Move>,
+    /// Of the address, where one is to be brought along.
+    pub address: Option<AddressStep>,
+}
+
+/// Carries out `plan`, one way or the other (a plan of reversed changes is the way back), and says what became of it.
 ///
 /// The source/destination check comes first, and where it cannot be switched off nothing is moved: a standby that drops
-/// what it is to forward would cut the subnets off for good. Then all moves are made at once, each by itself, so that one
-/// that hangs or is refused keeps no other back.
+/// what it is to forward would cut the subnets off for good. (Nothing ever switches it on again: a NAT needs it off, and this
+/// instance is one whether or not it carries anything.) Then all moves are made at once, each by itself, so that one that hangs
+/// or is refused keeps no other back. The address comes last, when every move is settled and one of them was ours: whoever
+/// else has the subnets needs the address as well.
 ///
 /// `on_step` hears of each outcome as it settles, for recording and printing; it is called from between the calls in flight and must be
 /// quick. `seed` is that of the jitter between attempts. With `dry_run`, EC2 is asked whether it would allow each step and nothing is changed.
-pub async fn take_over(
+pub async fn carry_out(
     changer: &impl Changer,
     plan: &Plan,
     deadline: Instant,
     seed: u64,
     dry_run: bool,
     mut on_step: impl FnMut(&Move),
-) -> Vec<Move> {
+) -> Carried {
     let began = Instant::now();
     let budget = |n: usize| Budget::until(deadline, seed.wrapping_add(n as u64));
     let outcome = |planned: &Change, result| Move {
@@ -99,7 +174,7 @@ pub async fn take_over(
         let moves: Vec<Move> =
             plan.moves.iter().map(|planned| outcome(planned, MoveResult::Failed(why.clone()))).collect();
         moves.iter().for_each(on_step);
-        return moves;
+        return Carried { moves, address: plan.address.clone().map(AddressStep::pending) };
     }
 
     let mut moves: Vec<Option<Move>> = vec![None; plan.moves.len()];
@@ -111,14 +186,51 @@ pub async fn take_over(
         on_step(&settled);
         moves[n] = Some(settled);
     }
-    moves.into_iter().flatten().collect()
+    let moves: Vec<Move> = moves.into_iter().flatten().collect();
+    let mut address = plan.address.clone().map(AddressStep::pending);
+    let stands = moves.iter().all(|one| one.result.settled());
+    // A plan of the address alone is the end of a way back whose moves were made before.
+    let ours = moves.is_empty() || moves.iter().any(|one| one.result.moved() || one.result == MoveResult::WouldMove);
+    if let Some(step) = address.as_mut().filter(|_| stands && ours) {
+        let began = Instant::now();
+        let (plan, result) = address::bring(changer, &step.plan, budget(moves.len() + 1), dry_run).await;
+        *step = AddressStep { plan, result, took: began.elapsed() };
+    }
+    Carried { moves, address }
+}
+
+/// Asks for the reboot of `instance`, after a verified takeover.
+///
+/// Throttling is waited for; an outcome that is not known is left so, as a second reboot would hit an instance that is coming up.
+pub async fn reboot(
+    changer: &impl Changer,
+    instance: &InstanceId,
+    deadline: Instant,
+    seed: u64,
+    dry_run: bool,
+) -> RebootResult {
+    let mut budget = Budget::until(deadline, seed);
+    let mut last = None;
+    loop {
+        match budget.call(changer.reboot(instance, dry_run)).await {
+            Some(Ok(())) if dry_run => return RebootResult::WouldAsk,
+            Some(Ok(())) => return RebootResult::Asked,
+            Some(Err(ChangeError::Throttled(why))) => last = Some(why),
+            Some(Err(ChangeError::Unknown(why))) => return RebootResult::Failed(format!("unknown outcome: {why}")),
+            Some(Err(ChangeError::Refused(why) | ChangeError::Stale(why))) => return RebootResult::Failed(why),
+            None => return RebootResult::Failed(budget.spent(last.as_deref())),
+        }
+        if !budget.pause().await {
+            return RebootResult::Failed(budget.spent(last.as_deref()));
+        }
+    }
 }
 
 /// One change, by its method.
 async fn change(changer: &impl Changer, planned: &Change, budget: Budget, dry_run: bool) -> MoveResult {
     match planned {
         Change::Association(one) => association::replace(changer, one, budget, dry_run).await,
-        Change::Route(_) => MoveResult::Failed("this version changes no routes".to_owned()),
+        Change::Route(one) => route::replace(changer, one, budget, dry_run).await,
     }
 }
 

@@ -12,6 +12,7 @@ mod counts;
 mod error;
 mod file;
 mod hosts;
+mod how;
 mod keys;
 mod permissions;
 mod reader;

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `judge` | what one round amounts to; when a running round is settled |
 //! | `course` | whether a row of rounds is enough to act on, and when to look again: a state machine |
-//! | `gates` | whether this standby may take over, and the plan; `gates/fit`: whether it could carry the traffic |
+//! | `gates` | whether this standby may take over, and the plan; `gates/fit`: whether it could carry the traffic; `gates/route`: the plan of method `route` |
 //! | `guarded` | what is wrong with the guarded subnets themselves |
 //! | `differences` | what who is moved loses, besides |
 //! | `own` | whether the standby carries its own subnets |
@@ -34,21 +34,21 @@ mod reason;
 mod service;
 
 pub use case::{Case, Decision, Look, because, conclude, decide, grounds};
-pub use commands::{finish_commands, held_commands, undo_commands};
+pub use commands::{finish_commands, held_commands, reboot_commands, undo_commands};
 pub use course::{Course, Next, Row};
 pub use differences::differences;
 pub use explain::explain;
-pub use failback::{Steps, WayBack, Wish, failback, failed_back, homeward};
+pub use failback::{Steps, WayBack, Wish, address_back, failback, failed_back, homeward};
 pub use gates::{Lock, Situation, plan};
 pub use judge::{families, judge, outlook};
-pub use outcome::{Ending, Redundancy, lead, outcome};
+pub use outcome::{Ending, Redundancy, lead, outcome, outcome_of};
 pub use service::{bearable, service_state};
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{InstanceId, RouteTableId, SubnetId};
+use crate::model::{AllocationId, InstanceId, Method, RouteTableId, SubnetId};
 
 /// Everything `decide` needs to know. Kept with the evidence, so that a pass can be decided again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,6 +77,15 @@ pub struct DecideSettings {
     pub max_subnets: usize,
     /// Whether the plan may switch the source/destination check off.
     pub disable_source_dest_check: bool,
+    /// How traffic is moved.
+    #[serde(default, skip_serializing_if = "Method::is_association")]
+    pub method: Method,
+    /// `takeover.elastic_ip`: an address to bring along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elastic_ip: Option<AllocationId>,
+    /// Whether the primary is rebooted after a verified takeover. Only where `primary_instance` names it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reboot_primary: bool,
 }
 
 #[cfg(test)]

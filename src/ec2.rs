@@ -7,12 +7,14 @@
 //! Invariants: every call is bounded; nothing is asked over the network before the first call, so a healthy round costs
 //! EC2 nothing; no error text carries a type name, a secret or a control character.
 
+mod address;
 mod change;
 mod convert;
 mod errors;
 mod http;
 mod iam;
 mod imds;
+mod route;
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -29,8 +31,9 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::SharedHttpClient;
 use aws_sdk_ec2::types::{self, Filter, Reservation};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
+use crate::act::ChangeError;
 use crate::model::{Instance, InstanceId, RouteTable, RouteTableId, Subnet, SubnetId};
 use crate::preflight::{Cloud, Identity};
 
@@ -82,7 +85,7 @@ pub struct Ec2 {
     timeouts: Timeouts,
     http: SharedHttpClient,
     imds: imds::Imds,
-    clients: OnceCell<Clients>,
+    clients: Mutex<Option<Clients>>,
 }
 
 /// One configuration, two ways to retry. They share connections and credentials.
@@ -90,6 +93,7 @@ pub struct Ec2 {
 struct Clients {
     read: Client,
     change: Client,
+    shared: SdkConfig,
 }
 
 impl Timeouts {
@@ -107,7 +111,7 @@ impl Clients {
         // Not the adaptive mode: its limiter slows every call of the process down after one was throttled.
         let repeat = RetryConfig::standard().with_max_attempts(READ_ATTEMPTS).with_initial_backoff(READ_PAUSE);
         let with = |retry| Client::from_conf(aws_sdk_ec2::config::Builder::from(shared).retry_config(retry).build());
-        Self { read: with(repeat), change: with(RetryConfig::disabled()) }
+        Self { read: with(repeat), change: with(RetryConfig::disabled()), shared: shared.clone() }
     }
 }
 
@@ -133,12 +137,36 @@ impl Ec2 {
             timeouts,
             http: http::client()?,
             imds: imds::Imds::new(),
-            clients: OnceCell::new(),
+            clients: Mutex::default(),
         })
     }
 
-    async fn clients(&self) -> Result<&Clients, String> {
-        self.clients.get_or_try_init(|| self.load()).await
+    /// What `which` takes of the clients, which are made at the first call. (A clone of one shares all that it has.)
+    async fn client(&self, which: fn(&Clients) -> &Client) -> Result<Client, String> {
+        let mut held = self.clients.lock().await;
+        if held.is_none() {
+            *held = Some(self.load().await?);
+        }
+        held.as_ref().map(|clients| which(clients).clone()).ok_or_else(|| "no client".to_owned())
+    }
+
+    /// For what only reads.
+    async fn reading(&self) -> Result<Client, String> {
+        self.client(|clients| &clients.read).await
+    }
+
+    /// For what changes something. Where it can't be had nothing was sent, and it may be there the next moment.
+    async fn changing(&self) -> Result<Client, ChangeError> {
+        self.client(|clients| &clients.change).await.map_err(ChangeError::Throttled)
+    }
+
+    /// Every further call goes out over a new connection. The present ones are dead where our own public address has changed, and
+    /// each would cost an attempt to find that out.
+    async fn renew(&self) {
+        let mut held = self.clients.lock().await;
+        if let (Some(clients), Ok(fresh)) = (held.as_mut(), http::client()) {
+            *clients = Clients::new(&clients.shared.clone().into_builder().http_client(fresh).build());
+        }
     }
 
     async fn load(&self) -> Result<Clients, String> {
@@ -178,7 +206,7 @@ impl Ec2 {
 
     /// All route tables that a filter finds, page by page.
     async fn route_tables(&self, filter: &str, values: &[impl AsRef<str>]) -> Result<Vec<RouteTable>, String> {
-        let client = &self.clients().await?.read;
+        let client = self.reading().await?;
         let mut found = Vec::new();
         for some in values.chunks(FILTER_VALUES) {
             let began = Instant::now();
@@ -194,7 +222,7 @@ impl Ec2 {
 
     /// The instances that a filter finds, page by page, as EC2 groups them.
     async fn reservations(&self, filter: &str, values: &[String]) -> Result<Vec<Reservation>, String> {
-        let client = &self.clients().await?.read;
+        let client = self.reading().await?;
         let mut found = Vec::new();
         for some in values.chunks(FILTER_VALUES) {
             let began = Instant::now();
@@ -234,7 +262,7 @@ impl Cloud for Ec2 {
     }
 
     async fn subnets(&self, ids: &[SubnetId]) -> Result<Vec<Subnet>, String> {
-        let client = &self.clients().await?.read;
+        let client = self.reading().await?;
         let mut found = Vec::new();
         for some in texts(ids).chunks(FILTER_VALUES) {
             let began = Instant::now();

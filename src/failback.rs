@@ -70,7 +70,7 @@ async fn pass(
     let state = run::open(settings)?;
     let stop = Stop::default();
     let pass = async |world: &Live<'_>, witnesses| {
-        run::failback::failback(world, settings, witnesses, wanted, mode, &stop).await
+        Box::pin(run::failback::failback(world, settings, witnesses, wanted, mode, &stop)).await
     };
     // What is kept of a pass is for who decides on evidence; here nobody did.
     let done = run::make(settings, global, &state, &stop, false, pass).await?;

@@ -2,7 +2,7 @@
 //!
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
 //! Its groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`], [`own`]), what is to be changed
-//! and what came of it ([`change`]), what holds it back and what is remembered ([`takeover`]), what a whole pass came to and what a
+//! and what came of it ([`change`], [`last`]), what holds it back and what is remembered ([`takeover`]), what a whole pass came to and what a
 //! file of ours had to say ([`pass`]), and why ([`explanation`]); and what a monitoring system is told ([`service`]).
 
 pub mod address;
@@ -13,20 +13,24 @@ pub mod explanation;
 pub mod failure;
 pub mod id;
 pub mod judgement;
+pub mod last;
 pub mod own;
 pub mod pass;
 pub mod service;
 pub mod takeover;
 
-pub use change::{Change, Move, MoveResult, Plan, PlannedMove, PlannedRoute, Verification, Way};
+pub use change::{Change, Method, Move, MoveResult, Plan, PlannedMove, PlannedRoute, Verification, Way};
 pub use cloud::{Association, Cidr, Instance, Interface, Route, RouteTable, Subnet, Survey};
 pub use evidence::{
     Backend, Control, ControlFate, Fate, Member, Moment, Probe, Round, Silence, SilenceReason, Target, Testimony,
 };
 pub use explanation::{Explanation, Item, RoundWhy, RowWhy, Rule};
 pub use failure::Failure;
-pub use id::{AssociationId, IdError, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId};
+pub use id::{
+    AllocationId, AssociationId, EipAssociationId, IdError, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId,
+};
 pub use judgement::{BackendVerdict, Judged, Judgement, Outlook, Verdict};
+pub use last::{AddressStep, Holder, LastSteps, PlannedAddress, RebootResult, RebootStep};
 pub use own::{OwnWitness, Said};
 pub use pass::{Conclusion, Found, Pass};
 pub use service::ServiceState;

@@ -82,6 +82,7 @@ fn remember(state: &State, kind: Deed, at: Timestamp, why: &str, took: Duration)
         instance: None,
         why: why.to_owned(),
         outcome: None,
+        last: crate::model::LastSteps::default(),
         moves: Vec::new(),
         took,
     };

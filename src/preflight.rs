@@ -16,7 +16,7 @@ use futures_util::future::{join, join3};
 use tokio::time::timeout;
 
 use crate::model::cloud::Masquerade;
-use crate::model::{Family, Instance, InstanceId, RouteTable, RouteTableId, Subnet, SubnetId, Survey};
+use crate::model::{Family, Instance, InstanceId, Method, RouteTable, RouteTableId, Subnet, SubnetId, Survey};
 
 pub use guarded::{families, guarded_set, make_guarded, now_on};
 pub use host::{Identity, LocalHost, masquerade};
@@ -34,6 +34,8 @@ pub struct PreflightSettings {
     pub standby_instance: Option<InstanceId>,
     /// `takeover.subnets`.
     pub subnets: Vec<SubnetId>,
+    /// How traffic is moved.
+    pub method: Method,
 }
 
 /// EC2, read. Every method is one call (all its pages); an error is one line fit to print, naming the action.

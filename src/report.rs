@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::model::{Change, Failure, Move, MoveResult, Verification, printable};
+use crate::model::{AddressStep, Change, Failure, Holder, Move, MoveResult, Verification, printable};
 
 /// Longest piece of outside text in one place: a line of `ssh`'s complaints fits, a novel doesn't.
 const LONGEST: usize = 300;
@@ -203,16 +203,35 @@ fn changed(plan: &Change) -> String {
     }
 }
 
-fn move_row(step: &Move) -> Vec<(String, Paint)> {
-    let plan = &step.plan;
-    let (result, paint) = match &step.result {
-        MoveResult::Elsewhere(table) => (format!("elsewhere: on {}", safe(table)), Paint::Yellow),
+/// What became of a step, in words.
+fn became(result: &MoveResult) -> (String, Paint) {
+    match result {
+        MoveResult::Elsewhere(place) => (format!("elsewhere: on {}", safe(place)), Paint::Yellow),
         MoveResult::Failed(why) => (format!("failed: {}", safe(why)), Paint::Red),
         MoveResult::Pending => ("pending".to_owned(), Paint::Yellow),
         settled @ (MoveResult::Moved | MoveResult::AlreadyThere | MoveResult::WouldMove) => {
             (settled.as_str().to_owned(), Paint::Green)
         }
-    };
+    }
+}
+
+/// The address that was to be brought along.
+fn address_row(step: &AddressStep) -> Vec<(String, Paint)> {
+    let place = |holder: Option<&Holder>| holder.map_or_else(|| "nobody".to_owned(), ToString::to_string);
+    let (result, paint) = became(&step.result);
+    let took = if step.result.moved() { span(step.took) } else { String::new() };
+    vec![
+        (step.plan.address.to_string(), Paint::Plain),
+        (format!("{} -> {}", place(step.plan.from.as_ref()), place(step.plan.to.as_ref())), Paint::Plain),
+        (result, paint),
+        (took, Paint::Plain),
+        (String::new(), Paint::Plain),
+    ]
+}
+
+fn move_row(step: &Move) -> Vec<(String, Paint)> {
+    let plan = &step.plan;
+    let (result, paint) = became(&step.result);
     let (took, seen) = match step.result {
         MoveResult::Moved | MoveResult::AlreadyThere => (span(step.took), &step.verification),
         _ => (String::new(), &Verification::Pending),

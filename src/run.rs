@@ -65,7 +65,7 @@ pub(crate) use signals::signal;
 pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Result<u8, Failure> {
     let mode = if dry_run { Mode::DryRun } else { Mode::Act };
     let state = open(settings)?;
-    let pass = async |world: &Live<'_>, witnesses| pass::pass(world, settings, witnesses, mode).await;
+    let pass = async |world: &Live<'_>, witnesses| Box::pin(pass::pass(world, settings, witnesses, mode)).await;
     let done = match make(settings, global, &state, &Stop::default(), !dry_run, pass).await? {
         Ok(done) => done,
         Err(number) => return Ok(128 + number),

@@ -45,7 +45,7 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, dry_run: b
 
 async fn pass(settings: &Settings, global: &Global, mode: Mode) -> Result<Result<crate::model::Pass, u8>, Failure> {
     let state = run::open(settings)?;
-    let pass = async |world: &Live<'_>, witnesses| run::planned(world, settings, witnesses, mode).await;
+    let pass = async |world: &Live<'_>, witnesses| Box::pin(run::planned(world, settings, witnesses, mode)).await;
     let done = run::make(settings, global, &state, &Stop::default(), mode == Mode::Act, pass).await?;
     Ok(done.map(|done| done.pass))
 }

@@ -198,6 +198,54 @@ fn f082_a_primary_that_is_stopped_is_no_place_to_go_back_to() {
     assert_eq!(status(&lab)["phase"], "taken");
 }
 
+#[test]
+fn routes_and_the_address_go_back_the_way_they_came_and_the_address_last() {
+    let lab = seasoned();
+    let answer = lab.ec2("AllocateAddress", &[("Domain", "vpc")]).unwrap();
+    let address = answer.split("<allocationId>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let primary = lab.ids().primary.eni.clone();
+    lab.ec2("AssociateAddress", &[("AllocationId", &address), ("NetworkInterfaceId", &primary)]).unwrap();
+    let key = format!("\"{address}\"");
+    lab.configure(&[
+        ("decision.run_span", "\"200ms\""),
+        ("backends.panel", "0"),
+        ("takeover.verify_for", "\"5s\""),
+        ("takeover.method", "\"route\""),
+        ("takeover.elastic_ip", &key),
+    ])
+    .unwrap();
+    // With routes, who the primary is has to be seen in health first.
+    expect(&lab.natwatch(&["takeover", "--dry-run"]).unwrap(), 0);
+    let led =
+        |lab: &Lab, nat: Nat| (0..2).for_each(|n| assert_eq!(lab.hop(n), Some(natwatch_lab::Hop::Nat(nat)), "{n}"));
+    let holder = |lab: &Lab| {
+        let answer = lab.ec2("DescribeAddresses", &[("AllocationId.1", &address)]).unwrap();
+        answer.split("<networkInterfaceId>").nth(1).map_or("", |rest| rest.split('<').next().unwrap()).to_owned()
+    };
+    let run = lab.natwatch(&["takeover", "--yes"]).unwrap();
+    expect(&run, 0);
+    led(&lab, Nat::Standby);
+    assert_eq!(holder(&lab), lab.ids().standby.eni, "{run}");
+
+    // A primary that does not carry is found out, and the routes lead to the standby again; the address has not moved.
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let run = failback(&lab, &[]);
+    expect(&run, 2);
+    led(&lab, Nat::Standby);
+    assert_eq!(holder(&lab), lab.ids().standby.eni, "{run}");
+    lab.heal_all().unwrap();
+
+    lab.api().forget_calls();
+    let run = failback(&lab, &[]);
+    expect(&run, 0);
+    led(&lab, Nat::Primary);
+    assert_eq!(holder(&lab), primary, "{run}");
+    assert_eq!(lab.api().mutations().last().unwrap().action, "AssociateAddress", "{run}");
+    assert!(!record(&lab).exists(), "{run}");
+    lab.traffic().wait_flowing(FLOWS_WITHIN).unwrap();
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+}
+
 /// Ends a failback by this signal as soon as its first move is under way.
 fn cut_short(lab: &Lab, signal: Signal) -> Run {
     lab.api().latency(Duration::ZERO, Duration::from_millis(800));

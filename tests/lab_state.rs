@@ -23,6 +23,7 @@ fn record() -> Record {
         changed: Timestamp::UNIX_EPOCH,
         because: "3 of 3 backends are cut off".to_owned(),
         moves: Vec::new(),
+        last: natwatch::model::LastSteps::default(),
     }
 }
 
@@ -35,6 +36,7 @@ fn entry() -> Entry {
         why: "by an operator".to_owned(),
         outcome: None,
         moves: Vec::new(),
+        last: natwatch::model::LastSteps::default(),
         took: std::time::Duration::ZERO,
     }
 }

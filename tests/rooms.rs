@@ -21,7 +21,7 @@ use Of::{All, Only};
 const TRAITS: [(&str, Of); 3] = [
     ("observe", Only(&["Vantages", "Uplink"])),
     ("preflight", Only(&["Cloud", "Host", "Identity"])),
-    ("act", Only(&["Changer", "ChangeError"])),
+    ("act", Only(&["Changer", "Routes", "Addresses", "Held", "ChangeError"])),
 ];
 
 /// A room, and what it may use of others.

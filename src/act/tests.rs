@@ -8,8 +8,12 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, sleep};
 
 use super::*;
+
+mod address;
+mod route;
+
 use crate::decide::{finish_commands, undo_commands};
-use crate::model::{InstanceId, PlannedMove};
+use crate::model::{InstanceId, LastSteps, PlannedMove};
 
 /// What the next `associate` of the script does.
 #[derive(Clone)]
@@ -37,6 +41,9 @@ struct Ec2 {
     always: RefCell<Option<Fault>>,
     describe_broken: Cell<bool>,
     check: RefCell<VecDeque<Result<(), ChangeError>>>,
+    reboot: RefCell<VecDeque<Result<(), ChangeError>>>,
+    rebooted: RefCell<Vec<InstanceId>>,
+    elastic: address::Elastic,
     issued: Cell<u32>,
     /// Every change carried out.
     moved: RefCell<Vec<(SubnetId, RouteTableId)>>,
@@ -77,6 +84,9 @@ impl Ec2 {
             always: RefCell::default(),
             describe_broken: Cell::default(),
             check: RefCell::default(),
+            reboot: RefCell::default(),
+            rebooted: RefCell::default(),
+            elastic: address::Elastic::default(),
             issued: Cell::new(0),
             moved: RefCell::default(),
             calls: Cell::default(),
@@ -183,6 +193,33 @@ impl Changer for Ec2 {
         self.latency().await;
         self.check.borrow_mut().pop_front().unwrap_or(Ok(()))
     }
+
+    async fn reboot(&self, instance: &InstanceId, dry_run: bool) -> Result<(), ChangeError> {
+        self.latency().await;
+        if !dry_run {
+            self.rebooted.borrow_mut().push(instance.clone());
+        }
+        self.reboot.borrow_mut().pop_front().unwrap_or(Ok(()))
+    }
+}
+
+/// This account has no routes; theirs is in `tests/route`.
+impl Routes for Ec2 {
+    async fn route(&self, table: &RouteTableId, _: &Cidr) -> Result<Option<Route>, String> {
+        panic!("a route of {table} is read")
+    }
+
+    async fn replace_route(&self, table: &RouteTableId, _: &Cidr, _: &Way, _: bool) -> Result<(), ChangeError> {
+        panic!("a route of {table} is replaced")
+    }
+
+    async fn create_route(&self, table: &RouteTableId, _: &Cidr, _: &Way, _: bool) -> Result<(), ChangeError> {
+        panic!("a route of {table} is made")
+    }
+
+    async fn delete_route(&self, table: &RouteTableId, _: &Cidr, _: bool) -> Result<(), ChangeError> {
+        panic!("a route of {table} is deleted")
+    }
 }
 
 fn plan(subnets: usize, to: &str) -> Plan {
@@ -195,7 +232,13 @@ fn plan(subnets: usize, to: &str) -> Plan {
             to: table(to),
         })
     });
-    Plan { standby: "i-0b".parse::<InstanceId>().unwrap(), disable_check: None, moves: moves.collect() }
+    Plan {
+        standby: "i-0b".parse::<InstanceId>().unwrap(),
+        disable_check: None,
+        moves: moves.collect(),
+        address: None,
+        reboot: None,
+    }
 }
 
 fn in_secs(secs: u64) -> Instant {
@@ -204,7 +247,7 @@ fn in_secs(secs: u64) -> Instant {
 
 async fn run(ec2: &Ec2, plan: &Plan, secs: u64) -> Vec<MoveResult> {
     let deadline = in_secs(secs);
-    let moves = take_over(ec2, plan, deadline, 7, false, |_| ()).await;
+    let moves = carry_out(ec2, plan, deadline, 7, false, |_| ()).await.moves;
     assert!(Instant::now() <= deadline, "went past the deadline");
     assert_eq!(
         moves.iter().map(|m| &m.plan).collect::<Vec<_>>(),
@@ -223,7 +266,8 @@ fn reason(result: &MoveResult) -> &str {
 async fn all_subnets_move_at_once_up_to_sixteen_and_each_outcome_is_told() {
     let ec2 = Ec2::with(40);
     let mut told = Vec::new();
-    let moves = take_over(&ec2, &plan(40, "standby"), in_secs(30), 7, false, |step| told.push(step.clone())).await;
+    let moves =
+        carry_out(&ec2, &plan(40, "standby"), in_secs(30), 7, false, |step| told.push(step.clone())).await.moves;
     assert!(
         moves
             .iter()
@@ -244,7 +288,7 @@ async fn all_subnets_move_at_once_up_to_sixteen_and_each_outcome_is_told() {
 #[tokio::test(start_paused = true)]
 async fn f046_throttled_moves_back_off_within_the_deadline() {
     let ec2 = Ec2::with(2).script(0, &[Fault::Throttle, Fault::Throttle, Fault::Throttle]);
-    let moves = take_over(&ec2, &plan(2, "standby"), in_secs(30), 7, false, |_| ()).await;
+    let moves = carry_out(&ec2, &plan(2, "standby"), in_secs(30), 7, false, |_| ()).await.moves;
     assert!(moves.iter().all(|m| m.result == MoveResult::Moved));
     assert!(moves[1].took < Duration::from_millis(60), "nobody waits for the throttled one");
     assert!(moves[0].took >= Duration::from_millis(25 + 50 + 100), "{:?}", moves[0].took);
@@ -371,15 +415,15 @@ async fn f061_a_dead_control_plane_is_tried_until_the_deadline_and_the_commands_
     let ec2 = Ec2::with(1).always(Fault::Broken);
     ec2.describe_broken.set(true);
     let deadline = in_secs(20);
-    let moves = take_over(&ec2, &plan(1, "standby"), deadline, 7, false, |_| ()).await;
+    let moves = carry_out(&ec2, &plan(1, "standby"), deadline, 7, false, |_| ()).await.moves;
     assert!(Instant::now() <= deadline);
     assert!(reason(&moves[0].result).contains("unknown outcome"), "{moves:?}");
     assert!(ec2.calls.get() > 5);
     assert_eq!(
-        finish_commands(&moves),
+        finish_commands(&moves, &LastSteps::default()),
         ["aws ec2 replace-route-table-association --association-id rtbassoc-00 --route-table-id rtb-standby"]
     );
-    assert!(undo_commands(&moves).is_empty());
+    assert!(undo_commands(&moves, &LastSteps::default()).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -415,7 +459,7 @@ async fn f008_nothing_moves_while_the_check_stays_on() {
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_asks_and_changes_nothing() {
     let ec2 = Ec2::with(3).script(1, &[Fault::Refuse]).script(2, &[Fault::Throttle]);
-    let moves = take_over(&ec2, &plan(3, "standby"), in_secs(30), 7, true, |_| ()).await;
+    let moves = carry_out(&ec2, &plan(3, "standby"), in_secs(30), 7, true, |_| ()).await.moves;
     assert_eq!((&moves[0].result, &moves[2].result), (&MoveResult::WouldMove, &MoveResult::WouldMove));
     assert_eq!(reason(&moves[1].result), "not allowed: ec2:ReplaceRouteTableAssociation");
     assert!(ec2.moved.borrow().is_empty());
@@ -475,7 +519,7 @@ async fn f065_two_standbys_race_a_thousand_times_and_each_subnet_moves_once() {
 fn the_commands_to_undo_look_the_present_id_up() {
     let plan = plan(1, "standby").moves.remove(0);
     let moved = Move { plan, result: MoveResult::Moved, took: Duration::ZERO, verification: Verification::Pending };
-    let commands = undo_commands(std::slice::from_ref(&moved));
+    let commands = undo_commands(std::slice::from_ref(&moved), &LastSteps::default());
     assert_eq!(
         commands,
         [
@@ -484,5 +528,5 @@ fn the_commands_to_undo_look_the_present_id_up() {
           --query \"RouteTables[0].Associations[?SubnetId=='subnet-0'] | [0].RouteTableAssociationId\" --output text)\""
         ]
     );
-    assert!(finish_commands(&[moved]).is_empty());
+    assert!(finish_commands(&[moved], &LastSteps::default()).is_empty());
 }

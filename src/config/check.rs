@@ -12,10 +12,10 @@ use super::permissions::Role;
 use super::reader::{Entry, Reader};
 use super::times::times;
 use super::values::{self, Host, written};
-use super::{Files, Settings, Violation, hosts, shown};
+use super::{Files, Settings, Violation, hosts, how, shown};
 use crate::act::ActSettings;
 use crate::decide::DecideSettings;
-use crate::model::{Backend, Cidr, SubnetId};
+use crate::model::{Backend, Cidr, Method, SubnetId};
 use crate::observe::{HostKeys, ObserveSettings, SshSettings};
 use crate::preflight::PreflightSettings;
 
@@ -25,26 +25,21 @@ const JUNK: usize = 20;
 /// All settings; `None`: the reader has noted why not.
 pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) -> Option<Settings> {
     let mut advice = Vec::new();
-    for key in [
-        &keys::EC2_SUBNETS,
-        &keys::WATCH_SPAN,
-        &keys::INTERVAL,
-        &keys::METHOD,
-        &keys::DESTINATIONS,
-        &keys::ELASTIC_IP,
-        &keys::REBOOT_PRIMARY,
-    ] {
+    for key in [&keys::EC2_SUBNETS, &keys::WATCH_SPAN, &keys::INTERVAL] {
         reader.later(key);
     }
     let name = name(reader, path);
     let dir = reader.text(&keys::STATE_DIR, values::path);
     let primary_address = reader.text(&keys::PRIMARY_ADDRESS, values::address);
     let region = reader.text(&keys::STANDBY_REGION, values::region);
-    let preflight = preflight(reader);
+    let method = how::method(reader, &mut advice);
+    let preflight = preflight(reader, method);
     let own = reader.list(&keys::STANDBY_WITNESSES, values::host, Host::identity);
     let max_subnets = max_subnets(reader, preflight.as_ref());
     let disable_check = reader.flag(&keys::DISABLE_CHECK);
     let canary = canary(reader, preflight.as_ref());
+    let elastic_ip = reader.text(&keys::ELASTIC_IP, id);
+    let reboot_primary = how::reboot_primary(reader);
     let ssh = ssh(reader, files);
     let (backends, within) = backends(reader, files, &mut advice);
     let targets = targets(reader, &mut advice);
@@ -84,6 +79,9 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
             subnets: preflight.subnets.clone(),
             max_subnets: max_subnets?,
             disable_source_dest_check: disable_check?,
+            method: preflight.method.clone(),
+            elastic_ip,
+            reboot_primary: reboot_primary?,
         },
         preflight,
         act: ActSettings { verify_for: times.verify_for },
@@ -116,7 +114,7 @@ fn id<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| "not such an id".to_owned())
 }
 
-fn preflight(reader: &mut Reader<'_>) -> Option<PreflightSettings> {
+fn preflight(reader: &mut Reader<'_>, method: Option<Method>) -> Option<PreflightSettings> {
     let primary_table = reader.text(&keys::PRIMARY_TABLE, id);
     let standby_table = reader.text(&keys::STANDBY_TABLE, id);
     let primary_instance = reader.text(&keys::PRIMARY_INSTANCE, id);
@@ -135,6 +133,7 @@ fn preflight(reader: &mut Reader<'_>) -> Option<PreflightSettings> {
         standby_table: standby_table?,
         standby_instance,
         subnets,
+        method: method?,
     })
 }
 

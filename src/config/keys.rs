@@ -178,13 +178,16 @@ keys! {
     MIN_UPTIME = "decision.min_uptime", seconds(0, 86400), Default("\"5m\""), "Nothing is moved while this instance (or the primary) is younger.";
     DEADLINE = "decision.deadline", seconds(10, 3600), Default("\"60s\""), "For one run: observe, decide, move, verify.";
 
-    METHOD = "takeover.method", Text("\"association\""), Later(Some("\"association\"")), "How subnets are moved.";
-    DESTINATIONS = "takeover.destinations", Texts("CIDRs"), Later(None), "The routes that `method = \"route\"` replaces.";
+    METHOD = "takeover.method", Text("\"association\" or \"route\""), Default("\"association\""),
+        "How subnets are moved: each gets the standby's route table; or the routes below are replaced in primary.route_table.";
+    DESTINATIONS = "takeover.destinations", Texts("CIDRs such as \"0.0.0.0/0\", \"::/0\" or a virtual address's \"10.9.9.9/32\""),
+        Default("[\"0.0.0.0/0\"]"), "The routes that `method = \"route\"` leads to this instance; all of them are moved together.";
     SUBNETS = "takeover.subnets", Texts(SUBNET), Default("[]"), "Only these subnets are moved; empty: every subnet explicitly associated with primary.route_table.";
     MAX_SUBNETS = "takeover.max_subnets", Integer { min: 1, max: 500 }, Default("50"), "If more would be moved, nothing is.";
     DISABLE_CHECK = "takeover.disable_source_dest_check", Flag, Default("true"), "Switch the source/destination check off where it is on; false: refuse to take over then.";
-    ELASTIC_IP = "takeover.elastic_ip", Text("\"eipalloc-\" and 1 to 32 of 0-9, a-z"), Later(None), "An address to bring along.";
-    REBOOT_PRIMARY = "takeover.reboot_primary", Flag, Later(Some("false")), "Reboot the primary after a verified takeover.";
+    ELASTIC_IP = "takeover.elastic_ip", Text("\"eipalloc-\" and 1 to 32 of 0-9, a-z"),
+        Optional("\"eipalloc-0ccc\"", "every address stays where it is"), "An Elastic IP address to bring along, from the primary or from nobody, when all is moved.";
+    REBOOT_PRIMARY = "takeover.reboot_primary", Flag, Default("false"), "Reboot the primary after a verified takeover; needs primary.instance.";
     VERIFY_FOR = "takeover.verify_for", seconds(1, 300), Default("\"15s\""), "By when backends must be seen reaching targets again.";
 
     CANARY = "failback.canary", Text("\"subnet-\" and 1 to 32 of 0-9, a-z"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::{any, proptest};
 
 use super::{Disk, Files, KEYS, Kind, Presence, Role, Settings, sample};
+use crate::model::Method;
 use crate::observe::HostKeys;
 
 /// A hosts file (or none), and nothing wrong with any permission.
@@ -282,27 +283,39 @@ fn each_violated_rule_has_its_exact_line() {
         ),
         (
             "takeover",
-            "method = \"route\"",
+            "method = \"arp\"",
             false,
-            "11: takeover.method = \"route\": not supported yet by this version; accepted: \"association\", or no such key",
+            "11: takeover.method = \"arp\": no such method; accepted: \"association\" or \"route\"",
         ),
         (
             "takeover",
-            "destinations = [\"0.0.0.0/0\"]",
+            "destinations = [\"10.0.0.1/8\"]",
             false,
-            "11: takeover.destinations = [\"0.0.0.0/0\"]: not supported yet by this version; accepted: no such key",
+            "11: takeover.destinations = \"10.0.0.1/8\": has host bits set; did you mean \"10.0.0.0/8\"?; accepted: a list of CIDRs such as \"0.0.0.0/0\", \"::/0\" or a virtual address's \"10.9.9.9/32\"",
         ),
         (
             "takeover",
-            "elastic_ip = \"eipalloc-0c\"",
+            "method = \"route\"\ndestinations = []",
             false,
-            "11: takeover.elastic_ip = \"eipalloc-0c\": not supported yet by this version; accepted: no such key",
+            "12: takeover.destinations = []: no routes: nothing would ever be moved; accepted: a list of CIDRs such as \"0.0.0.0/0\", \"::/0\" or a virtual address's \"10.9.9.9/32\"",
+        ),
+        (
+            "takeover",
+            "destinations = [\"::/0\", \"0.0.0.0/0\", \"0::0/0\"]",
+            false,
+            "11: takeover.destinations = \"0::0/0\": a duplicate of \"::/0\" in line 11; accepted: each one once",
+        ),
+        (
+            "takeover",
+            "elastic_ip = \"198.51.100.7\"",
+            false,
+            "11: takeover.elastic_ip = \"198.51.100.7\": not such an id; accepted: \"eipalloc-\" and 1 to 32 of 0-9, a-z",
         ),
         (
             "takeover",
             "reboot_primary = true",
             false,
-            "11: takeover.reboot_primary = true: not supported yet by this version; accepted: false, or no such key",
+            "11: takeover.reboot_primary = true: primary.instance is missing; accepted: false, or with primary.instance",
         ),
         (
             "takeover",
@@ -811,4 +824,24 @@ proptest! {
         assert!(entries.len() + junk.len() <= lines.len());
         assert!(entries.iter().all(|entry| !entry.names.is_empty() && entry.names.iter().all(|name| text.contains(name.as_str()))));
     }
+}
+
+#[test]
+fn routes_are_moved_where_the_configuration_says_so() {
+    let taking = |takeover: &str| parse(&with("takeover", takeover, false), None).unwrap();
+    let association = taking("destinations = [\"::/0\"]");
+    assert_eq!(association.decide.method, Method::Association);
+    assert!(
+        association.advice[0].starts_with("takeover.destinations is for takeover.method"),
+        "{:?}",
+        association.advice
+    );
+    let default = taking("method = \"route\"");
+    assert_eq!(default.decide.method.destinations(), ["0.0.0.0/0".parse().unwrap()]);
+    let routes = taking(
+        "method = \"route\"\ndestinations = [\"0.0.0.0/0\", \"::/0\", \"10.9.9.9/32\"]\nelastic_ip = \"eipalloc-0c\"",
+    );
+    assert_eq!(routes.decide.method.destinations().len(), 3);
+    assert_eq!(routes.preflight.method, routes.decide.method);
+    assert_eq!(routes.decide.elastic_ip.unwrap().as_str(), "eipalloc-0c");
 }

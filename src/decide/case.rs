@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::commands::{finish_commands, held_commands, undo_commands};
+use super::commands::{finish_commands, held_commands, reboot_commands, undo_commands};
 use super::{
-    DecideSettings, Ending, Lock, Next, Redundancy, Situation, families, guarded, judge, lead, outcome, own, plan,
-    reason,
+    DecideSettings, Ending, Lock, Next, Redundancy, Situation, families, guarded, judge, lead, outcome, outcome_of,
+    own, plan, reason,
 };
 use crate::model::failure::exit;
 use crate::model::{
-    Conclusion, Family, Gate, GuardedSet, Hold, Judgement, Moment, Move, Outcome, OwnWitness, Pass, Paused, Phase,
-    Plan, Round, Survey,
+    Conclusion, Family, Gate, GuardedSet, Hold, Judgement, LastSteps, Moment, Move, Outcome, OwnWitness, Pass, Paused,
+    Phase, Plan, Round, Survey, Verdict,
 };
 
 /// Everything that a pass knew when it decided.
@@ -51,6 +51,9 @@ pub struct Case {
     pub own: Option<Vec<OwnWitness>>,
     /// What became of the plan; `None` before it was carried out, or where there was none.
     pub moves: Option<Vec<Move>>,
+    /// And of what was to be done when all of it stood.
+    #[serde(default, skip_serializing_if = "LastSteps::is_empty")]
+    pub last: LastSteps,
     /// Who is moving subnets now, where somebody else is.
     pub busy: Option<String>,
     /// Why nothing can be remembered.
@@ -92,6 +95,7 @@ impl Case {
             survey: None,
             own: None,
             moves: None,
+            last: LastSteps { address: None, reboot: None },
             busy: None,
             forgets: None,
         }
@@ -129,6 +133,7 @@ impl Case {
             holds,
             judgements,
             moves: self.moves.clone().unwrap_or_default(),
+            last: self.last.clone(),
             elapsed: Duration::ZERO,
             dry_run: false,
             notes: Vec::new(),
@@ -179,6 +184,9 @@ pub(super) fn considered(case: &Case) -> Result<Plan, Conclusion> {
         (Ok(plan), None) => plan,
         (plan, own) => return Err(held(case, plan.err().into_iter().flatten().chain(own).collect())),
     };
+    if let Some(hold) = helpless(case).filter(|_| !case.planned) {
+        return Err(held(case, vec![hold]));
+    }
     if case.planned || case.accuses(&plan) {
         return Ok(plan);
     }
@@ -200,22 +208,40 @@ pub fn because(case: &Case) -> String {
     lead(&latest).map_or_else(String::new, |one| reason::round(one, latest.len() > 1))
 }
 
+/// Routes can be of a family that is not down: with default routes among them, but none of a family that is, nothing would be
+/// mended, and what works would be moved.
+fn helpless(case: &Case) -> Option<Hold> {
+    let of: Vec<Family> = case
+        .rules
+        .method
+        .destinations()
+        .iter()
+        .filter(|one| one.prefix_len() == 0)
+        .map(|one| Family::of(one.addr()))
+        .collect();
+    let down: Vec<Family> =
+        case.latest().iter().filter(|one| one.verdict == Verdict::Down).map(|one| one.family).collect();
+    let first = down.first().filter(|_| !of.is_empty() && !down.iter().any(|family| of.contains(family)));
+    first.map(|family| reason::not_a_destination(*family))
+}
+
 fn moved(case: &Case) -> Conclusion {
     let moves = case.moves.as_deref().unwrap_or_default();
-    let (outcome, mut exit) = outcome(Ending::Moved(moves));
+    let (outcome, mut exit) = outcome_of(moves, &case.last);
     if case.planned && matches!(outcome, Outcome::TakenOver | Outcome::WouldTakeOver) {
         // Done as asked: a status of its own is for who did not expect it.
         exit = exit::DONE;
     }
-    let mut why = reason::moved(outcome, moves, &grounds(case));
+    let mut why = reason::moved(outcome, moves, &case.last, &grounds(case));
     if !case.planned && moves.iter().any(|one| one.result.settled()) {
-        why.push_str(&reason::also_moved(&case.latest()));
+        why.push_str(&reason::also_moved(&case.latest(), moves));
     }
-    let commands = match outcome {
-        Outcome::Partial | Outcome::Failed => finish_commands(moves),
-        Outcome::Unverified => undo_commands(moves),
+    let mut commands = match outcome {
+        Outcome::Partial | Outcome::Failed => finish_commands(moves, &case.last),
+        Outcome::Unverified => undo_commands(moves, &case.last),
         _ => Vec::new(),
     };
+    commands.extend(reboot_commands(&case.last));
     Conclusion { commands, ..Conclusion::new(outcome, exit, why) }
 }
 
@@ -267,7 +293,7 @@ fn rested(case: &Case) -> Conclusion {
         over.because = reason::forgets(&round, why);
     }
     if let (Outcome::Partial, Lock::Held { moves, .. }) = (outcome, &case.lock) {
-        over.commands = finish_commands(moves);
+        over.commands = finish_commands(moves, &LastSteps::default());
     }
     over
 }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::DecideSettings;
 use super::gates::{self, Lock, hold};
 use crate::model::{
-    Change, Family, Gate, GuardedSet, Hold, Instance, InstanceId, Move, PlannedMove, Route, RouteTable, RouteTableId,
-    SubnetId, Survey, Verification,
+    Change, Family, Gate, GuardedSet, Hold, Instance, InstanceId, Move, PlannedAddress, PlannedMove, Record, Route,
+    RouteTable, RouteTableId, SubnetId, Survey, Verification,
 };
 
 pub use ending::{Steps, failed_back};
@@ -77,8 +77,10 @@ pub fn failback(wish: &Wish<'_>, rules: &DecideSettings) -> Result<WayBack, Vec<
         }
     };
     let routes = routes_back(wish.lock, &primary.id, own);
+    holds.extend(primary_runs(wish.survey, rules));
     if routes.is_empty() {
-        holds.extend(primary_carries(wish, primary, own, rules));
+        // Where the routes themselves go back, they lead here until then.
+        holds.extend(leads_home(wish, primary, own, rules));
     }
     let mut way =
         WayBack { standby: own.clone(), unproven: Vec::new(), canary: None, moves: routes, stays: Vec::new() };
@@ -116,6 +118,19 @@ pub fn homeward(change: &Change, primary: &RouteTableId, own: &InstanceId) -> bo
     match change {
         Change::Association(one) => one.to == *primary,
         Change::Route(one) => one.from.as_ref().is_some_and(|way| way.instance.as_ref() == Some(own)),
+    }
+}
+
+/// The Elastic IP address that is still to come back, the way back.
+#[must_use]
+pub fn address_back(record: &Record) -> Option<PlannedAddress> {
+    let step = record.last.address.as_ref()?;
+    let here = step.plan.to.as_ref().is_some_and(|to| to.way.instance.as_ref() == Some(&record.instance));
+    match (here, step.came_along()) {
+        (true, true) => Some(step.plan.reversed()),
+        // It never came, or it is back.
+        (true, false) | (false, true) => None,
+        (false, false) => Some(step.plan.clone()),
     }
 }
 
@@ -196,29 +211,31 @@ fn canary<'s>(moved: &[&'s SubnetId], tell: impl Fn(&SubnetId) -> usize) -> Opti
     moved.iter().filter(|one| tell(one) >= least).min_by_key(|one| tell(one)).copied()
 }
 
-/// What is known to keep the primary from carrying anything.
-fn primary_carries(wish: &Wish<'_>, table: &RouteTable, own: &InstanceId, rules: &DecideSettings) -> Vec<Hold> {
-    let mut holds = Vec::new();
-    match &wish.survey.primary {
-        Some(Ok(Some(one))) if one.state != "running" => {
+/// What is known of the primary itself to keep it from carrying anything.
+fn primary_runs(survey: &Survey, rules: &DecideSettings) -> Option<Hold> {
+    match survey.primary.as_ref()? {
+        Ok(Some(one)) if one.state != "running" => {
             let remedy = format!("aws ec2 start-instances --instance-ids {}", one.id);
-            holds.push(hold(Gate::Unfit, format!("the primary {} is {}", one.id, one.state), remedy));
+            Some(hold(Gate::Unfit, format!("the primary {} is {}", one.id, one.state), remedy))
         }
-        Some(Ok(None)) => holds.push(hold(
+        Ok(Some(_)) => None,
+        Ok(None) => Some(hold(
             Gate::Foreign,
             format!("the primary {} is not known to EC2 in this region", named(rules)),
             "correct primary.instance or standby.region",
         )),
-        Some(Err(why)) => {
-            holds.push(hold(Gate::Unfit, format!("EC2 can't be asked about the primary: {why}"), ""));
-        }
-        Some(Ok(Some(_))) | None => {}
+        Err(why) => Some(hold(Gate::Unfit, format!("EC2 can't be asked about the primary: {why}"), "")),
     }
+}
+
+/// And of the default routes of its table, for each family that it carries.
+fn leads_home(wish: &Wish<'_>, table: &RouteTable, own: &InstanceId, rules: &DecideSettings) -> Vec<Hold> {
     let families = wish.guarded.map_or(&[][..], |set| &set.families);
-    for family in [Family::V4, Family::V6].into_iter().filter(|one| *one == Family::V4 || families.contains(one)) {
-        holds.extend(leads_to_the_primary(table, family, own, wish.survey, rules));
-    }
-    holds
+    [Family::V4, Family::V6]
+        .into_iter()
+        .filter(|one| *one == Family::V4 || families.contains(one))
+        .filter_map(|family| leads_to_the_primary(table, family, own, wish.survey, rules))
+        .collect()
 }
 
 fn named(rules: &DecideSettings) -> String {

@@ -4,13 +4,19 @@
 //! loud as a failure, and an operator who mends one gate should not find the next one tonight.
 
 mod fit;
+mod last;
+mod route;
+
+pub(super) use route::option_of;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::DecideSettings;
 use crate::model::{
-    Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Move, Paused, Phase, Plan, PlannedMove, RouteTable,
-    RouteTableId, SubnetId, Survey,
+    Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Method, Move, Paused, Phase, Plan, PlannedMove,
+    RouteTable, RouteTableId, SubnetId, Survey,
 };
 
 /// The lock as read before the decision.
@@ -80,12 +86,15 @@ pub fn plan(situation: Situation<'_>, settings: &DecideSettings) -> Result<Plan,
 
     let mut moves = Vec::new();
     if let Some((primary, standby)) = tables {
-        let (planned, found) = subnets(situation, primary, standby, settings);
+        let (planned, found) = match &settings.method {
+            Method::Association => subnets(situation, primary, standby, settings),
+            Method::Route { destinations } => route::plan(situation, (primary, standby), destinations, settings),
+        };
         moves = planned;
         holds.extend(found);
-        if moves.len() > settings.max_subnets {
-            let why =
-                format!("{} subnets are to be moved, takeover.max_subnets is {}", moves.len(), settings.max_subnets);
+        let count = moves.iter().flat_map(Change::subnets).collect::<BTreeSet<_>>().len();
+        if count > settings.max_subnets {
+            let why = format!("{count} subnets are to be moved, takeover.max_subnets is {}", settings.max_subnets);
             holds.push(hold(Gate::TooMany, why, "raise takeover.max_subnets or name the subnets in takeover.subnets"));
         }
     }
@@ -98,8 +107,14 @@ pub fn plan(situation: Situation<'_>, settings: &DecideSettings) -> Result<Plan,
         }
     }
 
-    match identity {
-        Some(identity) if holds.is_empty() => Ok(Plan { standby: identity.clone(), disable_check, moves }),
+    match (identity, tables) {
+        (Some(identity), Some((primary, standby))) if holds.is_empty() => Ok(Plan {
+            standby: identity.clone(),
+            disable_check,
+            moves,
+            address: last::address(situation, (primary, standby), settings),
+            reboot: settings.primary_instance.clone().filter(|_| settings.reboot_primary),
+        }),
         _ => Err(holds),
     }
 }

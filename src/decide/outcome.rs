@@ -1,7 +1,7 @@
 //! What a pass came to, and its exit status: the contract's one order, first that applies.
 
 use crate::model::{
-    Gate, GuardedSet, Hold, Judgement, Move, MoveResult, Outcome, Phase, RouteTableId, Verdict, Verification,
+    Gate, GuardedSet, Hold, Judgement, LastSteps, Move, MoveResult, Outcome, Phase, RouteTableId, Verdict, Verification,
 };
 
 /// Who stands by, as far as a pass without a takeover knows.
@@ -73,6 +73,17 @@ pub fn outcome(ending: Ending<'_>) -> (Outcome, u8) {
             (Verdict::Healthy, Redundancy::Locked) => (Outcome::Locked, 5),
             (Verdict::Healthy, Redundancy::StandsBy) => (Outcome::Healthy, 0),
         },
+    }
+}
+
+/// What moves and last steps came to. An address that did not come along leaves a takeover half done.
+#[must_use]
+pub fn outcome_of(moves: &[Move], last: &LastSteps) -> (Outcome, u8) {
+    match moved(moves) {
+        (Outcome::TakenOver | Outcome::WouldTakeOver | Outcome::Unverified, _) if !last.stand() => {
+            (Outcome::Partial, 2)
+        }
+        other => other,
     }
 }
 

@@ -3,7 +3,7 @@
 //! The reasons of a single round are `judge`'s, those of gates `gates`'; here they become the sentence of the whole pass. None
 //! ends in a full stop, since more may follow.
 
-use crate::model::{Gate, Hold, Judgement, Move, Outcome, Verdict, Verification};
+use crate::model::{Change, Family, Gate, Hold, Judgement, LastSteps, Move, Outcome, Verdict, Verification};
 
 /// No round was made.
 pub(super) const NOTHING_OBSERVED: &str = "nothing was observed";
@@ -21,15 +21,27 @@ pub(super) fn round(judgement: &Judgement, several: bool) -> String {
     }
 }
 
-/// What an association carries along: a subnet's IPv4 and IPv6 have one route table.
-pub(super) fn also_moved(latest: &[Judgement]) -> String {
-    let others = latest.iter().filter(|one| one.verdict != Verdict::Down);
+/// What is carried along: a subnet's IPv4 and IPv6 have one route table, and all destinations are moved together.
+pub(super) fn also_moved(latest: &[Judgement], moves: &[Move]) -> String {
+    let routes: Vec<Family> = moves
+        .iter()
+        .filter_map(|one| match &one.plan {
+            Change::Route(route) => Some(Family::of(route.destination.addr())),
+            Change::Association(_) => None,
+        })
+        .collect();
+    let others =
+        latest.iter().filter(|one| one.verdict != Verdict::Down && (routes.is_empty() || routes.contains(&one.family)));
     let told = others.map(|one| {
         let how = match one.verdict {
             Verdict::Isolated => "which this standby does not reach",
             _ => "which was not down",
         };
-        format!("; an association moves {} too, {how}", one.family)
+        if routes.is_empty() {
+            format!("; an association moves {} too, {how}", one.family)
+        } else {
+            format!("; takeover.destinations moves {} too, {how}", one.family)
+        }
     });
     told.collect()
 }
@@ -63,23 +75,47 @@ pub(super) fn not_behind_the_primary() -> Hold {
     }
 }
 
+/// No default route among `takeover.destinations` is of the family that is down.
+pub(super) fn not_a_destination(family: Family) -> Hold {
+    let destination = family.default_route();
+    Hold {
+        gate: Gate::Foreign,
+        why: format!(
+            "{family} is down, and {destination} is not in takeover.destinations: what would be moved is not what is down"
+        ),
+        remedy: format!("add \"{destination}\" to takeover.destinations"),
+    }
+}
+
 /// What came of the moves. `round` is the reason of the last round.
-pub(super) fn moved(outcome: Outcome, moves: &[Move], round: &str) -> String {
+pub(super) fn moved(outcome: Outcome, moves: &[Move], last: &LastSteps, round: &str) -> String {
     let of = |wanted: fn(&Move) -> bool| moves.iter().filter(|one| wanted(one)).count();
     let total = moves.len();
     let done = of(|one| one.result.settled());
+    let routes = moves.iter().any(|one| matches!(one.plan, Change::Route(_)));
+    let (what, lead) = if routes { ("routes", "lead to") } else { ("subnets", "are on") };
     match outcome {
-        Outcome::WouldTakeOver => format!("{round}; {total} subnets would be moved to this standby"),
-        Outcome::TakenOver => format!("{round}; all {total} subnets are on this standby and traffic flows"),
+        Outcome::WouldTakeOver => format!("{round}; {total} {what} would be moved to this standby"),
+        // A virtual address proves nothing by itself.
+        Outcome::TakenOver if routes && moves.iter().all(|one| one.verification == Verification::Unwitnessed) => {
+            format!(
+                "{round}; all {total} {what} {lead} this standby, and no ping can tell whether traffic flows by them"
+            )
+        }
+        Outcome::TakenOver => format!("{round}; all {total} {what} {lead} this standby and traffic flows"),
         Outcome::NoRedundancy => {
-            format!("{round}; somebody else had moved all {total} subnets meanwhile, and traffic flows")
+            format!("{round}; somebody else had moved all {total} {what} meanwhile, and traffic flows")
+        }
+        Outcome::Partial if done == total => {
+            let address = last.address.as_ref().map_or_else(String::new, |step| step.plan.address.to_string());
+            format!("{round}; all {total} {what} {lead} this standby, but {address} did not come along")
         }
         Outcome::Unverified => {
             let unverified = of(|one| one.verification == Verification::Unverified);
-            format!("{round}; all {total} subnets are moved, but {unverified} were not seen to reach anything since")
+            format!("{round}; all {total} {what} are moved, but {unverified} were not seen to reach anything since")
         }
-        Outcome::Partial => format!("{round}; {done} of {total} subnets are moved"),
-        _ => format!("{round}; none of {total} subnets could be moved"),
+        Outcome::Partial => format!("{round}; {done} of {total} {what} are moved"),
+        _ => format!("{round}; none of {total} {what} could be moved"),
     }
 }
 

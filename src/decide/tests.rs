@@ -9,6 +9,7 @@ mod judge;
 mod outcome;
 mod outlook;
 mod properties;
+mod route;
 mod rows;
 mod service;
 mod support;

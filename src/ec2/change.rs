@@ -6,7 +6,7 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, RouteTableAssociationStateCode};
 
 use super::{Ec2, errors};
 use crate::act::{ChangeError, Changer};
-use crate::model::{Association, AssociationId, InterfaceId, RouteTableId, SubnetId, printable};
+use crate::model::{Association, AssociationId, InstanceId, InterfaceId, RouteTableId, SubnetId, printable};
 use crate::preflight::Cloud;
 
 impl Changer for Ec2 {
@@ -17,7 +17,7 @@ impl Changer for Ec2 {
         dry_run: bool,
     ) -> Result<AssociationId, ChangeError> {
         const ACTION: &str = "ReplaceRouteTableAssociation";
-        let client = &self.clients().await.map_err(ChangeError::Throttled)?.change;
+        let client = self.changing().await?;
         let began = Instant::now();
         let call = client
             .replace_route_table_association()
@@ -50,7 +50,7 @@ impl Changer for Ec2 {
     }
 
     async fn disable_check(&self, interface: &InterfaceId, dry_run: bool) -> Result<(), ChangeError> {
-        let client = &self.clients().await.map_err(ChangeError::Throttled)?.change;
+        let client = self.changing().await?;
         let began = Instant::now();
         let call = client
             .modify_network_interface_attribute()
@@ -60,6 +60,16 @@ impl Changer for Ec2 {
         match call.send().await {
             Ok(_) => Ok(()),
             Err(error) => errors::change("ModifyNetworkInterfaceAttribute", &error, began),
+        }
+    }
+
+    async fn reboot(&self, instance: &InstanceId, dry_run: bool) -> Result<(), ChangeError> {
+        let client = self.changing().await?;
+        let began = Instant::now();
+        let call = client.reboot_instances().instance_ids(instance.as_str()).set_dry_run(dry_run.then_some(true));
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => errors::change("RebootInstances", &error, began),
         }
     }
 }

@@ -96,7 +96,9 @@ fn answered(action: &str, code: Option<&str>, message: Option<&str>, status: u16
     };
     match code {
         "DryRunOperation" => (Kind::WouldSucceed, said),
-        "InvalidAssociationID.NotFound" => (Kind::Stale, said),
+        "InvalidAssociationID.NotFound" | "RouteAlreadyExists" | "InvalidRoute.NotFound" => (Kind::Stale, said),
+        // What ReplaceRoute says of a route that is not there.
+        "InvalidParameterValue" if message.contains("no route defined") => (Kind::Stale, said),
         // The signature's clock and the token's life, not a right.
         "RequestExpired" | "ExpiredToken" | "ExpiredTokenException" => (
             Kind::Refused,
@@ -171,6 +173,8 @@ mod tests {
         let cases = [
             ("DryRunOperation", 412, Kind::WouldSucceed),
             ("InvalidAssociationID.NotFound", 400, Kind::Stale),
+            ("RouteAlreadyExists", 400, Kind::Stale),
+            ("InvalidRoute.NotFound", 400, Kind::Stale),
             ("RequestLimitExceeded", 503, Kind::Throttled),
             ("Throttling", 400, Kind::Throttled),
             ("InternalError", 500, Kind::Unknown),
@@ -203,6 +207,8 @@ mod tests {
             "not allowed: ec2:ReplaceRouteTableAssociation; attach the policy of `natwatch print iam-policy`"
         );
         assert!(answered("X", Some("RequestExpired"), None, 400).1.starts_with("the AWS credentials have expired"));
+        let missing = "There is no route defined for '0.0.0.0/0' in the route table. Use CreateRoute instead.";
+        assert_eq!(answered("X", Some("InvalidParameterValue"), Some(missing), 400).0, Kind::Stale);
         assert_eq!(answered("X", None, None, 502).1, "an answer that is not EC2's (HTTP 502)");
         assert_eq!(
             answered("X", Some("InvalidRouteTableID.NotFound"), Some("gone"), 400).1,

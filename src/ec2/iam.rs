@@ -1,11 +1,18 @@
 //! The rights that natwatch needs, and no more.
 
 /// Every EC2 action that is ever called, by its IAM name without `ec2:`.
-pub const IAM_ACTIONS: [&str; 5] = [
+pub const IAM_ACTIONS: [&str; 12] = [
+    "AssociateAddress",
+    "CreateRoute",
+    "DeleteRoute",
+    "DescribeAddresses",
     "DescribeInstances",
     "DescribeRouteTables",
     "DescribeSubnets",
+    "DisassociateAddress",
     "ModifyNetworkInterfaceAttribute",
+    "RebootInstances",
+    "ReplaceRoute",
     "ReplaceRouteTableAssociation",
 ];
 
@@ -13,7 +20,8 @@ pub const IAM_ACTIONS: [&str; 5] = [
 ///
 /// Describe actions know no resources, so they are allowed on `*`; the others are limited to the kinds of resources they take
 /// (Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2"). Who wants less replaces
-/// an asterisk by an id.
+/// an asterisk by an id, or leaves out what the configuration does not use: routes are for `takeover.method = "route"`, addresses
+/// for `takeover.elastic_ip`, the reboot for `takeover.reboot_primary`, the interface for `takeover.disable_source_dest_check`.
 #[must_use]
 pub fn iam_policy() -> String {
     let (reads, changes): (Vec<&str>, Vec<&str>) =
@@ -22,6 +30,9 @@ pub fn iam_policy() -> String {
     for action in changes {
         let kinds: &[&str] = match action {
             "ReplaceRouteTableAssociation" => &["route-table", "subnet"],
+            "CreateRoute" | "ReplaceRoute" | "DeleteRoute" => &["route-table"],
+            "AssociateAddress" | "DisassociateAddress" => &["elastic-ip", "instance", "network-interface"],
+            "RebootInstances" => &["instance"],
             _ => &["network-interface"],
         };
         let resources: Vec<String> = kinds.iter().map(|kind| format!("arn:aws:ec2:*:*:{kind}/*")).collect();

@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::act::{ChangeError, Changer as _};
-use crate::model::AssociationId;
+use crate::act::{Addresses as _, ChangeError, Changer as _, Routes as _};
+use crate::model::{AssociationId, Holder, Way};
 
 enum Reply {
     Says(u16, String),
@@ -70,7 +70,7 @@ impl Server {
             timeouts,
             http: http::direct(),
             imds: imds::Imds::new(),
-            clients: OnceCell::new_with(Some(Clients::new(&shared))),
+            clients: tokio::sync::Mutex::new(Some(Clients::new(&shared))),
         }
     }
 
@@ -300,4 +300,101 @@ async fn nothing_is_asked_about_nothing() {
     assert_eq!(ec2.instances(&[]).await, Ok(Vec::new()));
     assert_eq!(Cloud::tables_of(&ec2, &[]).await, Ok(Vec::new()));
     assert!(server.asked().is_empty());
+}
+
+#[tokio::test]
+async fn routes_are_asked_for_by_family_and_by_interface_and_an_instance_only_where_that_is_all() {
+    let done = |action: &str| Reply::Says(200, format!("<{action}Response><return>true</return></{action}Response>"));
+    let server = Server::with([done("ReplaceRoute"), done("CreateRoute"), done("DeleteRoute")]).await;
+    let ec2 = server.ec2(Timeouts::default());
+    let table: RouteTableId = "rtb-0a".parse().unwrap();
+    let (v4, v6) = ("0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap());
+    let both = Way { interface: "eni-0b".parse().ok(), instance: "i-0b".parse().ok() };
+    let instance = Way { interface: None, ..both.clone() };
+    assert_eq!(ec2.replace_route(&table, &v4, &both, false).await, Ok(()));
+    assert_eq!(ec2.create_route(&table, &v6, &instance, false).await, Ok(()));
+    assert_eq!(ec2.delete_route(&table, &v6, true).await, Ok(()));
+    let forms = [
+        "Action=ReplaceRoute&Version=2016-11-15&DestinationCidrBlock=0.0.0.0%2F0&NetworkInterfaceId=eni-0b&RouteTableId=rtb-0a",
+        "Action=CreateRoute&Version=2016-11-15&DestinationIpv6CidrBlock=%3A%3A%2F0&InstanceId=i-0b&RouteTableId=rtb-0a",
+        "Action=DeleteRoute&Version=2016-11-15&DestinationIpv6CidrBlock=%3A%3A%2F0&DryRun=true&RouteTableId=rtb-0a",
+    ];
+    for (asked, form) in server.asked().iter().zip(forms) {
+        let sorted = |text: &str| {
+            let mut all: Vec<String> = text.split('&').map(str::to_owned).collect();
+            all.sort();
+            all
+        };
+        assert_eq!(sorted(asked), sorted(form));
+    }
+}
+
+/// Answers on connections that stay open; from the first AssociateAddress on, every connection that is open then is silent, as if
+/// our own public address had changed.
+async fn turns_deaf(asked: Arc<Mutex<Vec<(usize, String)>>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (opened, deaf) = (Arc::new(Mutex::new(0_usize)), Arc::new(Mutex::new(0_usize)));
+        while let Ok((mut stream, _)) = listener.accept().await {
+            *opened.lock().unwrap() += 1;
+            let number = *opened.lock().unwrap();
+            let (asked, opened, deaf) = (asked.clone(), opened.clone(), deaf.clone());
+            tokio::spawn(async move {
+                loop {
+                    let form = request(&mut stream).await;
+                    if form.is_empty() {
+                        return;
+                    }
+                    asked.lock().unwrap().push((number, form.clone()));
+                    if form.contains("Action=AssociateAddress") {
+                        *deaf.lock().unwrap() = *opened.lock().unwrap();
+                    }
+                    // Long enough that calls made at once need a connection each.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    if number <= *deaf.lock().unwrap() {
+                        return std::future::pending().await;
+                    }
+                    let body = "<DescribeAddressesResponse><addressesSet><item><allocationId>eipalloc-0</allocationId>\
+                                <associationId>eipassoc-0</associationId><networkInterfaceId>eni-0b</networkInterfaceId>\
+                                <instanceId>i-0b</instanceId><privateIpAddress>10.0.0.20</privateIpAddress></item></addressesSet>\
+                                </DescribeAddressesResponse>";
+                    let answer = format!("HTTP/1.1 200 X\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn after_the_public_address_has_changed_no_old_connection_is_asked_again() {
+    let asked = Arc::default();
+    let url = turns_deaf(Arc::clone(&asked)).await;
+    let timeouts =
+        Timeouts { connect: Duration::from_secs(1), attempt: Duration::from_millis(300), read: Duration::from_secs(1) };
+    let ec2 = Server { url, asked: Arc::default() }.ec2(timeouts);
+    let address = "eipalloc-0".parse().unwrap();
+    // As many warm connections as moves were under way.
+    let warm = futures_util::future::join_all((0..4).map(|_| ec2.address(&address))).await;
+    assert!(warm.iter().all(Result::is_ok), "{warm:?}");
+    let standby = Way { interface: "eni-0b".parse().ok(), instance: "i-0b".parse().ok() };
+    let to = Holder { way: standby, private: None };
+    let lost = ec2.associate_address(&address, &to, false).await;
+    assert!(matches!(lost, Err(ChangeError::Unknown(_))), "{lost:?}");
+    let found = ec2.address(&address).await.unwrap().unwrap();
+    assert!(to.same(&found.holder), "{found:?}");
+    let asked = asked.lock().unwrap().clone();
+    let (last, change) =
+        (asked.last().unwrap(), asked.iter().position(|(_, form)| form.contains("AssociateAddress")).unwrap());
+    assert!(asked[..change].iter().all(|(number, _)| *number < last.0), "an old connection was asked: {asked:?}");
+    assert_eq!(asked.len(), change + 2, "the first look after it was answered");
+    let form = &asked[change].1;
+    assert!(
+        form.contains("AllowReassociation=true")
+            && form.contains("NetworkInterfaceId=eni-0b")
+            && !form.contains("PrivateIpAddress"),
+        "{form}"
+    );
 }

@@ -5,7 +5,38 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AssociationId, Cidr, InstanceId, InterfaceId, Route, RouteTableId, SubnetId};
+use super::{AssociationId, Cidr, InstanceId, InterfaceId, PlannedAddress, Route, RouteTableId, SubnetId};
+
+/// How traffic is moved (`takeover.method`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Every subnet gets the standby's table.
+    #[default]
+    Association,
+    /// The primary's table leads to the standby.
+    Route {
+        /// Which of its routes: one at least.
+        destinations: Vec<Cidr>,
+    },
+}
+
+impl Method {
+    /// Whether it is the one that is used where nothing else is said.
+    #[must_use]
+    pub const fn is_association(&self) -> bool {
+        matches!(self, Self::Association)
+    }
+
+    /// The routes that are replaced; none where none is.
+    #[must_use]
+    pub fn destinations(&self) -> &[Cidr] {
+        match self {
+            Self::Association => &[],
+            Self::Route { destinations } => destinations,
+        }
+    }
+}
 
 /// One subnet to be moved to another table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +210,10 @@ pub struct Plan {
     pub disable_check: Option<InterfaceId>,
     /// The subnets, or the routes.
     pub moves: Vec<Change>,
+    /// The address that is brought along when every move is settled.
+    pub address: Option<PlannedAddress>,
+    /// The primary, where it is to be rebooted after a verified takeover.
+    pub reboot: Option<InstanceId>,
 }
 
 /// What became of one move.

@@ -49,6 +49,12 @@ pub struct Route {
 }
 
 impl Route {
+    /// Whether it is the route to exactly `destination`, however EC2 writes that.
+    #[must_use]
+    pub fn is_for(&self, destination: &Cidr) -> bool {
+        self.destination.parse() == Ok(*destination)
+    }
+
     /// The target, by the most telling of its ids.
     #[must_use]
     pub fn target(&self) -> String {

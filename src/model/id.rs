@@ -75,6 +75,8 @@ id!(AssociationId, "rtbassoc-", "route table association");
 id!(InstanceId, "i-", "instance");
 id!(InterfaceId, "eni-", "network interface");
 id!(VpcId, "vpc-", "VPC");
+id!(AllocationId, "eipalloc-", "Elastic IP address");
+id!(EipAssociationId, "eipassoc-", "Elastic IP address's association");
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Hold, InstanceId, Judgement, Move, Outcome};
+use super::{Family, Hold, InstanceId, Judgement, LastSteps, Move, Outcome};
 
 /// One pass, from the first question to the last verification: what the user reads and `last-round.json` keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct Pass {
     pub judgements: Vec<Judgement>,
     /// Each subnet of the plan and what became of it; empty where nothing was planned.
     pub moves: Vec<Move>,
+    /// What was done when all of them stood.
+    #[serde(default, skip_serializing_if = "LastSteps::is_empty")]
+    pub last: LastSteps,
     /// How long the pass took.
     pub elapsed: Duration,
     /// `--dry-run`: nothing was changed.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cloud::Cidr;
 use super::evidence::words;
-use super::{Family, InstanceId, Move, RouteTableId, SubnetId};
+use super::{Family, InstanceId, LastSteps, Move, RouteTableId, SubnetId, Way};
 
 words! {
     /// What can hold a takeover back although the primary is down.
@@ -72,7 +72,8 @@ pub struct Guarded {
     pub name: Option<String>,
     /// Its blocks.
     pub cidrs: Vec<Cidr>,
-    /// The table it was on when last seen.
+    /// The table it was on when last seen; where routes are moved, and all of them lead to this instance, the standby's: that is
+    /// whose traffic it is.
     pub on: RouteTableId,
 }
 
@@ -92,6 +93,10 @@ pub struct GuardedSet {
     /// Addresses in these subnets that have a public IPv4 address of their own: whoever has one is no witness.
     #[serde(default)]
     pub public: Vec<IpAddr>,
+    /// Where the primary's table led when it was last seen in health and did not lead to this instance: that is the primary, where
+    /// the configuration does not name it. Kept where routes are moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leads_to: Option<Way>,
     /// When EC2 was asked.
     pub seen: Timestamp,
 }
@@ -127,6 +132,9 @@ pub struct Record {
     pub because: String,
     /// Every change of the plan and what became of it.
     pub moves: Vec<Move>,
+    /// What was done when all of them stood.
+    #[serde(default, skip_serializing_if = "LastSteps::is_empty")]
+    pub last: LastSteps,
 }
 
 words! {

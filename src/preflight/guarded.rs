@@ -9,7 +9,7 @@ use futures_util::future::join;
 use jiff::Timestamp;
 
 use super::{Cloud, PreflightSettings};
-use crate::model::{Family, Guarded, GuardedSet, RouteTable, RouteTableId, Subnet, SubnetId};
+use crate::model::{Cidr, Family, Guarded, GuardedSet, RouteTable, RouteTableId, Subnet, SubnetId, Way};
 
 /// Layout of `guarded.json`.
 const VERSION: u32 = 1;
@@ -53,7 +53,9 @@ pub fn make_guarded(
 ) -> GuardedSet {
     let known = |id: &SubnetId| subnets.iter().find(|subnet| &subnet.id == id);
     let before = |id: &SubnetId| previous.and_then(|set| set.subnets.iter().find(|guarded| &guarded.subnet == id));
+    let ours = routed_here(settings, tables);
     let guarded = members(settings, tables, previous).into_iter().map(|(subnet, on)| {
+        let on = if ours && on == settings.primary_table { settings.standby_table.clone() } else { on };
         let (name, cidrs) = match (known(&subnet), before(&subnet)) {
             (Some(now), _) => (now.name.clone(), now.cidrs.clone()),
             (None, Some(then)) => (then.name.clone(), then.cidrs.clone()),
@@ -68,6 +70,8 @@ pub fn make_guarded(
         subnets: guarded.collect(),
         families: families(settings, tables),
         public: previous.map_or_else(Vec::new, |set| set.public.clone()),
+        leads_to: leads_to(settings, tables)
+            .or_else(|| previous.filter(|set| set.primary == settings.primary_table)?.leads_to.clone()),
         seen: now,
     }
 }
@@ -93,6 +97,40 @@ fn members(
         .filter_map(|guarded| on(&guarded.subnet))
         .filter(|(_, table)| *table == settings.standby_table);
     at_home.chain(away).collect()
+}
+
+/// Method `route`: whether the primary's table sends all that is to be moved where the standby's own table sends its default, so that
+/// the standby has what is on the primary's table.
+fn routed_here(settings: &PreflightSettings, tables: &[RouteTable]) -> bool {
+    let destinations = settings.method.destinations();
+    let Some(primary) = table(tables, &settings.primary_table) else { return false };
+    let led_here = |destination: &Cidr| {
+        let way = primary.routes.iter().find(|route| route.is_for(destination)).map(Way::from);
+        way.zip(own_way(settings, tables, destination)).is_some_and(|(way, own)| way.same(&own))
+    };
+    !destinations.is_empty() && destinations.iter().all(led_here)
+}
+
+/// Where the standby's own table sends the default of a destination's family.
+fn own_way(settings: &PreflightSettings, tables: &[RouteTable], destination: &Cidr) -> Option<Way> {
+    let standby = table(tables, &settings.standby_table)?;
+    standby.route(Family::of(destination.addr()).default_route()).map(Way::from)
+}
+
+/// Method `route`: where the primary's table leads, unless that is here, or nowhere.
+fn leads_to(settings: &PreflightSettings, tables: &[RouteTable]) -> Option<Way> {
+    let primary = table(tables, &settings.primary_table)?;
+    settings.method.destinations().iter().find_map(|destination| {
+        let route = primary.routes.iter().find(|route| route.is_for(destination))?;
+        let way = Way::from(route);
+        let somewhere = !route.blackhole && (way.interface.is_some() || way.instance.is_some());
+        let here = own_way(settings, tables, destination).is_some_and(|own| own.same(&way));
+        (somewhere && !here).then_some(way)
+    })
+}
+
+fn table<'a>(tables: &'a [RouteTable], id: &RouteTableId) -> Option<&'a RouteTable> {
+    tables.iter().find(|table| &table.id == id)
 }
 
 /// The table that `subnet` is explicitly associated with, by these tables.

@@ -147,6 +147,7 @@ fn settings() -> PreflightSettings {
         standby_table: id("rtb-0b"),
         standby_instance: None,
         subnets: Vec::new(),
+        method: Method::Association,
     }
 }
 
@@ -276,6 +277,7 @@ async fn f066_memory_of_another_primary_makes_nothing_ours() {
         subnets: vec![Guarded { subnet: id("subnet-9"), name: None, cidrs: Vec::new(), on: id("rtb-0b") }],
         families: Vec::new(),
         public: Vec::new(),
+        leads_to: None,
         seen: Timestamp::UNIX_EPOCH,
     };
     let set = guarded_set(&Ec2::with(both()), &settings(), Some(&other), Timestamp::UNIX_EPOCH).await.unwrap();
@@ -302,4 +304,73 @@ async fn f085_ipv6_counts_where_the_primary_carries_it() {
     assert_eq!(seen.ip_forward, Ok(false), "IPv6 is guarded and not forwarded");
     let seen = survey(&Ec2::with(tables), &Machine { forwards_v6: true, ..machine() }, &settings(), PATIENCE).await;
     assert_eq!(seen.ip_forward, Ok(true));
+}
+
+/// Both tables with these routes, and two subnets on the primary's.
+fn routed(primary: Vec<Route>, standby: Vec<Route>) -> Vec<RouteTable> {
+    let mut tables = vec![table("rtb-0a", None, &["1", "2"]), table("rtb-0b", None, &["9"])];
+    tables[0].routes = primary;
+    tables[1].routes = standby;
+    tables
+}
+
+fn by_routes(destinations: &[&str]) -> PreflightSettings {
+    let destinations = destinations.iter().map(|one| one.parse().unwrap()).collect();
+    PreflightSettings { method: Method::Route { destinations }, ..settings() }
+}
+
+#[test]
+fn where_routes_are_moved_the_standby_has_what_is_on_the_primarys_table_once_all_of_them_lead_to_it() {
+    let to = |destination: &str, instance: &str| Route {
+        destination: destination.to_owned(),
+        ..default_route(Family::V4, Some(instance), false)
+    };
+    let standby = || vec![to("0.0.0.0/0", "i-0b"), to("::/0", "i-0b")];
+    let on = |settings: &PreflightSettings, primary: Vec<Route>| {
+        let set = make_guarded(settings, &routed(primary, standby()), &[], None, Timestamp::UNIX_EPOCH);
+        set.subnets.iter().map(|one| one.on.to_string()).collect::<Vec<_>>()
+    };
+    let both = by_routes(&["0.0.0.0/0", "::/0", "10.9.9.9/32"]);
+    let here = || vec![to("0.0.0.0/0", "i-0b"), to("::/0", "i-0b"), to("10.9.9.9/32", "i-0b")];
+    assert_eq!(on(&both, here()), ["rtb-0b", "rtb-0b"]);
+    for left in 0..3 {
+        let mut some = here();
+        some[left].instance = Some(id("i-0a"));
+        assert_eq!(on(&both, some), ["rtb-0a", "rtb-0a"], "one is still the primary's");
+        let mut missing = here();
+        missing.remove(left);
+        assert_eq!(on(&both, missing), ["rtb-0a", "rtb-0a"], "one is missing");
+    }
+    assert_eq!(on(&settings(), here()), ["rtb-0a", "rtb-0a"], "where associations are moved, a table is a table");
+}
+
+#[test]
+fn the_primary_is_remembered_as_whom_its_table_last_led_to_unless_that_is_this_instance_or_nobody() {
+    let routes = by_routes(&["10.9.9.9/32", "0.0.0.0/0"]);
+    let seen = |primary: Vec<Route>, previous: Option<&GuardedSet>| {
+        make_guarded(
+            &routes,
+            &routed(primary, vec![default_route(Family::V4, Some("i-0b"), false)]),
+            &[],
+            previous,
+            Timestamp::UNIX_EPOCH,
+        )
+    };
+    let first = seen(vec![to_primary()], None);
+    assert_eq!(first.leads_to.as_ref().unwrap().to_string(), "i-0a");
+    for nobody in [
+        vec![default_route(Family::V4, Some("i-0b"), false)],
+        vec![default_route(Family::V4, Some("i-0z"), true)],
+        vec![Route { other: Some("igw-1".to_owned()), ..default_route(Family::V4, None, false) }],
+        Vec::new(),
+    ] {
+        assert_eq!(seen(nobody.clone(), Some(&first)).leads_to, first.leads_to, "{nobody:?}");
+        assert_eq!(seen(nobody, None).leads_to, None);
+    }
+    assert_eq!(
+        seen(vec![default_route(Family::V4, Some("i-0c"), false)], Some(&first)).leads_to.unwrap().to_string(),
+        "i-0c"
+    );
+    let plain = make_guarded(&settings(), &routed(vec![to_primary()], Vec::new()), &[], None, Timestamp::UNIX_EPOCH);
+    assert_eq!(plain.leads_to, None, "where associations are moved the table itself tells");
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{HISTORY, State, StateError, VERSION};
 use crate::model::evidence::words;
-use crate::model::{InstanceId, Move, Outcome};
+use crate::model::{InstanceId, LastSteps, Move, Outcome};
 
 words! {
     /// What was done.
@@ -47,6 +47,9 @@ pub struct Entry {
     pub outcome: Option<Outcome>,
     /// From where to where, and how each move ended.
     pub moves: Vec<Move>,
+    /// What was done when all of them stood.
+    #[serde(default, skip_serializing_if = "LastSteps::is_empty")]
+    pub last: LastSteps,
     /// How long it took.
     pub took: Duration,
 }

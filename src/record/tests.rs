@@ -67,6 +67,7 @@ fn record() -> Record {
         changed: now(),
         because: "5 of 8 backends cut off".to_owned(),
         moves: results.into_iter().map(moved).collect(),
+        last: crate::model::LastSteps::default(),
     }
 }
 
@@ -406,6 +407,7 @@ fn guarded_set() -> GuardedSet {
         subnets: vec![subnet],
         families: vec![Family::V4],
         public: Vec::new(),
+        leads_to: None,
         seen: now(),
     }
 }
@@ -422,6 +424,7 @@ fn last_round() -> LastRound<String> {
             holds: Vec::new(),
             judgements: Vec::new(),
             moves: vec![moved(MoveResult::Moved)],
+            last: crate::model::LastSteps::default(),
             elapsed: Duration::from_millis(1234),
             dry_run: false,
             notes: Vec::new(),
@@ -453,6 +456,7 @@ fn entry(why: &str) -> Entry {
         why: why.to_owned(),
         outcome: Some(Outcome::TakenOver),
         moves: vec![moved(MoveResult::Moved)],
+        last: crate::model::LastSteps::default(),
         took: Duration::from_secs(2),
     }
 }

@@ -13,7 +13,9 @@ use toml::Spanned;
 
 use super::scenario::{Fault, MoveWord, Moved, Rules, Scenario};
 use crate::decide::{Case, DecideSettings, Decision, decide};
-use crate::model::{Change, IdError, InstanceId, Move, MoveResult, Plan, RouteTableId, SubnetId, Verification, VpcId};
+use crate::model::{
+    Change, IdError, InstanceId, Method, Move, MoveResult, Plan, RouteTableId, SubnetId, Verification, VpcId,
+};
 
 impl From<IdError> for Fault {
     fn from(error: IdError) -> Self {
@@ -56,6 +58,9 @@ impl Ids {
             subnets: rules.subnets.clone(),
             max_subnets: rules.max_subnets.map_or(50, |few| few.0),
             disable_source_dest_check: rules.disable_source_dest_check.unwrap_or(true),
+            method: Method::Association,
+            elastic_ip: None,
+            reboot_primary: false,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::values::{At, Called, Few, Many, Place, Share, Time};
 use crate::model::{InstanceId, InterfaceId, Phase, SilenceReason, SubnetId, VpcId};
 
 /// The whole file.
+#[expect(clippy::struct_excessive_bools, reason = "keys of a file, which are independent of each other")]
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Scenario {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::json::{MoveView, document};
-use super::{Paint, Style, columns, counted, move_row, safe, span, whole_ms};
-use crate::model::{InstanceId, Move, Outcome};
+use super::json::{AddressView, MoveView, document};
+use super::{Paint, Style, address_row, columns, counted, move_row, safe, span, whole_ms};
+use crate::model::{AddressStep, InstanceId, Move, Outcome};
 
 /// One thing that was done.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +25,8 @@ pub struct Event {
     pub outcome: Option<Outcome>,
     /// From where to where, and how each move ended.
     pub moves: Vec<Move>,
+    /// What became of the Elastic IP address, where one was to come along.
+    pub address: Option<AddressStep>,
     /// How long it took, or, of a pause, was to last; zero where there is nothing to take long.
     pub took: Duration,
 }
@@ -56,6 +58,7 @@ struct EventView {
     outcome: Option<&'static str>,
     took_ms: u64,
     moves: Vec<MoveView>,
+    address: Option<AddressView>,
 }
 
 /// The document for `history --format json`: one line with its newline.
@@ -74,6 +77,7 @@ pub fn json(history: &History) -> String {
                 outcome: one.outcome.map(Outcome::as_str),
                 took_ms: whole_ms(one.took),
                 moves: one.moves.iter().map(MoveView::from).collect(),
+                address: one.address.as_ref().map(AddressView::from),
             })
             .collect(),
         unreadable: history.unreadable,
@@ -90,7 +94,10 @@ pub fn text(history: &History, style: Style) -> String {
         let kind = style.paint(Paint::Bold, one.kind);
         let _ = writeln!(out, "{:.0} {kind}{}{took}", one.at, outcome.unwrap_or_default());
         let _ = writeln!(out, "  {}", safe(&one.why));
-        out.push_str(&columns(style, &one.moves.iter().map(move_row).collect::<Vec<_>>()));
+        out.push_str(&columns(
+            style,
+            &one.moves.iter().map(move_row).chain(one.address.iter().map(address_row)).collect::<Vec<_>>(),
+        ));
     }
     if history.events.is_empty() {
         let _ = writeln!(out, "{}: nothing was done yet", safe(&history.name));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{safe, verification, whole, whole_ms};
-use crate::model::{Change, Hold, Judged, Judgement, Move, MoveResult, Pass};
+use crate::model::{AddressStep, Change, Hold, Judged, Judgement, Move, MoveResult, Pass, RebootResult, RebootStep};
 
 /// A [`Pass`] as machines read it.
 #[derive(Debug, Serialize)]
@@ -20,6 +20,10 @@ pub(super) struct PassView {
     holds: Vec<HoldView>,
     rounds: Vec<RoundView>,
     moves: Vec<MoveView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<AddressView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reboot: Option<RebootView>,
     notes: Vec<String>,
     commands: Vec<String>,
     elapsed_ms: u64,
@@ -72,6 +76,57 @@ pub(super) struct MoveView {
     verification: &'static str,
 }
 
+/// An Elastic IP address that was to be brought along.
+#[derive(Debug, Serialize)]
+pub(super) struct AddressView {
+    address: String,
+    from: Option<String>,
+    to: Option<String>,
+    result: &'static str,
+    detail: Option<String>,
+    ms: u64,
+}
+
+/// The primary's reboot.
+#[derive(Debug, Serialize)]
+struct RebootView {
+    instance: String,
+    result: &'static str,
+    detail: Option<String>,
+}
+
+impl From<&AddressStep> for AddressView {
+    fn from(step: &AddressStep) -> Self {
+        Self {
+            address: step.plan.address.to_string(),
+            from: step.plan.from.as_ref().map(ToString::to_string),
+            to: step.plan.to.as_ref().map(ToString::to_string),
+            result: step.result.as_str(),
+            detail: detail(&step.result),
+            ms: whole_ms(step.took),
+        }
+    }
+}
+
+impl From<&RebootStep> for RebootView {
+    fn from(step: &RebootStep) -> Self {
+        let (result, detail) = match &step.result {
+            RebootResult::Asked => ("asked", None),
+            RebootResult::WouldAsk => ("would-ask", None),
+            RebootResult::Failed(why) => ("failed", Some(safe(why))),
+        };
+        Self { instance: step.instance.to_string(), result, detail }
+    }
+}
+
+/// Where else something is, or why it could not be moved.
+fn detail(result: &MoveResult) -> Option<String> {
+    match result {
+        MoveResult::Elsewhere(text) | MoveResult::Failed(text) => Some(safe(text)),
+        _ => None,
+    }
+}
+
 impl From<&Pass> for PassView {
     fn from(pass: &Pass) -> Self {
         Self {
@@ -83,6 +138,8 @@ impl From<&Pass> for PassView {
             holds: pass.holds.iter().map(HoldView::from).collect(),
             rounds: pass.judgements.iter().map(RoundView::from).collect(),
             moves: pass.moves.iter().map(MoveView::from).collect(),
+            address: pass.last.address.as_ref().map(AddressView::from),
+            reboot: pass.last.reboot.as_ref().map(RebootView::from),
             notes: pass.notes.iter().map(|note| safe(note)).collect(),
             commands: pass.commands.iter().map(|command| whole(command)).collect(),
             elapsed_ms: whole_ms(pass.elapsed),
@@ -128,11 +185,6 @@ impl From<&Judged> for BackendView {
 
 impl From<&Move> for MoveView {
     fn from(step: &Move) -> Self {
-        let detail = match &step.result {
-            MoveResult::Elsewhere(place) => Some(safe(place)),
-            MoveResult::Failed(why) => Some(safe(why)),
-            _ => None,
-        };
         let (name, route) = match &step.plan {
             Change::Association(one) => (one.name.as_deref().map(safe), None),
             Change::Route(one) => (None, Some(one)),
@@ -145,7 +197,7 @@ impl From<&Move> for MoveView {
             from: step.plan.from(),
             to: step.plan.to(),
             result: step.result.as_str(),
-            detail,
+            detail: detail(&step.result),
             ms: whole_ms(step.took),
             verification: verification(&step.verification),
         }

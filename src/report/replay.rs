@@ -53,6 +53,13 @@ pub fn text(about: Option<&str>, why: &Explanation, pass: &Pass, compared: Optio
             };
             wrap(&mut out, "  ", 4, &format!("{one}{token}: {} -> {}", one.from(), one.to()));
         }
+        if let Some(one) = &plan.address {
+            let to = one.to.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+            wrap(&mut out, "  ", 4, &format!("then bring {} to {to}", one.address));
+        }
+        if let Some(instance) = &plan.reboot {
+            wrap(&mut out, "  ", 4, &format!("once that is verified, reboot {instance}"));
+        }
         out.push('\n');
     }
     if !why.ending.is_empty() {

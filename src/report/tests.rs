@@ -74,6 +74,7 @@ fn pass(outcome: Outcome, exit: u8) -> Pass {
         holds: Vec::new(),
         judgements: vec![down()],
         moves: Vec::new(),
+        last: crate::model::LastSteps::default(),
         elapsed: Duration::from_millis(4_321),
         dry_run: false,
         notes: Vec::new(),
@@ -161,6 +162,7 @@ silent, slow-login: db2, db3 (no login within 10 s)
         dry_run: true,
         judgements: Vec::new(),
         moves: vec![step("subnet-0a", MoveResult::WouldMove, Verification::Pending)],
+        last: crate::model::LastSteps::default(),
         ..pass(Outcome::WouldTakeOver, 4)
     };
     assert_eq!(
@@ -243,6 +245,7 @@ fn status() -> Status {
         changed: now - SignedDuration::from_hours(3),
         because: "3 of 4 heard backends are cut off".to_owned(),
         moves: vec![step("subnet-0a", MoveResult::Moved, Verification::Verified)],
+        last: crate::model::LastSteps::default(),
     };
     let active = |subnet: &str, name: Option<&str>, by| Active {
         subnet: subnet.parse().unwrap(),

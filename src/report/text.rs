@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Paint, Style, columns, counted, exit_meaning, move_row, safe, span, whole};
+use super::{Paint, Style, address_row, columns, counted, exit_meaning, move_row, safe, span, whole};
 use crate::model::{BackendVerdict, Family, Hold, Judged, Judgement, Outcome, Pass, Silence, SilenceReason, Verdict};
 
 /// Backends that reach are all alike: beyond this many in a round, the rest is a number.
@@ -105,7 +105,10 @@ fn full(pass: &Pass, name: &str, style: Style, deed: &str) -> String {
     }
     if !pass.moves.is_empty() {
         section(&mut out, style, &format!("{deed}{}", if pass.dry_run { " (dry run)" } else { "" }));
-        out.push_str(&columns(style, &pass.moves.iter().map(move_row).collect::<Vec<_>>()));
+        out.push_str(&columns(
+            style,
+            &pass.moves.iter().map(move_row).chain(pass.last.address.iter().map(address_row)).collect::<Vec<_>>(),
+        ));
         out.push('\n');
     }
     if !pass.holds.is_empty() {
@@ -227,7 +230,10 @@ fn compact(pass: &Pass, name: &str, style: Style) -> String {
     }
     if !pass.moves.is_empty() {
         out.push_str("moves:\n");
-        out.push_str(&columns(style, &pass.moves.iter().map(move_row).collect::<Vec<_>>()));
+        out.push_str(&columns(
+            style,
+            &pass.moves.iter().map(move_row).chain(pass.last.address.iter().map(address_row)).collect::<Vec<_>>(),
+        ));
     }
     for note in &pass.notes {
         let _ = writeln!(out, "note: {}", safe(note));

@@ -56,6 +56,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             if record.phase == Phase::FailingBack {
                 return_home(record, &self.settings.decide.primary_table, place);
             } else {
+                takeover::reconcile_routes(record, tables);
                 takeover::reconcile(record, (self.world.wall)(), place);
             }
         }
@@ -74,8 +75,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                     ));
                 }
                 let takeover = Takeover { going: self, plan: &plan, because: &because, earlier: remembered.record };
-                let moves = takeover.carry_out().await;
-                self.case.moves = Some(moves);
+                let (moves, last) = takeover.carry_out().await;
+                (self.case.moves, self.case.last) = (Some(moves), last);
                 drop(lock);
                 decide::conclude(&self.case)
             }

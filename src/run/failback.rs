@@ -5,6 +5,7 @@
 //! step is recorded before and after, in the takeover's own record: a subnet's entry there says where it is going. Who is killed, or
 //! told to stop, leaves a record of phase `failing-back`, with which the next failback goes on.
 
+mod finish;
 mod step;
 mod tell;
 
@@ -17,7 +18,7 @@ use super::planned::PATIENCE;
 use super::remember::outlived;
 use super::signals::Stop;
 use super::verify;
-use crate::act::{self, Changer};
+use crate::act::{self, Carried, Changer};
 use crate::config::Settings;
 use crate::decide::{self, Case, Lock, Steps, WayBack, Wish};
 use crate::model::failure::exit;
@@ -71,7 +72,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         }
         let concluded = match self.way_back(&survey, &remembered.lock(), wanted) {
             Err(holds) => refused(holds),
-            Ok(way) if self.mode != Mode::Act => self.would_bring_back(&way).await,
+            Ok(way) if self.mode != Mode::Act => self.would_bring_back(&way, remembered.record.as_ref()).await,
             Ok(way) => self.bring_back(way, remembered.record, stop).await,
         };
         drop(lock);
@@ -121,14 +122,18 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     }
 
     /// What EC2 would say; nothing is changed.
-    async fn would_bring_back(&mut self, way: &WayBack) -> Conclusion {
-        let plan = Plan { standby: way.standby.clone(), disable_check: None, moves: way.moves.clone() };
-        let back = act::take_over(self.world.cloud, &plan, self.deadline, 0, true, |_| ()).await;
+    async fn would_bring_back(&mut self, way: &WayBack, record: Option<&Record>) -> Conclusion {
+        let address = record.and_then(decide::address_back);
+        let plan =
+            Plan { standby: way.standby.clone(), disable_check: None, moves: way.moves.clone(), address, reboot: None };
+        let Carried { moves: back, address } =
+            act::carry_out(self.world.cloud, &plan, self.deadline, 0, true, |_| ()).await;
         if let Some(canary) = &way.canary {
             self.notes.push(format!("{canary} would go first, and the others once it is seen to reach the internet"));
         }
-        let steps = Steps { back, ..Steps::default() };
+        let steps = Steps { back, address, ..Steps::default() };
         let concluded = decide::failed_back(&steps, 0);
+        self.case.last.address = steps.address;
         self.case.moves = Some(steps.back);
         concluded
     }
@@ -139,6 +144,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             Err(why) => return failed(format!("nothing is moved, since nothing can be remembered: {why}")),
         };
         let concluded = decide::failed_back(&steps, left);
+        self.case.last.address = steps.address;
         self.case.moves = Some(steps.back.into_iter().chain(steps.again).collect());
         concluded
     }
@@ -150,5 +156,6 @@ fn failed(why: String) -> Conclusion {
 
 fn refused(holds: Vec<Hold>) -> Conclusion {
     let why = holds.first().map_or("", |hold| hold.why.as_str());
-    Conclusion { holds: holds.clone(), ..failed(format!("nothing is moved: {why}")) }
+    let over = failed(format!("nothing is moved: {why}"));
+    Conclusion { holds, ..over }
 }

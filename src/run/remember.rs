@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::pass::{Going, Mode};
 use super::takeover;
 use crate::act::Changer;
-use crate::decide::{self, Ending, Lock};
+use crate::decide::{self, Lock};
 use crate::model::{
     BackendVerdict, Change, Found, GuardedSet, InstanceId, MoveResult, Outcome, Paused, Phase, Record, RouteTableId,
     SubnetId, Verification,
@@ -140,7 +140,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         match record.phase {
             Phase::Taken => return Some(record),
             Phase::FailingBack => return self.brought_back(record, &guarded),
-            Phase::Taking | Phase::Partial => {}
+            Phase::Taking | Phase::Partial => self.look_again(&mut record).await,
         }
         let astray = self.astray(&record, &guarded).await;
         takeover::reconcile(&mut record, now, |subnet| {
@@ -173,7 +173,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             self.notes.push(
                 "an earlier takeover was cut short, but all its subnets are moved; its record says so now".to_owned(),
             );
-            let came_to = decide::outcome(Ending::Moved(&record.moves)).0;
+            let came_to = decide::outcome_of(&record.moves, &record.last).0;
             self.tell_history(&record, Deed::Takeover, came_to);
         }
         Some(record)
@@ -186,6 +186,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         };
         let now = (self.world.wall)();
         if record.moves.iter().flat_map(|one| one.plan.subnets()).any(on_standby) || !outlived(&record, now) {
+            return Some(record);
+        }
+        if let Some(address) = decide::address_back(&record) {
+            self.notes.push(format!("{} has not come back to the primary yet: natwatch failback", address.address));
             return Some(record);
         }
         if let Err(error) = self.world.state.clear_record() {
@@ -224,6 +228,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             why: record.because.clone(),
             outcome: Some(outcome),
             moves: record.moves.clone(),
+            last: record.last.clone(),
             took,
         };
         if let Err(error) = self.world.state.append_history(&entry) {

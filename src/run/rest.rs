@@ -10,7 +10,7 @@ use super::pass::{Going, Mode};
 use super::remember::Remembered;
 use crate::act::Changer;
 use crate::decide;
-use crate::model::{Conclusion, Found, Judgement};
+use crate::model::{Conclusion, Found, Judgement, Verdict};
 use crate::observe::panel::SubnetMap;
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
@@ -57,6 +57,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
 
     fn refresh_due(&self) -> bool {
         let Some(set) = &self.case.guarded else { return true };
+        // Kept by a natwatch that moved associations: who the primary is was not looked at.
+        let rules = &self.settings.decide;
+        if !rules.method.is_association() && rules.primary_instance.is_none() && set.leads_to.is_none() {
+            return true;
+        }
         let age = (self.world.wall)().duration_since(set.seen);
         let in_doubt = self.case.latest().iter().any(|one| !one.cut_off_subnets.is_empty());
         age >= if in_doubt { GUARDED_IN_DOUBT } else { GUARDED_FOR } || age.is_negative()
@@ -76,7 +81,13 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             .unwrap_or_else(|_| Err(format!("EC2 gave no answer within {} s", left.as_secs())));
         self.certain = found.is_ok();
         match found {
-            Ok(set) => {
+            Ok(mut set) => {
+                // Who the table leads to in an outage may have been put there against it, and is not the primary for that.
+                let known = self.case.guarded.as_ref().and_then(|before| before.leads_to.clone());
+                let latest = self.case.latest();
+                if latest.is_empty() || latest.iter().any(|one| one.verdict != Verdict::Healthy) {
+                    set.leads_to = known.or(set.leads_to);
+                }
                 if self.mode == Mode::Act {
                     // What a killed process left would lie about until the next takeover, which may be years.
                     self.world.state.sweep();

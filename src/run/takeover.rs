@@ -9,16 +9,22 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rand::RngExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::pass::{Going, Mode};
 use super::verify;
-use crate::act::{self, Changer};
-use crate::model::{Change, Move, MoveResult, Phase, Plan, Record, RouteTableId, SubnetId, Verification};
+use crate::act::{self, Carried, Changer};
+use crate::model::{
+    AddressStep, Change, LastSteps, Move, MoveResult, Outcome, Phase, Plan, RebootResult, RebootStep, Record,
+    RouteTable, RouteTableId, SubnetId, Verification, Way, printable,
+};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::VERSION;
 use crate::record::history::{Deed, Entry};
+
+/// What EC2 may take to say where routes and address of an earlier takeover are: as for any other refresh.
+const REFRESH: Duration = Duration::from_secs(5);
 
 /// One takeover.
 pub(super) struct Takeover<'a, 'b, V: Vantages, U, C, H> {
@@ -29,17 +35,22 @@ pub(super) struct Takeover<'a, 'b, V: Vantages, U, C, H> {
 }
 
 impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U, C, H> {
-    /// The moves with what became of them.
-    pub(super) async fn carry_out(self) -> Vec<Move> {
+    /// The moves with what became of them, and what was done when all of them stood.
+    pub(super) async fn carry_out(self) -> (Vec<Move>, LastSteps) {
         let Self { going, plan, because, earlier } = self;
         let world = going.world;
         let began = (world.wall)();
         let start = Instant::now();
         let until = going.deadline;
         let seed = world.rng.borrow_mut().random();
-        (world.tell)(&format!("{because}; moving {} subnets", plan.moves.len()));
+        let what = if plan.moves.iter().any(|one| matches!(one, Change::Route(_))) { "routes" } else { "subnets" };
+        (world.tell)(&format!("{because}; moving {} {what}", plan.moves.len()));
         if going.mode != Mode::Act {
-            return act::take_over(world.cloud, plan, until, seed, true, |one| (world.tell)(&step(one))).await;
+            let Carried { moves, address } =
+                act::carry_out(world.cloud, plan, until, seed, true, |one| (world.tell)(&step(one))).await;
+            let last = LastSteps { address, reboot: None };
+            let reboot = reboot(going, plan, (&moves, &last), seed).await;
+            return (moves, LastSteps { reboot, ..last });
         }
 
         world.moving.set(true);
@@ -51,6 +62,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             changed: began,
             because: because.to_owned(),
             moves: remembered(earlier.as_ref(), plan),
+            last: LastSteps { address: intended(earlier.as_ref(), plan), reboot: None },
         });
         // Who holds the run lock is the only one that writes, so what lies about was left by a process that was killed.
         world.state.sweep();
@@ -62,14 +74,19 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             }
         };
         write();
-        let mut moves = act::take_over(world.cloud, plan, until, seed, false, |one| {
+        let Carried { mut moves, address } = act::carry_out(world.cloud, plan, until, seed, false, |one| {
             (world.tell)(&step(one));
             replace(&mut record.borrow_mut().moves, one);
             write();
         })
         .await;
+        let mut last = LastSteps { address, reboot: None };
+        record.borrow_mut().last = last.clone();
+        if let Some(step) = &last.address {
+            (world.tell)(&address_step(step));
+        }
 
-        let settled = moves.iter().filter(|one| one.result.settled()).count();
+        let settled = moves.iter().all(|one| one.result.settled());
         let nothing_moved = !record.borrow().moves.iter().any(|one| one.result.moved());
         if nothing_moved {
             // Nothing was moved, so nothing must keep the next run from trying.
@@ -77,7 +94,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
                 trouble.borrow_mut().insert(error.to_string());
             }
         } else {
-            record.borrow_mut().phase = if settled == moves.len() { Phase::Taken } else { Phase::Partial };
+            record.borrow_mut().phase = if settled && last.stand() { Phase::Taken } else { Phase::Partial };
             write();
             remember_guarded(going, &moves);
             verify::verify(going, &mut moves).await;
@@ -85,6 +102,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
                 replace(&mut record.borrow_mut().moves, one);
             }
             write();
+            last.reboot = reboot(going, plan, (&moves, &last), seed).await;
+            if last.reboot.is_some() {
+                record.borrow_mut().last = last.clone();
+                write();
+            }
         }
         going.notes.extend(trouble.into_inner());
         let entry = Entry {
@@ -93,25 +115,69 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             at: began,
             instance: Some(plan.standby.clone()),
             why: because.to_owned(),
-            outcome: Some(crate::decide::outcome(crate::decide::Ending::Moved(&moves)).0),
+            outcome: Some(crate::decide::outcome_of(&moves, &last).0),
             moves: moves.clone(),
+            last: last.clone(),
             took: start.elapsed(),
         };
         if let Err(error) = world.state.append_history(&entry) {
             going.notes.push(error.to_string());
         }
-        moves
+        (moves, last)
     }
+}
+
+/// The primary's reboot, where one is planned and the takeover is seen to have helped.
+async fn reboot<V: Vantages, U, C: Changer, H>(
+    going: &mut Going<'_, V, U, C, H>,
+    plan: &Plan,
+    (moves, last): (&[Move], &LastSteps),
+    seed: u64,
+) -> Option<RebootStep> {
+    let instance = plan.reboot.clone()?;
+    let dry_run = going.mode != Mode::Act;
+    let outcome = crate::decide::outcome_of(moves, last).0;
+    let seen = moves.iter().any(|one| one.verification == Verification::Verified);
+    if !(outcome == Outcome::TakenOver && seen) && outcome != Outcome::WouldTakeOver {
+        going.notes.push(format!(
+            "the primary {instance} is not rebooted: that is for a takeover that is complete and verified"
+        ));
+        return None;
+    }
+    let result = act::reboot(going.world.cloud, &instance, going.deadline, seed, dry_run).await;
+    let note = match &result {
+        RebootResult::Asked => format!("the primary {instance} is being rebooted"),
+        RebootResult::WouldAsk => format!("the primary {instance} would be rebooted once the takeover is verified"),
+        RebootResult::Failed(why) => format!("the primary {instance} could not be rebooted: {why}"),
+    };
+    going.notes.push(note);
+    Some(RebootStep { instance, result })
 }
 
 /// One line about a move.
 pub(super) fn step(one: &Move) -> String {
     let detail = match &one.result {
-        MoveResult::Elsewhere(table) => format!(" (on {table}, by somebody else)"),
+        MoveResult::Elsewhere(place) => format!(" (on {}, by somebody else)", printable(place, 100)),
         MoveResult::Failed(why) => format!(": {why}"),
         _ => String::new(),
     };
     format!("{} {}{detail} after {} ms", one.plan, one.result.as_str(), one.took.as_millis())
+}
+
+/// One line about the address.
+fn address_step(step: &AddressStep) -> String {
+    let detail = match &step.result {
+        MoveResult::Elsewhere(place) => format!(" ({place} has it)"),
+        MoveResult::Failed(why) => format!(": {why}"),
+        _ => String::new(),
+    };
+    format!("{} {}{detail} after {} ms", step.plan.address, step.result.as_str(), step.took.as_millis())
+}
+
+/// The address of this plan; what an earlier, incomplete takeover knew of where it was is not forgotten.
+fn intended(earlier: Option<&Record>, plan: &Plan) -> Option<AddressStep> {
+    let known = earlier.and_then(|record| record.last.address.clone()).filter(AddressStep::came_along);
+    known.or_else(|| plan.address.clone().map(AddressStep::pending))
 }
 
 /// The moves of an earlier, incomplete takeover, and those of this plan, pending. None is forgotten: a reset goes by them.
@@ -141,6 +207,14 @@ fn remember_guarded<V: Vantages, U, C, H>(going: &mut Going<'_, V, U, C, H>, mov
             subnet.on = plan.to.clone();
         }
     }
+    // A subnet is where all of the routes are that are to be moved; those that were there before are in no plan.
+    let mut routes = moves.iter().filter(|one| matches!(one.plan, Change::Route(_))).peekable();
+    if routes.peek().is_some() && routes.all(|one| one.result.moved()) {
+        let table = guarded.standby.clone();
+        for subnet in &mut guarded.subnets {
+            subnet.on = if subnet.on == guarded.primary { table.clone() } else { subnet.on.clone() };
+        }
+    }
     if let Err(error) = going.world.state.write_guarded(&guarded) {
         going.notes.push(error.to_string());
     }
@@ -156,8 +230,53 @@ pub(super) fn reconcile(record: &mut Record, now: Timestamp, place: impl Fn(&Sub
             Some(_) | None => {}
         }
     }
-    if record.moves.iter().all(|one| one.result.settled()) {
+    if record.moves.iter().all(|one| one.result.settled()) && record.last.stand() {
         record.phase = Phase::Taken;
         record.changed = now;
+    }
+}
+
+/// The same for the routes of the record, as far as `tables` has theirs.
+pub(super) fn reconcile_routes(record: &mut Record, tables: &[RouteTable]) {
+    for one in record.moves.iter_mut().filter(|one| !one.result.settled()) {
+        let Change::Route(plan) = &one.plan else { continue };
+        let Some(table) = tables.iter().find(|table| table.id == plan.table) else { continue };
+        let route = table.routes.iter().find(|route| route.is_for(&plan.destination));
+        let leads = |to: Option<&Way>| match (route.map(Way::from), to) {
+            (Some(way), Some(to)) => to.same(&way),
+            (None, None) => true,
+            _ => false,
+        };
+        match route {
+            _ if leads(plan.to.as_ref()) => one.result = MoveResult::AlreadyThere,
+            Some(route) if !leads(plan.from.as_ref()) && !route.blackhole => {
+                one.result = MoveResult::Elsewhere(route.target());
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
+    /// Brings the routes and the address of a record that is not complete up to what EC2 says. What it does not say stays as it is.
+    pub(super) async fn look_again(&self, record: &mut Record) {
+        let open = record.moves.iter().filter(|one| !one.result.settled()).filter_map(|one| match &one.plan {
+            Change::Route(plan) => Some(plan.table.clone()),
+            Change::Association(_) => None,
+        });
+        let tables: BTreeSet<RouteTableId> = open.collect();
+        let until = self.deadline.min(Instant::now() + REFRESH);
+        if !tables.is_empty()
+            && let Ok(Ok(found)) =
+                timeout_at(until, self.world.cloud.tables(&tables.into_iter().collect::<Vec<_>>())).await
+        {
+            reconcile_routes(record, &found);
+        }
+        if let Some(step) = record.last.address.as_mut().filter(|step| !step.came_along())
+            && let Ok(Ok(Some(held))) = timeout_at(until, self.world.cloud.address(&step.plan.address)).await
+            && step.plan.to.as_ref().is_some_and(|to| to.same(&held.holder))
+        {
+            step.result = MoveResult::AlreadyThere;
+        }
     }
 }

@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep};
 
 use super::pass::Going;
 use crate::act::Changer;
-use crate::model::{Backend, BackendVerdict, Family, Move, SubnetId, Target, Testimony, Verdict, Verification};
+use crate::model::{
+    Backend, BackendVerdict, Change, Cidr, Family, Move, SubnetId, Target, Testimony, Verdict, Verification,
+};
 use crate::observe::panel::SubnetMap;
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -69,7 +71,8 @@ pub(super) async fn look<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
             if !ours {
                 return Verification::Pending;
             }
-            let looks = one.plan.subnets().iter().flat_map(|subnet| proofs.iter().map(move |proof| (subnet, proof)));
+            let proofs = telling(proofs, &one.plan, going.settings.decide.method.destinations());
+            let looks = one.plan.subnets().iter().flat_map(|subnet| proofs.iter().map(move |proof| (subnet, *proof)));
             let found = join_all(looks.map(|(subnet, proof)| proof.look(going, subnet.as_str(), until))).await;
             [Verification::Unverified, Verification::Verified]
                 .into_iter()
@@ -91,8 +94,23 @@ fn dead<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>) -> Vec<Fami
     if down.is_empty() || going.case.planned { latest.iter().map(|one| one.family).collect() } else { down }
 }
 
+/// The proofs that say something of a change. Pings tell of a route only if a target's way may lead by one of those that are moved: a
+/// virtual address proves nothing by itself, and is vouched for by the default route that leads to the same interface. A route is
+/// judged by its own family, where that is to recover; where it came along with another, by that.
+fn telling<'p>(proofs: &'p [Proof], plan: &Change, destinations: &[Cidr]) -> Vec<&'p Proof> {
+    let Change::Route(plan) = plan else { return proofs.iter().collect() };
+    let covered: Vec<&Proof> = proofs
+        .iter()
+        .filter(|proof| proof.targets.iter().any(|target| destinations.iter().any(|one| one.contains(&target.addr))))
+        .collect();
+    let own: Vec<&Proof> =
+        covered.iter().copied().filter(|proof| proof.family == Family::of(plan.destination.addr())).collect();
+    if own.is_empty() { covered } else { own }
+}
+
 /// What it takes to see that a family flows again.
 struct Proof {
+    family: Family,
     targets: Vec<Target>,
     watchers: BTreeMap<String, Watchers>,
 }
@@ -107,7 +125,7 @@ impl Proof {
             let located = going.targets.located().iter().filter_map(|(_, target)| target.as_ref().ok());
             targets = located.filter(|target| target.family() == family).cloned().collect();
         }
-        Self { targets, watchers: watchers(going, family) }
+        Self { family, targets, watchers: watchers(going, family) }
     }
 
     async fn look<V: Vantages, U: Uplink, C, H>(

@@ -1,8 +1,10 @@
 //! What a failback came to, its exit status and its sentence.
 
+use std::fmt::Write as _;
+
 use crate::decide::finish_commands;
 use crate::model::failure::exit;
-use crate::model::{Conclusion, Move, MoveResult, Outcome, Verification};
+use crate::model::{AddressStep, Conclusion, LastSteps, Move, MoveResult, Outcome, Verification};
 
 /// What a failback has done so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +13,8 @@ pub struct Steps {
     pub back: Vec<Move>,
     /// What went to the standby again.
     pub again: Vec<Move>,
+    /// The Elastic IP address, where one had to come back.
+    pub address: Option<AddressStep>,
     /// Somebody asked for it to be ended before its time.
     pub stopped: bool,
 }
@@ -40,7 +44,8 @@ impl Steps {
             // Somebody may be cut off now.
             return Outcome::Unverified;
         }
-        let open = self.stopped || !self.again.is_empty() || self.open().next().is_some();
+        let address = self.address.as_ref().is_some_and(|step| !step.came_along());
+        let open = self.stopped || address || !self.again.is_empty() || self.open().next().is_some();
         match (open, self.home().next().is_some()) {
             (true, false) => Outcome::Failed,
             (true, true) => Outcome::Partial,
@@ -66,18 +71,23 @@ impl Steps {
                 self.again.iter().all(|one| one.result.settled() && one.verification != Verification::Unverified);
             let now =
                 if seen { "went to the standby again" } else { "could not be seen to recover on the standby either" };
-            text.push_str(&format!("; {} did not recover there and {now}", names.join(", ")));
+            let _ = write!(text, "; {} did not recover there and {now}", names.join(", "));
         }
         if let Some(MoveResult::Failed(why)) = self.open().map(|one| &one.result).next() {
-            text.push_str(&format!("; {why}"));
+            let _ = write!(text, "; {why}");
+        }
+        if let Some(step) = self.address.as_ref().filter(|step| !step.came_along()) {
+            let why = if let MoveResult::Failed(why) = &step.result { format!(": {why}") } else { String::new() };
+            let _ = write!(text, "; {} did not come back{why}", step.plan.address);
         }
         if self.stopped {
             text.push_str("; it was ended before its time, and natwatch failback goes on with it");
         } else if outcome == Outcome::FailedBack {
-            text.push_str(&match left {
-                0 => "; the lock is cleared".to_owned(),
-                left => format!("; the lock stays, for {left} more on the standby"),
-            });
+            if left == 0 {
+                text.push_str("; the lock is cleared");
+            } else {
+                let _ = write!(text, "; the lock stays, for {left} more on the standby");
+            }
         }
         text
     }
@@ -90,7 +100,11 @@ pub fn failed_back(steps: &Steps, left: usize) -> Conclusion {
     let status =
         if matches!(outcome, Outcome::FailedBack | Outcome::WouldFailBack) { exit::DONE } else { exit::FAILED };
     let open: Vec<Move> = steps.open().chain(&steps.again).cloned().collect();
-    Conclusion { commands: finish_commands(&open), ..Conclusion::new(outcome, status, steps.says(outcome, left)) }
+    let last = LastSteps { address: steps.address.clone(), reboot: None };
+    Conclusion {
+        commands: finish_commands(&open, &last),
+        ..Conclusion::new(outcome, status, steps.says(outcome, left))
+    }
 }
 
 fn subnets<'m>(moves: impl IntoIterator<Item = &'m Move>) -> usize {

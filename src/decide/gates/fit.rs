@@ -1,5 +1,7 @@
 //! Whether this instance could carry the traffic, as far as can be known beforehand: gate `unfit`.
 
+use std::collections::BTreeSet;
+
 use super::{Situation, hold};
 use crate::decide::DecideSettings;
 use crate::model::cloud::Masquerade;
@@ -56,8 +58,10 @@ pub(super) fn carries(
     };
     let mut holds: Vec<Hold> = behind_the_primary(situation.survey, instance, settings).into_iter().collect();
     let mut checked: Vec<&Interface> = Vec::new();
-    for family in situation.families {
-        match leads_here(table, instance, *family) {
+    let routes = settings.method.destinations().iter().map(|one| Family::of(one.addr()));
+    let families: BTreeSet<Family> = situation.families.iter().copied().chain(routes).collect();
+    for family in families {
+        match leads_here(table, instance, family) {
             Ok(interface) => checked.extend(interface.filter(|one| one.source_dest_check && !checked.contains(one))),
             Err(found) => holds.push(found),
         }
@@ -89,7 +93,11 @@ fn behind_the_primary(survey: &Survey, instance: &Instance, settings: &DecideSet
 }
 
 /// The interface of `instance` that the default route of `table` leads to.
-fn leads_here<'a>(table: &RouteTable, instance: &'a Instance, family: Family) -> Result<Option<&'a Interface>, Hold> {
+pub(super) fn leads_here<'a>(
+    table: &RouteTable,
+    instance: &'a Instance,
+    family: Family,
+) -> Result<Option<&'a Interface>, Hold> {
     let destination = family.default_route();
     let option = match family {
         Family::V4 => "--destination-cidr-block",

@@ -72,6 +72,7 @@ fn guarded(on: &[(&str, &str)]) -> GuardedSet {
         subnets: on.iter().map(of).collect(),
         families: vec![Family::V4],
         public: Vec::new(),
+        leads_to: None,
         seen: Timestamp::UNIX_EPOCH,
     }
 }

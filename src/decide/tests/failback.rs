@@ -253,6 +253,7 @@ fn homeward_is_what_leads_to_the_primarys_table() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, a case a line or two")]
 fn the_table_of_failbacks() {
     use MoveResult::{Elsewhere, Failed, Moved, WouldMove};
     use Verification::{Pending, Unverified, Unwitnessed, Verified};
@@ -356,7 +357,7 @@ fn the_table_of_failbacks() {
         ),
     ] {
         let (back, again) = steps;
-        let steps = Steps { back, again, stopped };
+        let steps = Steps { back, again, stopped, address: None };
         let over = failed_back(&steps, left);
         assert_eq!((over.outcome, over.exit), expected, "{steps:?}");
         assert!(over.because.contains(says), "{:?} does not say {says:?}", over.because);

@@ -21,7 +21,7 @@ fn association(id: &str, subnet: Option<&str>) -> Association {
     }
 }
 
-fn table(id: &str, subnets: &[&str]) -> RouteTable {
+pub(super) fn table(id: &str, subnets: &[&str]) -> RouteTable {
     let number = |subnet: &str| subnet.trim_start_matches("subnet-").to_owned();
     RouteTable {
         id: id.parse().unwrap(),
@@ -32,7 +32,7 @@ fn table(id: &str, subnets: &[&str]) -> RouteTable {
     }
 }
 
-fn route(destination: &str, instance: Option<&str>, interface: Option<&str>) -> Route {
+pub(super) fn route(destination: &str, instance: Option<&str>, interface: Option<&str>) -> Route {
     Route {
         destination: destination.to_owned(),
         instance: instance.map(|id| id.parse().unwrap()),
@@ -42,7 +42,7 @@ fn route(destination: &str, instance: Option<&str>, interface: Option<&str>) -> 
     }
 }
 
-fn interface(id: &str, device_index: i32, source_dest_check: bool) -> Interface {
+pub(super) fn interface(id: &str, device_index: i32, source_dest_check: bool) -> Interface {
     Interface { id: id.parse().unwrap(), device_index, source_dest_check }
 }
 
@@ -74,18 +74,18 @@ pub(super) fn survey() -> Survey {
     }
 }
 
-fn edit(change: impl FnOnce(&mut Survey)) -> Survey {
+pub(super) fn edit(change: impl FnOnce(&mut Survey)) -> Survey {
     let mut survey = survey();
     change(&mut survey);
     survey
 }
 
 /// The `n`th table: 0 the primary's, 1 the standby's.
-fn tables(survey: &mut Survey) -> &mut Vec<RouteTable> {
+pub(super) fn tables(survey: &mut Survey) -> &mut Vec<RouteTable> {
     survey.tables.as_mut().unwrap()
 }
 
-fn standby(survey: &mut Survey) -> &mut Instance {
+pub(super) fn standby(survey: &mut Survey) -> &mut Instance {
     survey.standby.as_mut().unwrap().as_mut().unwrap()
 }
 
@@ -105,6 +105,7 @@ pub(super) fn guarded(on: &[(&str, &str)]) -> GuardedSet {
             .collect(),
         families: vec![Family::V4],
         public: Vec::new(),
+        leads_to: None,
         seen: Timestamp::UNIX_EPOCH,
     }
 }
@@ -114,7 +115,7 @@ fn held(phase: Phase) -> Lock {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a lock is written where it is asked about")]
-fn ask_all(
+pub(super) fn ask_all(
     survey: &Survey,
     lock: Lock,
     guarded: Option<&GuardedSet>,
@@ -129,13 +130,13 @@ fn ask(survey: &Survey) -> Result<Plan, Vec<Hold>> {
 }
 
 #[track_caller]
-fn holds(answer: Result<Plan, Vec<Hold>>) -> Vec<(Gate, String, String)> {
+pub(super) fn holds(answer: Result<Plan, Vec<Hold>>) -> Vec<(Gate, String, String)> {
     answer.unwrap_err().into_iter().map(|one| (one.gate, one.why, one.remedy)).collect()
 }
 
 /// One hold and no other, in these words.
 #[track_caller]
-fn assert_hold(answer: Result<Plan, Vec<Hold>>, gate: Gate, why: &str, remedy: &str) {
+pub(super) fn assert_hold(answer: Result<Plan, Vec<Hold>>, gate: Gate, why: &str, remedy: &str) {
     assert_eq!(holds(answer), [(gate, why.to_owned(), remedy.to_owned())]);
 }
 

@@ -129,6 +129,7 @@ fn guarded(on: &[&str]) -> GuardedSet {
         subnets: on.iter().map(subnet).collect(),
         families: vec![Family::V4],
         public: Vec::new(),
+        leads_to: None,
         seen: Timestamp::UNIX_EPOCH,
     }
 }

@@ -15,6 +15,7 @@ fn pass(outcome: Outcome, judgements: Vec<Judgement>) -> Pass {
         holds: Vec::new(),
         judgements,
         moves: Vec::new(),
+        last: crate::model::LastSteps::default(),
         elapsed: Duration::ZERO,
         dry_run: false,
         notes: Vec::new(),

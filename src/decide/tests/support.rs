@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::decide::DecideSettings;
 use crate::model::{
-    Backend, Control, ControlFate, Family, Fate, Judgement, Member, Moment, Probe, Round, Silence, SilenceReason,
-    Target, Testimony,
+    Backend, Control, ControlFate, Family, Fate, Judgement, Member, Method, Moment, Probe, Round, Silence,
+    SilenceReason, Target, Testimony,
 };
 
 pub(super) const RTT: Duration = Duration::from_millis(12);
@@ -29,6 +29,9 @@ pub(super) fn settings() -> DecideSettings {
         subnets: Vec::new(),
         max_subnets: 50,
         disable_source_dest_check: true,
+        method: Method::Association,
+        elastic_ip: None,
+        reboot_primary: false,
     }
 }
 

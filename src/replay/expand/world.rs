@@ -43,6 +43,7 @@ pub(super) fn expand(scenario: &Scenario, ids: &Ids, case: &mut Case) -> Result<
                 .collect(),
             families: guarded_families.unwrap_or_else(|| judged.iter().copied().collect()),
             public: Vec::new(),
+            leads_to: None,
             seen: Timestamp::UNIX_EPOCH,
         });
     }

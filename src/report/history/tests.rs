@@ -12,6 +12,7 @@ fn history() -> History {
         why: why.to_owned(),
         outcome,
         moves,
+        address: None,
         took,
     };
     let moved = Move {

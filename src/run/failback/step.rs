@@ -7,31 +7,30 @@ use jiff::Timestamp;
 use rand::RngExt as _;
 use tokio::time::Instant;
 
-use super::tell::{ASKED_FOR, tell, untold};
-use crate::act::{self, Changer};
+use super::tell::{ASKED_FOR, untold};
+use crate::act::{self, Carried, Changer};
 use crate::decide::{self, Steps, WayBack};
-use crate::model::{Change, Move, MoveResult, Phase, Plan, Record, Verification};
+use crate::model::{Change, LastSteps, Move, MoveResult, Phase, Plan, Record, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::{StateError, VERSION};
 use crate::run::pass::Going;
-use crate::run::remember::return_home;
 use crate::run::signals::Stop;
 use crate::run::takeover::{pending, replace, step};
 use crate::run::verify::{self, After};
 
 /// A failback under way.
 pub(super) struct Failback<'a, 'b, V: Vantages, U, C, H> {
-    going: &'a mut Going<'b, V, U, C, H>,
-    way: WayBack,
-    record: RefCell<Record>,
-    steps: Steps,
-    stop: &'a Stop,
-    trouble: BTreeSet<String>,
-    at: Timestamp,
-    start: Instant,
+    pub(super) going: &'a mut Going<'b, V, U, C, H>,
+    pub(super) way: WayBack,
+    pub(super) record: RefCell<Record>,
+    pub(super) steps: Steps,
+    pub(super) stop: &'a Stop,
+    pub(super) trouble: BTreeSet<String>,
+    pub(super) at: Timestamp,
+    pub(super) start: Instant,
     /// What one that was cut short has done and not told.
-    untold: Vec<Move>,
+    pub(super) untold: Vec<Move>,
 }
 
 impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, 'b, V, U, C, H> {
@@ -56,6 +55,7 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
             changed: at,
             because: ASKED_FOR.to_owned(),
             moves: Vec::new(),
+            last: LastSteps::default(),
         });
         // Whoever is neither moved nor unproven is at home or somebody else's by now, unless it was left out on purpose.
         let standby = &going.settings.decide.standby_table;
@@ -94,7 +94,9 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         if !self.way.unproven.is_empty() {
             // On their way when the last failback was cut short: they are as good as a canary, and no better.
             let mut found = self.way.unproven.clone();
-            found.iter_mut().for_each(|one| one.result = MoveResult::AlreadyThere);
+            for one in &mut found {
+                one.result = MoveResult::AlreadyThere;
+            }
             (well, proven) = self.prove(found).await;
         }
         while well && !proven && !self.stop.asked() && !rest.is_empty() {
@@ -114,7 +116,10 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         }
         if well && !self.stop.asked() && !rest.is_empty() {
             let moved = self.make(rest).await;
-            self.prove(moved).await;
+            (well, _) = self.prove(moved).await;
+        }
+        if well && !self.stop.asked() && self.left() == 0 {
+            self.address().await;
         }
         self.finish()
     }
@@ -123,7 +128,13 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
     async fn make(&mut self, changes: Vec<Change>) -> Vec<Move> {
         self.going.deadline = Instant::now() + self.going.settings.deadline;
         let world = self.going.world;
-        let plan = Plan { standby: self.way.standby.clone(), disable_check: None, moves: changes };
+        let plan = Plan {
+            standby: self.way.standby.clone(),
+            disable_check: None,
+            moves: changes,
+            address: None,
+            reboot: None,
+        };
         (world.tell)(&format!(
             "moving {} to {}",
             told(&plan.moves),
@@ -131,7 +142,7 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         ));
         let seed = world.rng.borrow_mut().random();
         let trouble = RefCell::new(BTreeSet::new());
-        let moves = act::take_over(world.cloud, &plan, self.going.deadline, seed, false, |one| {
+        let Carried { moves, .. } = act::carry_out(world.cloud, &plan, self.going.deadline, seed, false, |one| {
             (world.tell)(&step(one));
             replace(&mut self.record.borrow_mut().moves, one);
             self.write(&mut trouble.borrow_mut());
@@ -210,7 +221,7 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         self.steps.again.extend(moves);
     }
 
-    fn note(&mut self, moves: &[Move]) {
+    pub(super) fn note(&mut self, moves: &[Move]) {
         for one in moves {
             replace(&mut self.record.borrow_mut().moves, one);
         }
@@ -219,58 +230,11 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         self.trouble = trouble;
     }
 
-    fn write(&self, trouble: &mut BTreeSet<String>) {
+    pub(super) fn write(&self, trouble: &mut BTreeSet<String>) {
         self.record.borrow_mut().changed = (self.going.world.wall)();
         if let Err(error) = self.going.world.state.write_record(&self.record.borrow()) {
             trouble.insert(format!("THE FAILBACK IS NOT ON RECORD: {error}"));
         }
-    }
-
-    /// The record is cleared once none of its subnets is on the standby, and says what is so otherwise.
-    fn finish(mut self) -> (Steps, usize) {
-        self.steps.stopped = self.stop.asked();
-        let primary = self.going.settings.decide.primary_table.clone();
-        let own = self.way.standby.clone();
-        let mut record = self.record.borrow().clone();
-        let homeward = |one: &Move| decide::homeward(&one.plan, &primary, &own);
-        let home = |one: &Move| homeward(one) && one.result.moved();
-        let unproven = |one: &Move| matches!(one.verification, Verification::Pending | Verification::Unverified);
-        // Whoever is back, or somebody else's, is of no concern to the lock; but for one that nobody has verified yet.
-        let stopped = self.steps.stopped;
-        record.moves.retain(|one| {
-            let gone = matches!(one.result, MoveResult::Elsewhere(_)) || (home(one) && !(stopped && unproven(one)));
-            !gone
-        });
-        let left = record.moves.iter().filter(|one| !home(one)).count();
-        // As before: all are on the standby for certain, and none is on its way. While any may be on the primary, it is to be guarded.
-        let guarded = self.going.case.guarded.as_ref();
-        let some_home = guarded.is_none_or(|set| set.subnets.iter().any(|one| one.on == primary));
-        let certain = self.steps.back.iter().chain(&self.steps.again).all(|one| one.result.settled());
-        let over = record.moves.is_empty();
-        if !over {
-            if !some_home && certain {
-                record.phase = Phase::Taken;
-                return_home(&mut record, &primary, |_| None);
-            }
-            self.record.replace(record);
-            let mut trouble = std::mem::take(&mut self.trouble);
-            self.write(&mut trouble);
-            self.trouble = trouble;
-        }
-        let Self { going, steps, mut trouble, at, start, untold, .. } = self;
-        let moves: Vec<Move> = untold.into_iter().chain(steps.back.iter().chain(&steps.again).cloned()).collect();
-        let outcome = decide::failed_back(&steps, left).outcome;
-        if !moves.is_empty()
-            && let Err(error) = tell(going.world.state, &own, (at, start.elapsed()), moves, outcome)
-        {
-            trouble.insert(error.to_string());
-        }
-        // Last: who is killed before has left a record by which the next failback knows what is still to be told.
-        if over && let Err(error) = going.world.state.clear_record() {
-            trouble.insert(format!("the lock could not be cleared: {error}"));
-        }
-        going.notes.extend(trouble);
-        (steps, left)
     }
 }
 

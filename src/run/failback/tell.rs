@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::decide;
-use crate::model::{InstanceId, Move, Outcome, Phase, Record, RouteTableId};
+use crate::model::{InstanceId, LastSteps, Move, Outcome, Phase, Record, RouteTableId};
 use crate::record::history::{Deed, Entry};
 use crate::record::{State, StateError, VERSION};
 
@@ -32,7 +32,7 @@ pub(super) fn tell(
     state: &State,
     own: &InstanceId,
     (at, took): (Timestamp, Duration),
-    moves: Vec<Move>,
+    (moves, last): (Vec<Move>, LastSteps),
     outcome: Outcome,
 ) -> Result<(), StateError> {
     state.append_history(&Entry {
@@ -43,6 +43,7 @@ pub(super) fn tell(
         why: ASKED_FOR.to_owned(),
         outcome: Some(outcome),
         moves,
+        last,
         took,
     })
 }

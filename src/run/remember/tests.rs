@@ -17,6 +17,7 @@ fn record(phase: Phase, moves: Vec<Move>) -> Record {
         changed: at,
         because: "3 of 3 backends are cut off".to_owned(),
         moves,
+        last: crate::model::LastSteps::default(),
     }
 }
 

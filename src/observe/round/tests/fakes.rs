@@ -247,6 +247,9 @@ pub(super) fn rules() -> DecideSettings {
         subnets: Vec::new(),
         max_subnets: 50,
         disable_source_dest_check: true,
+        method: crate::model::Method::Association,
+        elastic_ip: None,
+        reboot_primary: false,
     }
 }
 
