@@ -13,8 +13,9 @@ const FAST: [(&str, &str); 3] = [("decision.run_span", "\"200ms\""), ("decision.
 const ROUTE: (&str, &str) = ("takeover.method", "\"route\"");
 
 /// A lab whose backends are witnesses, and in which natwatch knows who the primary is.
-fn seasoned(options: Options, changes: &[(&str, &str)]) -> Lab {
-    let lab = Lab::up(&Options { natwatch: PathBuf::from(env!("CARGO_BIN_EXE_natwatch")), ..options }).unwrap();
+fn seasoned(ipv6: bool, changes: &[(&str, &str)]) -> Lab {
+    let natwatch = PathBuf::from(env!("CARGO_BIN_EXE_natwatch"));
+    let lab = Lab::up(&Options { natwatch, ipv6, ..Options::default() }).unwrap();
     configure(&lab, changes);
     for _ in 0..3 {
         expect(&lab.natwatch(&["run"]).unwrap(), 0);
@@ -51,7 +52,7 @@ fn reaches(lab: &Lab, host: &str, address: &str) -> bool {
 
 #[test]
 fn f077_a_dead_primarys_route_is_led_to_the_standby_and_traffic_flows() {
-    let lab = seasoned(Options::default(), &[ROUTE]);
+    let lab = seasoned(false, &[ROUTE]);
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
     let over = run(&lab);
     expect(&over, 4);
@@ -86,7 +87,7 @@ fn f077_a_dead_primarys_route_is_led_to_the_standby_and_traffic_flows() {
 
 #[test]
 fn f079_the_black_hole_of_a_stopped_primary_is_replaced() {
-    let lab = seasoned(Options::default(), &[ROUTE]);
+    let lab = seasoned(false, &[ROUTE]);
     lab.inject(&Fault::Stopped(Nat::Primary)).unwrap();
     expect(&run(&lab), 4);
     lab.traffic().wait_flowing(FLOWS_WITHIN).unwrap();
@@ -97,7 +98,7 @@ fn f079_the_black_hole_of_a_stopped_primary_is_replaced() {
 fn f085_both_families_are_led_to_the_standby_each_by_its_own_route() {
     let hosts = "[\"203.0.113.1\", \"203.0.113.2\", \"203.0.113.3\", \"2001:db8:0:100::1\", \"2001:db8:0:100::2\", \"2001:db8:0:100::3\"]";
     let both = [ROUTE, ("takeover.destinations", "[\"0.0.0.0/0\", \"::/0\"]"), ("targets.hosts", hosts)];
-    let lab = seasoned(Options { ipv6: true, traffic: false, ..Options::default() }, &both);
+    let lab = seasoned(true, &both);
     lab.inject(&Fault::Masquerade6Gone(Nat::Primary)).unwrap();
     assert!(!reaches(&lab, "b0", "2001:db8:0:100::1"));
     let over = run(&lab);
@@ -115,7 +116,7 @@ fn f085_both_families_are_led_to_the_standby_each_by_its_own_route() {
 fn f085_the_family_that_is_down_must_be_among_the_destinations() {
     let hosts = "[\"203.0.113.1\", \"203.0.113.2\", \"203.0.113.3\", \"2001:db8:0:100::1\", \"2001:db8:0:100::2\", \"2001:db8:0:100::3\"]";
     let only = [ROUTE, ("targets.hosts", hosts)];
-    let lab = seasoned(Options { ipv6: true, traffic: false, ..Options::default() }, &only);
+    let lab = seasoned(true, &only);
     lab.inject(&Fault::Masquerade6Gone(Nat::Primary)).unwrap();
     let held = run(&lab);
     expect(&held, 2);
@@ -126,7 +127,7 @@ fn f085_the_family_that_is_down_must_be_among_the_destinations() {
 
 #[test]
 fn a_virtual_address_comes_along_and_its_route_is_made_where_it_is_missing() {
-    let lab = seasoned(Options::default(), &[ROUTE, ("takeover.destinations", "[\"0.0.0.0/0\", \"10.9.9.9/32\"]")]);
+    let lab = seasoned(false, &[ROUTE, ("takeover.destinations", "[\"0.0.0.0/0\", \"10.9.9.9/32\"]")]);
     let added = lab.program("nat2", "ip", &["address", "add", "10.9.9.9/32", "dev", "lo"]).run().unwrap();
     assert_eq!(added.status, Some(0), "{added}");
     assert!(!reaches(&lab, "b0", "10.9.9.9"), "there is no route yet, and the primary has no such address");
@@ -142,7 +143,7 @@ fn a_virtual_address_comes_along_and_its_route_is_made_where_it_is_missing() {
 
 #[test]
 fn a_virtual_address_alone_is_moved_and_called_unwitnessed() {
-    let lab = seasoned(Options::default(), &[ROUTE, ("takeover.destinations", "[\"10.9.9.9/32\"]")]);
+    let lab = seasoned(false, &[ROUTE, ("takeover.destinations", "[\"10.9.9.9/32\"]")]);
     let (table, primary) = (lab.ids().primary.table.clone(), lab.ids().primary.eni.clone());
     let route =
         [("RouteTableId", table.as_str()), ("DestinationCidrBlock", "10.9.9.9/32"), ("NetworkInterfaceId", &primary)];
@@ -173,7 +174,7 @@ fn a_virtual_address_alone_is_moved_and_called_unwitnessed() {
 
 #[test]
 fn f052_a_route_that_somebody_has_led_elsewhere_stands() {
-    let lab = seasoned(Options::default(), &[ROUTE]);
+    let lab = seasoned(false, &[ROUTE]);
     let (table, gateway) = (lab.ids().primary.table.clone(), lab.ids().internet_gateway.clone());
     let route = [("RouteTableId", table.as_str()), ("DestinationCidrBlock", "0.0.0.0/0"), ("GatewayId", &gateway)];
     lab.ec2("ReplaceRoute", &route).unwrap();
@@ -189,7 +190,7 @@ fn f052_a_route_that_somebody_has_led_elsewhere_stands() {
 
 #[test]
 fn f049_a_route_whose_reply_was_lost_is_found_by_describing() {
-    let lab = seasoned(Options::default(), &[ROUTE]);
+    let lab = seasoned(false, &[ROUTE]);
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
     lab.api().arm(ApiFault::new(ApiFaultKind::Lost).on("ReplaceRoute").times(1));
     let over = run(&lab);
@@ -201,7 +202,7 @@ fn f049_a_route_whose_reply_was_lost_is_found_by_describing() {
 
 #[test]
 fn f108_a_route_that_takes_effect_seconds_later_is_waited_for_and_not_changed_again() {
-    let lab = seasoned(Options::default(), &[ROUTE]);
+    let lab = seasoned(false, &[ROUTE]);
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
     lab.inject(&Fault::Propagation(Duration::from_secs(2))).unwrap();
     let over = run(&lab);
@@ -212,7 +213,7 @@ fn f108_a_route_that_takes_effect_seconds_later_is_waited_for_and_not_changed_ag
 
 #[test]
 fn f051_a_route_that_could_not_be_changed_is_finished_by_the_next_run() {
-    let lab = seasoned(Options::default(), &[ROUTE, ("takeover.destinations", "[\"0.0.0.0/0\", \"10.9.9.9/32\"]")]);
+    let lab = seasoned(false, &[ROUTE, ("takeover.destinations", "[\"0.0.0.0/0\", \"10.9.9.9/32\"]")]);
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
     lab.api().arm(ApiFault::new(ApiFaultKind::Deny).on("ReplaceRoute"));
     let partial = run(&lab);
@@ -245,7 +246,7 @@ fn holder(lab: &Lab, address: &str) -> String {
 #[test]
 fn the_address_comes_last_and_the_primary_is_rebooted_once_traffic_flows() {
     for method in ["\"association\"", "\"route\""] {
-        let lab = seasoned(Options::default(), &[("takeover.method", method)]);
+        let lab = seasoned(false, &[("takeover.method", method)]);
         let address = address(&lab);
         let (address_key, primary) = (format!("\"{address}\""), format!("\"{}\"", lab.ids().primary.instance));
         configure(
@@ -293,7 +294,7 @@ fn the_address_comes_last_and_the_primary_is_rebooted_once_traffic_flows() {
 
 #[test]
 fn an_address_that_stays_away_is_partial_until_an_operator_has_brought_it() {
-    let lab = seasoned(Options::default(), &[]);
+    let lab = seasoned(false, &[]);
     let address = address(&lab);
     configure(&lab, &[("takeover.elastic_ip", &format!("\"{address}\""))]);
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
@@ -323,7 +324,7 @@ fn an_address_that_stays_away_is_partial_until_an_operator_has_brought_it() {
 
 #[test]
 fn f083_a_takeover_that_does_not_help_reboots_nothing_and_its_route_is_not_changed_again() {
-    let lab = seasoned(Options::default(), &[ROUTE]);
+    let lab = seasoned(false, &[ROUTE]);
     let primary = format!("\"{}\"", lab.ids().primary.instance);
     configure(
         &lab,
@@ -351,7 +352,7 @@ fn f083_a_takeover_that_does_not_help_reboots_nothing_and_its_route_is_not_chang
 
 #[test]
 fn a_dry_run_of_a_route_takeover_asks_and_changes_nothing() {
-    let lab = seasoned(Options::default(), &[ROUTE]);
+    let lab = seasoned(false, &[ROUTE]);
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
     let dry = lab.natwatch(&["run", "--dry-run", "--format", "json"]).unwrap();
     expect(&dry, 4);

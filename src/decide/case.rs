@@ -73,7 +73,7 @@ pub struct Look {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// Carry this out; then decide again, with what became of it.
-    TakeOver(Plan),
+    TakeOver(Box<Plan>),
     /// It is over.
     Over(Conclusion),
 }
@@ -146,7 +146,7 @@ impl Case {
 #[must_use]
 pub fn decide(case: &Case) -> Decision {
     match considered(case) {
-        Ok(plan) if case.moves.is_none() => Decision::TakeOver(plan),
+        Ok(plan) if case.moves.is_none() => Decision::TakeOver(Box::new(plan)),
         Ok(_) => Decision::Over(moved(case)),
         Err(over) => Decision::Over(over),
     }

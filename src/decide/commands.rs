@@ -14,8 +14,8 @@ use crate::model::{
 /// A moved subnet has a new association id that only EC2 knows for certain, so each command looks it up.
 #[must_use]
 pub fn undo_commands(moves: &[Move], last: &LastSteps) -> Vec<String> {
-    let moved = moves.iter().filter(|done| done.result.moved());
-    let routing = moved.map(|done| match &done.plan {
+    let done = moves.iter().filter(|done| done.result.moved());
+    let routing = done.map(|done| match &done.plan {
         Change::Association(plan) => {
             let subnet = &plan.subnet;
             format!(

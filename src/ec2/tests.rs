@@ -329,7 +329,7 @@ async fn routes_are_asked_for_by_family_and_by_interface_and_an_instance_only_wh
     }
 }
 
-/// Answers on connections that stay open; from the first AssociateAddress on, every connection that is open then is silent, as if
+/// Answers on connections that stay open; from the first `AssociateAddress` on, every connection that is open then is silent, as if
 /// our own public address had changed.
 async fn turns_deaf(asked: Arc<Mutex<Vec<(usize, String)>>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -386,9 +386,9 @@ async fn after_the_public_address_has_changed_no_old_connection_is_asked_again()
     let found = ec2.address(&address).await.unwrap().unwrap();
     assert!(to.same(&found.holder), "{found:?}");
     let asked = asked.lock().unwrap().clone();
-    let (last, change) =
+    let (latest, change) =
         (asked.last().unwrap(), asked.iter().position(|(_, form)| form.contains("AssociateAddress")).unwrap());
-    assert!(asked[..change].iter().all(|(number, _)| *number < last.0), "an old connection was asked: {asked:?}");
+    assert!(asked[..change].iter().all(|(number, _)| *number < latest.0), "an old connection was asked: {asked:?}");
     assert_eq!(asked.len(), change + 2, "the first look after it was answered");
     let form = &asked[change].1;
     assert!(

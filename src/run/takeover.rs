@@ -137,8 +137,8 @@ async fn reboot<V: Vantages, U, C: Changer, H>(
     let instance = plan.reboot.clone()?;
     let dry_run = going.mode != Mode::Act;
     let outcome = crate::decide::outcome_of(moves, last).0;
-    let seen = moves.iter().any(|one| one.verification == Verification::Verified);
-    if !(outcome == Outcome::TakenOver && seen) && outcome != Outcome::WouldTakeOver {
+    let verified = moves.iter().any(|one| one.verification == Verification::Verified);
+    if !(outcome == Outcome::TakenOver && verified) && outcome != Outcome::WouldTakeOver {
         going.notes.push(format!(
             "the primary {instance} is not rebooted: that is for a takeover that is complete and verified"
         ));

@@ -210,7 +210,7 @@ proptest! {
         undecided.moves = None;
         match decide(&undecided) {
             Decision::TakeOver(plan) => {
-                prop_assert_eq!(why.plan, Some(plan));
+                prop_assert_eq!(why.plan, Some(*plan));
                 let fine = why.ending.iter().all(|rule| rule.met);
                 let well = matches!(
                     over.outcome,

@@ -5,8 +5,8 @@ use super::support::{round, settings};
 use crate::decide::{Case, DecideSettings, Decision, Lock, Look, conclude, decide, outcome_of};
 use crate::model::{
     AddressStep, Association, Change, Family, Gate, GuardedSet, Hold, Holder, Instance, LastSteps, Method, Move,
-    MoveResult, Outcome, Plan, PlannedAddress, PlannedRoute, RebootResult, RebootStep, Route, Survey, Verification,
-    Way,
+    MoveResult, Outcome, Plan, PlannedAddress, PlannedRoute, RebootResult, RebootStep, Route, SubnetId, Survey,
+    Verification, Way,
 };
 
 fn routes(destinations: &[&str]) -> DecideSettings {
@@ -50,7 +50,7 @@ fn row(what: &str, from: &str, to: &str) -> (String, String, String) {
 fn a_plan_names_table_destination_what_it_leads_to_and_where_it_goes() {
     let plan = ask(&there(to_primary()), &routes(&["0.0.0.0/0"])).unwrap();
     assert_eq!(changes(&plan), [row("rtb-0a 0.0.0.0/0", "eni-0a (i-0a)", "eni-0b (i-0b)")]);
-    let subnets: Vec<&str> = plan.moves[0].subnets().iter().map(|one| one.as_str()).collect();
+    let subnets: Vec<&str> = plan.moves[0].subnets().iter().map(SubnetId::as_str).collect();
     assert_eq!(subnets, ["subnet-1", "subnet-2"], "a route carries all that are on the table");
 }
 
@@ -127,7 +127,7 @@ fn f012_routes_that_lead_here_already_are_left_and_all_of_them_are_already_activ
 }
 
 #[test]
-fn f054_f110_each_family_goes_to_the_interface_that_the_standbys_own_default_route_names() {
+fn f008_f054_f110_each_family_goes_to_the_interface_that_the_standbys_own_default_route_names() {
     let both = routes(&["0.0.0.0/0", "::/0", "10.9.9.9/32"]);
     let primary = || {
         let mut all = to_primary();

@@ -77,11 +77,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'_, '_, V, U,
         let Self { going, steps, mut trouble, at, start, untold, .. } = self;
         let moves: Vec<Move> = untold.into_iter().chain(steps.back.iter().chain(&steps.again).cloned()).collect();
         let last = LastSteps { address: steps.address.clone(), reboot: None };
-        let outcome = decide::failed_back(&steps, left).outcome;
-        if !(moves.is_empty() && last.is_empty())
-            && let Err(error) = tell(going.world.state, &own, (at, start.elapsed()), (moves, last), outcome)
-        {
-            trouble.insert(error.to_string());
+        if !(moves.is_empty() && last.is_empty()) {
+            let outcome = decide::failed_back(&steps, left).outcome;
+            let told = tell(going.world.state, &own, (at, start.elapsed()), (moves, last), outcome);
+            trouble.extend(told.err().map(|error| error.to_string()));
         }
         // Last: who is killed before has left a record by which the next failback knows what is still to be told.
         if over && let Err(error) = going.world.state.clear_record() {
