@@ -22,6 +22,7 @@ pub fn expect(run: &Run, status: i32) {
 /// Longer than any takeover takes here; a bound, not a measure.
 pub const FLOWS_WITHIN: Duration = Duration::from_secs(10);
 
+/// Asserts which NAT's table every private subnet is on.
 #[track_caller]
 pub fn carried_by(lab: &Lab, nat: Nat) {
     let table = match nat {
@@ -33,10 +34,13 @@ pub fn carried_by(lab: &Lab, nat: Nat) {
     }
 }
 
+/// What natwatch printed with `--format json`.
+#[track_caller]
 pub fn json(run: &Run) -> serde_json::Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run}"))
 }
 
+/// Asserts that a backend was silent in the first round, and for which reason.
 #[track_caller]
 pub fn silent_for(run: &Run, host: &str, reason: &str) {
     let report = json(run);
