@@ -211,14 +211,7 @@ pub fn because(case: &Case) -> String {
 /// Routes can be of a family that is not down: with default routes among them, but none of a family that is, nothing would be
 /// mended, and what works would be moved.
 fn helpless(case: &Case) -> Option<Hold> {
-    let of: Vec<Family> = case
-        .rules
-        .method
-        .destinations()
-        .iter()
-        .filter(|one| one.prefix_len() == 0)
-        .map(|one| Family::of(one.addr()))
-        .collect();
+    let of = case.rules.method.families();
     let down: Vec<Family> =
         case.latest().iter().filter(|one| one.verdict == Verdict::Down).map(|one| one.family).collect();
     let first = down.first().filter(|_| !of.is_empty() && !down.iter().any(|family| of.contains(family)));

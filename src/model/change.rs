@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AssociationId, Cidr, InstanceId, InterfaceId, PlannedAddress, Route, RouteTableId, SubnetId};
+use super::{AssociationId, Cidr, Family, InstanceId, InterfaceId, PlannedAddress, Route, RouteTableId, SubnetId};
 
 /// How traffic is moved (`takeover.method`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,13 @@ impl Method {
             Self::Association => &[],
             Self::Route { destinations } => destinations,
         }
+    }
+
+    /// The families whose default route is among them.
+    #[must_use]
+    pub fn families(&self) -> Vec<Family> {
+        let defaults = self.destinations().iter().filter(|one| one.prefix_len() == 0);
+        defaults.map(|one| Family::of(one.addr())).collect()
     }
 }
 
