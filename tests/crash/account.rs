@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use natwatch::act::{ChangeError, Changer};
+use natwatch::act::{Addresses, ChangeError, Changer, Held, Routes};
 use natwatch::model::{
-    Association, AssociationId, Cidr, Instance, InstanceId, Interface, InterfaceId, Route, RouteTable, RouteTableId,
-    Subnet, SubnetId,
+    AllocationId, Association, AssociationId, Cidr, EipAssociationId, Holder, Instance, InstanceId, Interface,
+    InterfaceId, Route, RouteTable, RouteTableId, Subnet, SubnetId, Way,
 };
 use natwatch::preflight::Cloud;
 use serde::{Deserialize, Serialize};
@@ -212,5 +212,46 @@ impl Changer for Client {
     async fn disable_check(&self, _: &InterfaceId, _: bool) -> Result<(), ChangeError> {
         self.change(LATENCY, |account| account.check_on = false).await;
         Ok(())
+    }
+
+    async fn reboot(&self, _: &InstanceId, _: bool) -> Result<(), ChangeError> {
+        unreachable!("nobody is configured to reboot anything")
+    }
+}
+
+/// Associations are moved here; whoever calls these has lost his way.
+impl Routes for Client {
+    async fn route(&self, _: &RouteTableId, _: &Cidr) -> Result<Option<Route>, String> {
+        unreachable!("a route is read")
+    }
+
+    async fn replace_route(&self, _: &RouteTableId, _: &Cidr, _: &Way, _: bool) -> Result<(), ChangeError> {
+        unreachable!("a route is replaced")
+    }
+
+    async fn create_route(&self, _: &RouteTableId, _: &Cidr, _: &Way, _: bool) -> Result<(), ChangeError> {
+        unreachable!("a route is made")
+    }
+
+    async fn delete_route(&self, _: &RouteTableId, _: &Cidr, _: bool) -> Result<(), ChangeError> {
+        unreachable!("a route is deleted")
+    }
+}
+
+impl Addresses for Client {
+    async fn address(&self, _: &AllocationId) -> Result<Option<Held>, String> {
+        unreachable!("nobody has an Elastic IP address")
+    }
+
+    async fn addresses_of(&self, _: &InterfaceId) -> Result<Vec<AllocationId>, String> {
+        unreachable!("nobody has an Elastic IP address")
+    }
+
+    async fn associate_address(&self, _: &AllocationId, _: &Holder, _: bool) -> Result<(), ChangeError> {
+        unreachable!("nobody has an Elastic IP address")
+    }
+
+    async fn disassociate_address(&self, _: &EipAssociationId, _: bool) -> Result<(), ChangeError> {
+        unreachable!("nobody has an Elastic IP address")
     }
 }

@@ -5,11 +5,12 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use natwatch::act::{ChangeError, Changer};
+use natwatch::act::{Addresses, ChangeError, Changer, Held, Routes};
 use natwatch::model::cloud::Masquerade;
 use natwatch::model::{
-    Association, AssociationId, Backend, Cidr, ControlFate, Family, Fate, Instance, InstanceId, Interface, InterfaceId,
-    Route, RouteTable, RouteTableId, Silence, Subnet, SubnetId, Target,
+    AllocationId, Association, AssociationId, Backend, Cidr, ControlFate, EipAssociationId, Family, Fate, Holder,
+    Instance, InstanceId, Interface, InterfaceId, Route, RouteTable, RouteTableId, Silence, Subnet, SubnetId, Target,
+    Way,
 };
 use natwatch::observe::{Asked, Uplink, Vantages};
 use natwatch::preflight::{Cloud, Host};
@@ -248,6 +249,47 @@ impl Changer for View<'_> {
 
     async fn disable_check(&self, _: &InterfaceId, _: bool) -> Result<(), ChangeError> {
         unreachable!("the check is off")
+    }
+
+    async fn reboot(&self, _: &InstanceId, _: bool) -> Result<(), ChangeError> {
+        unreachable!("nobody is configured to reboot anything")
+    }
+}
+
+/// Associations are moved here; whoever calls these has lost his way.
+impl Routes for View<'_> {
+    async fn route(&self, _: &RouteTableId, _: &Cidr) -> Result<Option<Route>, String> {
+        unreachable!("a route is read")
+    }
+
+    async fn replace_route(&self, _: &RouteTableId, _: &Cidr, _: &Way, _: bool) -> Result<(), ChangeError> {
+        unreachable!("a route is replaced")
+    }
+
+    async fn create_route(&self, _: &RouteTableId, _: &Cidr, _: &Way, _: bool) -> Result<(), ChangeError> {
+        unreachable!("a route is made")
+    }
+
+    async fn delete_route(&self, _: &RouteTableId, _: &Cidr, _: bool) -> Result<(), ChangeError> {
+        unreachable!("a route is deleted")
+    }
+}
+
+impl Addresses for View<'_> {
+    async fn address(&self, _: &AllocationId) -> Result<Option<Held>, String> {
+        unreachable!("nobody has an Elastic IP address")
+    }
+
+    async fn addresses_of(&self, _: &InterfaceId) -> Result<Vec<AllocationId>, String> {
+        unreachable!("nobody has an Elastic IP address")
+    }
+
+    async fn associate_address(&self, _: &AllocationId, _: &Holder, _: bool) -> Result<(), ChangeError> {
+        unreachable!("nobody has an Elastic IP address")
+    }
+
+    async fn disassociate_address(&self, _: &EipAssociationId, _: bool) -> Result<(), ChangeError> {
+        unreachable!("nobody has an Elastic IP address")
     }
 }
 
