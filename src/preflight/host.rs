@@ -113,7 +113,7 @@ mod tests {
     fn f010_what_root_saw_counts_for_who_may_not_look_and_for_nobody_else() {
         let unknown = || Masquerade::Unknown("takes root".to_owned());
         for masquerade in [true, false] {
-            let told = Sighting { masquerade, ago: Duration::from_secs(60) };
+            let told = Sighting { masquerade, ago: Duration::from_mins(1) };
             assert_eq!(combine(unknown(), Some(&Ok(told))), Masquerade::Told(told));
             assert_eq!(combine(Masquerade::Present, Some(&Ok(told))), Masquerade::Present);
             assert_eq!(combine(Masquerade::Absent, Some(&Ok(told))), Masquerade::Absent);

@@ -78,7 +78,7 @@ mod tests {
         // The wall clock may say what it likes.
         state.leave_facts(false, Timestamp::UNIX_EPOCH, boot("a", 100)).unwrap();
         let seen = state.sighting(Some(&boot("a", 820))).unwrap();
-        assert_eq!(seen, Sighting { masquerade: false, ago: Duration::from_secs(720) });
+        assert_eq!(seen, Sighting { masquerade: false, ago: Duration::from_mins(12) });
         assert_eq!(seen.to_string(), "as root saw 12 min ago, by facts.json");
         let other = state.sighting(Some(&boot("b", 820))).unwrap_err();
         assert_eq!(other, "facts.json, of 1970-01-01T00:00:00Z, is of another boot");

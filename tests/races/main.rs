@@ -215,12 +215,12 @@ fn mutual(seed: u64, witnesses: bool, both: bool) -> Vec<Moved> {
     let mut out = Vec::new();
     race(seed, async |mut rng, folder| {
         // Four subnets of each; the witnesses are in the first of one's own.
-        let (of_a, of_b) = ([0, 1], [2, 3]);
+        let (first_two, last_two) = ([0, 1], [2, 3]);
         let vpc = Vpc::new(&['a', 'a', 'b', 'b'], SmallRng::seed_from_u64(!seed));
         let own = |subnets: &[usize]| if witnesses { subnets.to_vec() } else { Vec::new() };
-        let on_a = Watchdog::new(&vpc, ('a', 'b'), &of_b, &own(&of_a), &folder, seed);
-        let on_b = Watchdog::new(&vpc, ('b', 'a'), &of_a, &own(&of_b), &folder, !seed);
-        for watchdog in [&on_a, &on_b] {
+        let ours = Watchdog::new(&vpc, ('a', 'b'), &last_two, &own(&first_two), &folder, seed);
+        let theirs = Watchdog::new(&vpc, ('b', 'a'), &first_two, &own(&last_two), &folder, !seed);
+        for watchdog in [&ours, &theirs] {
             watchdog.passes(3, Duration::from_secs(1)).await;
         }
         // One of them dies, and the other with it (a firewall's reload, an upgrade of both), or long after.
@@ -237,14 +237,14 @@ fn mutual(seed: u64, witnesses: bool, both: bool) -> Vec<Moved> {
         let late = ms(&mut rng, 1500);
         let second = async {
             sleep(late).await;
-            on_b.passes(5, EVERY).await
+            theirs.passes(5, EVERY).await
         };
-        let (first, second) = tokio::join!(on_a.passes(5, EVERY), second);
+        let (first, second) = tokio::join!(ours.passes(5, EVERY), second);
         for done in first.iter().chain(&second) {
             let held = done.pass.holds.iter().any(|hold| hold.why.contains("takes nobody else's"));
             assert!(!held || done.pass.exit == 2, "seed {seed}: who may not take is as loud as one who failed");
         }
-        out = vpc.moved.borrow().clone();
+        out.clone_from(&vpc.moved.borrow());
     });
     only_takeovers(&out, &[('a', 'b'), ('b', 'a')], seed);
     for subnet in 0..4 {
