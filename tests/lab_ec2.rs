@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use natwatch_lab::{ApiFault, ApiFaultKind, Call, Fault, Lab, Nat, Options, Outcome, Run};
-use serde_json::Value;
+use natwatch_lab::testing::json;
+use natwatch_lab::{ApiFault, ApiFaultKind, Call, Fault, Lab, Nat, Options, Outcome};
 
 const MOVE: &str = "ReplaceRouteTableAssociation";
 
@@ -15,9 +15,9 @@ const MOVE: &str = "ReplaceRouteTableAssociation";
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// A lab whose backends are witnesses already.
-fn seasoned(options: Options, changes: &[(&str, &str)]) -> Lab {
+fn seasoned(options: &Options, changes: &[(&str, &str)]) -> Lab {
     let natwatch = PathBuf::from(env!("CARGO_BIN_EXE_natwatch"));
-    let lab = Lab::up(&Options { natwatch, traffic: false, ..options }).unwrap();
+    let lab = Lab::up(&Options { natwatch, traffic: false, ..options.clone() }).unwrap();
     let quick = [("decision.run_span", "\"200ms\""), ("backends.panel", "0")];
     lab.configure(&[&quick, changes].concat()).unwrap();
     for _ in 0..3 {
@@ -29,17 +29,13 @@ fn seasoned(options: Options, changes: &[(&str, &str)]) -> Lab {
     lab
 }
 
-fn json(run: &Run) -> Value {
-    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run}"))
-}
-
 fn moves(lab: &Lab) -> Vec<Call> {
     lab.api().mutations().into_iter().filter(|call| call.action == MOVE).collect()
 }
 
 #[test]
 fn f055_who_is_moved_is_told_which_routes_are_lost() {
-    let lab = seasoned(Options::default(), &[]);
+    let lab = seasoned(&Options::default(), &[]);
     let (table, gateway) = (lab.ids().primary.table.clone(), lab.ids().internet_gateway.clone());
     let route = [("RouteTableId", table.as_str()), ("DestinationCidrBlock", "192.0.2.0/24"), ("GatewayId", &gateway)];
     lab.ec2("CreateRoute", &route).unwrap();
@@ -53,7 +49,7 @@ fn f055_who_is_moved_is_told_which_routes_are_lost() {
 
 #[test]
 fn f062_an_association_that_fails_is_made_again_once() {
-    let lab = seasoned(Options::default(), &[("decision.deadline", "\"35s\"")]);
+    let lab = seasoned(&Options::default(), &[("decision.deadline", "\"35s\"")]);
     lab.api().arm(ApiFault::new(ApiFaultKind::Failed).on(MOVE).times(1));
     let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
     assert_eq!(run.status, Some(4), "{run}");
@@ -66,7 +62,7 @@ fn f062_an_association_that_fails_is_made_again_once() {
 fn f107_sixteen_subnets_are_moved_at_once_each_over_a_connection_of_its_own() {
     // The handshakes of sixteen connections share two processors with this test: no call ends before all have begun.
     let mutate_latency = Duration::from_secs(1);
-    let lab = seasoned(Options { subnets: 16, backends: 16, mutate_latency, ..Options::default() }, &[]);
+    let lab = seasoned(&Options { subnets: 16, backends: 16, mutate_latency, ..Options::default() }, &[]);
     let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
     assert_eq!(run.status, Some(4), "{run}");
     let calls = moves(&lab);
@@ -79,7 +75,7 @@ fn f107_sixteen_subnets_are_moved_at_once_each_over_a_connection_of_its_own() {
 
 #[test]
 fn f075_a_configuration_that_is_edited_during_a_run_counts_from_the_next_one_on() {
-    let lab = seasoned(Options::default(), &[("decision.run_span", "\"1500ms\"")]);
+    let lab = seasoned(&Options::default(), &[("decision.run_span", "\"1500ms\"")]);
     let run = lab.command(&["run", "-v"]).spawn().unwrap();
     run.wait_output("looking again", WITHIN).unwrap();
     lab.write_config("[primary]\nroute_table = \"rtb-0123\"\n").unwrap();

@@ -12,6 +12,7 @@ use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use natwatch_lab::testing::json;
 use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat, Options, Outcome, Run, Signal};
 use serde_json::Value;
 
@@ -26,10 +27,6 @@ const QUICK: [(&str, &str); 2] = [("decision.run_span", "\"200ms\""), ("backends
 fn raise(subnets: usize, backends: usize) -> Lab {
     let natwatch = PathBuf::from(env!("CARGO_BIN_EXE_natwatch"));
     Lab::up(&Options { natwatch, subnets, backends, traffic: false, ..Options::default() }).unwrap()
-}
-
-fn json(run: &Run) -> Value {
-    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run}"))
 }
 
 /// The text of the first element `name`.
