@@ -193,20 +193,15 @@ impl Demo {
         say(&format!("  $ natwatch status\n{}", quoted(&status.stdout)));
         self.expect(status.stdout.contains("locked (taken)"), || format!("status tells of no lock: {status}"));
 
-        heading("4. The operator puts the rule back, moves the subnets home by the EC2 API, and clears the lock:");
+        heading(
+            "4. The operator puts the rule back and goes home: one subnet first, then the other, each proved, and the lock is cleared:",
+        );
         self.lab.heal(&Fault::MasqueradeGone(Nat::Primary))?;
         say("  nat1's masquerade rule is back");
-        let table = self.lab.ids().primary.table.clone();
         let mark = self.lab.traffic().mark();
-        for subnet in 0..self.lab.ids().subnets.len() {
-            self.lab.associate(subnet, &table)?;
-            say(&format!("  ReplaceRouteTableAssociation: private-{subnet} is on nat1's table again"));
-        }
-        let reset = self.natwatch(&["reset", "--yes"], 0)?;
-        say(&format!("  $ natwatch reset --yes       exit {}", exit(&reset)));
-        if !reset.stdout.is_empty() {
-            say(&quoted(&reset.stdout));
-        }
+        let back = self.natwatch(&["failback", "--yes"], 0)?;
+        say(&format!("  $ natwatch failback --yes    exit {}, {:.2} s", exit(&back), back.elapsed.as_secs_f64()));
+        say(&quoted(&back.stdout));
         let run = self.natwatch(&["run"], 0)?;
         say(&format!("  $ natwatch run               exit {}, {:.2} s", exit(&run), run.elapsed.as_secs_f64()));
         if !run.stdout.is_empty() {
