@@ -11,6 +11,7 @@
 //! | `guarded` | what is wrong with the guarded subnets themselves |
 //! | `differences` | what who is moved loses, besides |
 //! | `own` | whether the standby carries its own subnets |
+//! | `carried` | whether the traffic of a recorded change is this standby's now |
 //! | `case` | a whole pass: from all that it knew to the plan, or to what it came to |
 //! | `failback` | the way back: which subnets, which one first, and what it came to |
 //! | `outcome` | what a pass came to, and its exit status |
@@ -19,6 +20,7 @@
 //! | `service` | what a pass is in the terms of a monitoring system |
 //! | `commands` | what an operator would type instead |
 
+mod carried;
 mod case;
 mod commands;
 mod course;
@@ -33,6 +35,7 @@ mod own;
 mod reason;
 mod service;
 
+pub use carried::carried;
 pub use case::{Case, Decision, Look, because, conclude, decide, grounds};
 pub use commands::{finish_commands, held_commands, reboot_commands, undo_commands};
 pub use course::{Course, Next, Row};

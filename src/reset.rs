@@ -49,6 +49,11 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, force: boo
     let _lock = RunLock::acquire(&state, PATIENCE, PATIENCE)
         .await
         .map_err(|error| Failure::new(exit::BUSY, error.to_string()))?;
+    // Whoever had the lock until now may have moved something.
+    let status = Box::pin(crate::status::gather(settings, &state)).await.map_err(failed)?;
+    if !force {
+        refuse(&status).map_or(Ok(()), |why| Err(failed(why)))?;
+    }
     state.clear_record().map_err(|error| failed(error.to_string()))?;
     let entry = Entry {
         version: VERSION,

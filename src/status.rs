@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::decide::{self, Lock, Situation};
 use crate::ec2::Ec2;
 use crate::model::failure::exit;
-use crate::model::{Failure, Family, Found, GuardedSet, Paused, Record, Survey};
+use crate::model::{Failure, Family, Found, GuardedSet, Move, Paused, Record, Survey};
 use crate::preflight::{self, LocalHost};
 use crate::record::State;
 use crate::record::history::Deed;
@@ -69,7 +69,7 @@ pub(crate) async fn gather(settings: &Settings, state: &State) -> Result<Status,
     Ok(Status {
         name: settings.name.clone(),
         now,
-        active: guarded.as_ref().map(|set| active(set, settings)).map_err(Clone::clone),
+        active: guarded.as_ref().map(|set| active(set, settings, &survey, &record)).map_err(Clone::clone),
         holds: holds(settings, &survey, &record, paused.as_ref(), guarded.as_ref().ok().or(saved.as_ref())),
         paused,
         last_round,
@@ -79,7 +79,21 @@ pub(crate) async fn gather(settings: &Settings, state: &State) -> Result<Status,
     })
 }
 
-fn active(set: &GuardedSet, settings: &Settings) -> Vec<Active> {
+/// Who carries each guarded subnet; and of the record's, whether or not they are guarded still, those that the standby does.
+fn active(set: &GuardedSet, settings: &Settings, survey: &Survey, record: &Found<Record>) -> Vec<Active> {
+    let mut all = carriers(set, settings);
+    let (Found::Present(record), Ok(tables)) = (record, &survey.tables) else { return all };
+    let here = |one: &&Move| decide::carried(&one.plan, tables, &settings.decide.standby_table, &record.instance);
+    for subnet in record.moves.iter().filter(here).flat_map(|one| one.plan.subnets()) {
+        match all.iter_mut().find(|one| one.subnet == *subnet) {
+            Some(one) => one.by = Carrier::Standby,
+            None => all.push(Active { subnet: subnet.clone(), name: None, by: Carrier::Standby }),
+        }
+    }
+    all
+}
+
+fn carriers(set: &GuardedSet, settings: &Settings) -> Vec<Active> {
     set.subnets
         .iter()
         .map(|one| Active {

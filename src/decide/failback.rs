@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::DecideSettings;
 use super::gates::{self, Lock, hold};
 use crate::model::{
-    Change, Family, Gate, GuardedSet, Hold, Instance, InstanceId, Move, PlannedAddress, PlannedMove, Record, Route,
-    RouteTable, RouteTableId, SubnetId, Survey, Verification,
+    Change, Family, Gate, GuardedSet, Hold, Instance, InstanceId, Move, MoveResult, Phase, PlannedAddress, PlannedMove,
+    Record, Route, RouteTable, RouteTableId, SubnetId, Survey, Verification,
 };
 
 pub use ending::{Steps, failed_back};
@@ -95,7 +95,7 @@ pub fn failback(wish: &Wish<'_>, rules: &DecideSettings) -> Result<WayBack, Vec<
                 to: primary.id.clone(),
             }));
         } else if gates::association(primary, subnet).is_some() {
-            way.unproven.extend(unproven(wish.lock, subnet, &primary.id, own));
+            way.unproven.extend(unproven(wish.lock, subnet, primary, own));
         } else if wish.wanted.contains(subnet) {
             holds.push(hold(
                 Gate::Foreign,
@@ -106,7 +106,7 @@ pub fn failback(wish: &Wish<'_>, rules: &DecideSettings) -> Result<WayBack, Vec<
             way.stays.push(format!("{subnet} is on neither table by now: somebody else has it, and it stays there"));
         }
     }
-    if let Some(found) = first(wish, &mut way) {
+    if let Some(found) = first(wish, &mut way, rules) {
         holds.push(found);
     }
     if holds.is_empty() { Ok(way) } else { Err(holds) }
@@ -179,15 +179,24 @@ fn routes_back(lock: &Lock, primary: &RouteTableId, own: &InstanceId) -> Vec<Cha
         .collect()
 }
 
-/// What the record has on its way home and nobody has verified.
-fn unproven(lock: &Lock, subnet: &SubnetId, primary: &RouteTableId, own: &InstanceId) -> Option<Move> {
-    let Lock::Held { moves, .. } = lock else { return None };
-    let found = moves.iter().find(|one| one.plan.subnet() == Some(subnet) && homeward(&one.plan, primary, own));
-    found.filter(|one| !matches!(one.verification, Verification::Verified | Verification::Unwitnessed)).cloned()
+/// What a failback has brought home and nobody has verified: by the record it is on its way, or on its way to the standby again, where
+/// it never came.
+fn unproven(lock: &Lock, subnet: &SubnetId, primary: &RouteTable, own: &InstanceId) -> Option<Move> {
+    let Lock::Held { moves, phase, .. } = lock else { return None };
+    let found = moves.iter().find(|one| one.plan.subnet() == Some(subnet))?;
+    if homeward(&found.plan, &primary.id, own) {
+        let proven = matches!(found.verification, Verification::Verified | Verification::Unwitnessed);
+        return (!proven).then(|| found.clone());
+    }
+    if *phase != Phase::FailingBack || found.result.moved() {
+        return None;
+    }
+    let plan = found.plan.reversed(|_| gates::association(primary, subnet).map(|one| one.id.clone()))?;
+    Some(Move { plan, result: MoveResult::Pending, verification: Verification::Pending, ..found.clone() })
 }
 
 /// Chooses the canary; what keeps it from being one.
-fn first(wish: &Wish<'_>, way: &mut WayBack) -> Option<Hold> {
+fn first(wish: &Wish<'_>, way: &mut WayBack, rules: &DecideSettings) -> Option<Hold> {
     let moved: Vec<&SubnetId> = way.moves.iter().filter_map(Change::subnet).collect();
     if moved.is_empty() || moved.len() < way.moves.len() {
         return None;
@@ -199,7 +208,13 @@ fn first(wish: &Wish<'_>, way: &mut WayBack) -> Option<Hold> {
         let why = format!(
             "no backend of {canary} is known to reach the internet, so nobody could tell whether the primary carries it"
         );
-        return Some(hold(Gate::Unfit, why, "bring its backends to life, or name another subnet as failback.canary"));
+        let remedy = format!(
+            "bring its backends to life, or name another subnet as failback.canary; where there is no other: see that the primary \
+             forwards, and move it by hand (aws ec2 replace-route-table-association \
+             --route-table-id {}), then natwatch reset",
+            rules.primary_table
+        );
+        return Some(hold(Gate::Unfit, why, remedy));
     }
     way.canary = Some(canary);
     None

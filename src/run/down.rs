@@ -54,7 +54,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         {
             let place = |subnet: &_| preflight::now_on(tables, subnet).cloned();
             if record.phase == Phase::FailingBack {
-                return_home(record, &self.settings.decide.primary_table, place);
+                let rules = &self.settings.decide;
+                let own = record.instance.clone();
+                return_home(record, &rules.primary_table, |change| {
+                    !decide::carried(change, tables, &rules.standby_table, &own)
+                });
             } else {
                 takeover::reconcile_routes(record, tables);
                 takeover::reconcile(record, (self.world.wall)(), place);

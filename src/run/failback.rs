@@ -22,7 +22,7 @@ use crate::act::{self, Carried, Changer};
 use crate::config::Settings;
 use crate::decide::{self, Case, Lock, Steps, WayBack, Wish};
 use crate::model::failure::exit;
-use crate::model::{Change, Conclusion, Hold, Outcome, Plan, Record, SubnetId, Survey};
+use crate::model::{Change, Conclusion, Hold, Outcome, Plan, Record, RouteTable, SubnetId, Survey};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
 use crate::record::lock::{LockError, RunLock};
@@ -31,7 +31,7 @@ use step::Failback;
 
 /// A failback has at most so many parts of a run's length (the canary there and back, the others there and back): beyond that,
 /// others call the holder of the lock overdue.
-const PARTS: u32 = 4;
+const PARTS: u32 = 6;
 
 /// One failback, of the subnets `wanted` or, where that is empty, of those that were taken; between its steps it looks at `stop`.
 pub async fn failback<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
@@ -73,7 +73,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let concluded = match self.way_back(&survey, &remembered.lock(), wanted) {
             Err(holds) => refused(holds),
             Ok(way) if self.mode != Mode::Act => self.would_bring_back(&way, remembered.record.as_ref()).await,
-            Ok(way) => self.bring_back(way, remembered.record, stop).await,
+            Ok(way) => {
+                let tables = survey.tables.as_deref().unwrap_or_default();
+                self.bring_back(way, remembered.record, tables, stop).await
+            }
         };
         drop(lock);
         concluded
@@ -132,14 +135,32 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             self.notes.push(format!("{canary} would go first, and the others once it is seen to reach the internet"));
         }
         let steps = Steps { back, address, ..Steps::default() };
-        let concluded = decide::failed_back(&steps, 0);
+        let mut concluded = decide::failed_back(&steps, 0);
+        let home: Vec<String> = way.unproven.iter().map(|one| one.plan.to_string()).collect();
+        if !home.is_empty() {
+            self.notes.push(format!("at home by now, and to be verified there first: {}", home.join(", ")));
+        }
+        if way.moves.is_empty() && steps.address.is_none() {
+            let because = if home.is_empty() {
+                "nothing that was taken is on the standby any more; the lock would be cleared"
+            } else {
+                "what is at home by now would be verified there"
+            };
+            concluded = Conclusion::new(Outcome::WouldFailBack, exit::DONE, because.to_owned());
+        }
         self.case.last.address = steps.address;
         self.case.moves = Some(steps.back);
         concluded
     }
 
-    async fn bring_back(&mut self, way: WayBack, record: Option<Record>, stop: &Stop) -> Conclusion {
-        let (steps, left) = match Failback::begin(self, way, record, stop) {
+    async fn bring_back(
+        &mut self,
+        way: WayBack,
+        record: Option<Record>,
+        tables: &[RouteTable],
+        stop: &Stop,
+    ) -> Conclusion {
+        let (steps, left) = match Failback::begin(self, way, record, tables, stop) {
             Ok(failback) => failback.carry_out().await,
             Err(why) => return failed(format!("nothing is moved, since nothing can be remembered: {why}")),
         };

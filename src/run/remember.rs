@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::timeout;
 
 use super::pass::{Going, Mode};
-use super::takeover;
+use super::takeover::{self, REFRESH};
 use crate::act::Changer;
 use crate::decide::{self, Lock};
 use crate::model::{
-    BackendVerdict, Change, Found, GuardedSet, InstanceId, MoveResult, Outcome, Paused, Phase, Record, RouteTableId,
+    BackendVerdict, Change, Found, InstanceId, Move, MoveResult, Outcome, Paused, Phase, Record, RouteTableId,
     SubnetId, Verification,
 };
 use crate::observe::{Uplink, Vantages};
-use crate::preflight::{Cloud, Host};
+use crate::preflight::{self, Cloud, Host};
 use crate::record::VERSION;
 use crate::record::history::{Deed, Entry};
 use crate::record::lock::RunLock;
@@ -29,26 +30,21 @@ pub(super) fn outlived(record: &Record, now: Timestamp) -> bool {
     now.duration_since(record.changed).abs() >= LAG
 }
 
-/// Makes the record of a failback that of a takeover again, by where each subnet is: those that are back on the primary's table are
-/// no longer of it, whoever is still on the standby was taken.
-pub(super) fn return_home(
-    record: &mut Record,
-    primary: &RouteTableId,
-    place: impl Fn(&SubnetId) -> Option<RouteTableId>,
-) {
+/// Makes the record of a failback that of a takeover again: whoever is `back` is no longer of it, whoever is still on the standby was
+/// taken.
+pub(super) fn return_home(record: &mut Record, primary: &RouteTableId, back: impl Fn(&Change) -> bool) {
     let own = record.instance.clone();
     record.moves.retain_mut(|one| {
         if !decide::homeward(&one.plan, primary, &own) {
             return true;
         }
-        let back = one.plan.subnets().iter().all(|subnet| place(subnet).as_ref() == Some(primary));
+        if back(&one.plan) {
+            return false;
+        }
         let association = match &one.plan {
             Change::Association(plan) => Some(plan.association.clone()),
             Change::Route(_) => None,
         };
-        if back {
-            return false;
-        }
         if let Some(away) = one.plan.reversed(|_| association) {
             (one.plan, one.result) = (away, MoveResult::AlreadyThere);
         }
@@ -139,7 +135,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let now = (self.world.wall)();
         match record.phase {
             Phase::Taken => return Some(record),
-            Phase::FailingBack => return self.brought_back(record, &guarded),
+            Phase::FailingBack => return self.brought_back(record).await,
             Phase::Taking | Phase::Partial => self.look_again(&mut record).await,
         }
         let astray = self.astray(&record, &guarded).await;
@@ -179,13 +175,35 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         Some(record)
     }
 
-    /// A failback that was cut short is over once nothing of it is left on the standby.
-    fn brought_back(&mut self, record: Record, guarded: &GuardedSet) -> Option<Record> {
-        let on_standby = |subnet: &SubnetId| {
-            guarded.subnets.iter().any(|one| one.subnet == *subnet && one.on == self.settings.decide.standby_table)
-        };
-        let now = (self.world.wall)();
-        if record.moves.iter().flat_map(|one| one.plan.subnets()).any(on_standby) || !outlived(&record, now) {
+    /// A failback that was cut short is over once nothing of it is left on the standby and all that is back has been seen to reach.
+    async fn brought_back(&mut self, mut record: Record) -> Option<Record> {
+        let rules = &self.settings.decide;
+        let tables = [rules.primary_table.clone(), rules.standby_table.clone()];
+        let asked = timeout(REFRESH, self.world.cloud.tables(&tables)).await;
+        let (Ok(Ok(tables)), true) = (asked, outlived(&record, (self.world.wall)())) else { return Some(record) };
+        let here = |one: &Move| decide::carried(&one.plan, &tables, &rules.standby_table, &record.instance);
+        if record.moves.iter().any(here) {
+            return Some(record);
+        }
+        let home = |subnet: &SubnetId| preflight::now_on(&tables, subnet) == Some(&rules.primary_table);
+        for one in &mut record.moves {
+            let back = one.plan.subnets().iter().all(home);
+            let homeward = decide::homeward(&one.plan, &rules.primary_table, &record.instance);
+            if back && !(homeward && one.result.moved()) {
+                // It came home, or never got away from there again: nobody has seen it reach since.
+                (one.result, one.verification) = (MoveResult::AlreadyThere, Verification::Pending);
+            }
+        }
+        self.verify_late(&mut record);
+        let unseen = record.moves.iter().find(|one| {
+            let seen = matches!(one.verification, Verification::Verified | Verification::Unwitnessed);
+            !seen && one.plan.subnets().iter().all(home)
+        });
+        if let Some(one) = unseen {
+            self.notes.push(format!(
+                "a failback was cut short; {} is back, and was not seen to reach since: natwatch failback goes on with it",
+                one.plan
+            ));
             return Some(record);
         }
         if let Some(address) = decide::address_back(&record) {

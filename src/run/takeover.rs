@@ -24,7 +24,7 @@ use crate::record::VERSION;
 use crate::record::history::{Deed, Entry};
 
 /// What EC2 may take to say where routes and address of an earlier takeover are: as for any other refresh.
-const REFRESH: Duration = Duration::from_secs(5);
+pub(super) const REFRESH: Duration = Duration::from_secs(5);
 
 /// One takeover.
 pub(super) struct Takeover<'a, 'b, V: Vantages, U, C, H> {

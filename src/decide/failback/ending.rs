@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::decide::finish_commands;
+use crate::decide::{finish_commands, undo_commands};
 use crate::model::failure::exit;
-use crate::model::{AddressStep, Conclusion, LastSteps, Move, MoveResult, Outcome, Verification};
+use crate::model::{AddressStep, Change, Conclusion, LastSteps, Move, MoveResult, Outcome, Verification};
 
 /// What a failback has done so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Steps {
 
 impl Steps {
     fn returned(&self, one: &Move) -> bool {
-        self.again.iter().any(|again| again.plan.same(&one.plan))
+        self.again.iter().any(|again| again.plan.same(&one.plan) && again.result.settled())
     }
 
     /// Brought back, and left there.
@@ -57,7 +57,10 @@ impl Steps {
         let (all, home) = (subnets(&self.back), subnets(self.home()));
         let mut text = match outcome {
             Outcome::WouldFailBack => return format!("{all} subnets would be brought back to the primary"),
-            Outcome::FailedBack if all == 0 => "nothing that was taken is on the standby any more".to_owned(),
+            Outcome::FailedBack if home == 0 && left == 0 => {
+                "nothing that was taken is on the standby any more".to_owned()
+            }
+            Outcome::FailedBack if home == 0 => "nothing had to be brought back".to_owned(),
             Outcome::FailedBack => format!("{home} subnets are back on the primary and traffic flows"),
             Outcome::Unverified => {
                 format!("{home} of {all} subnets are on the primary, and not all were seen to reach anything since")
@@ -99,12 +102,23 @@ pub fn failed_back(steps: &Steps, left: usize) -> Conclusion {
     let outcome = steps.outcome();
     let status =
         if matches!(outcome, Outcome::FailedBack | Outcome::WouldFailBack) { exit::DONE } else { exit::FAILED };
-    let open: Vec<Move> = steps.open().chain(&steps.again).cloned().collect();
+    let open: Vec<Move> = steps.open().cloned().collect();
     let last = LastSteps { address: steps.address.clone(), reboot: None };
-    Conclusion {
-        commands: finish_commands(&open, &last),
-        ..Conclusion::new(outcome, status, steps.says(outcome, left))
-    }
+    let mut commands = finish_commands(&open, &last);
+    // The association id of who came home and could not go back is a new one, which nobody may have heard of: it is looked up.
+    let stuck: Vec<Move> = steps.again.iter().filter(|one| !one.result.settled()).filter_map(home_by_record).collect();
+    commands.extend(undo_commands(&stuck, &LastSteps::default()));
+    Conclusion { commands, ..Conclusion::new(outcome, status, steps.says(outcome, left)) }
+}
+
+/// The move that it could not undo.
+fn home_by_record(one: &Move) -> Option<Move> {
+    let token = match &one.plan {
+        Change::Association(plan) => Some(plan.association.clone()),
+        Change::Route(_) => None,
+    };
+    let plan = one.plan.reversed(|_| token.clone())?;
+    Some(Move { plan, result: MoveResult::Moved, ..one.clone() })
 }
 
 fn subnets<'m>(moves: impl IntoIterator<Item = &'m Move>) -> usize {

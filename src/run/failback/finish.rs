@@ -67,7 +67,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'_, '_, V, U,
         if !over {
             if !record.moves.is_empty() && !some_home && certain {
                 record.phase = Phase::Taken;
-                return_home(&mut record, &primary, |_| None);
+                return_home(&mut record, &primary, |_| false);
             }
             self.record.replace(record);
             let mut trouble = std::mem::take(&mut self.trouble);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::tell::{ASKED_FOR, untold};
 use crate::act::{self, Carried, Changer};
 use crate::decide::{self, Steps, WayBack};
-use crate::model::{Change, LastSteps, Move, MoveResult, Phase, Plan, Record, Verification};
+use crate::model::{Change, LastSteps, Move, MoveResult, Phase, Plan, Record, RouteTable, RouteTableId, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::{StateError, VERSION};
@@ -42,6 +42,7 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         going: &'a mut Going<'b, V, U, C, H>,
         way: WayBack,
         record: Option<Record>,
+        tables: &[RouteTable],
         stop: &'a Stop,
     ) -> Result<Self, StateError> {
         let at = (going.world.wall)();
@@ -59,17 +60,14 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         });
         // Whoever is neither moved nor unproven is at home or somebody else's by now, unless it was left out on purpose.
         let standby = &going.settings.decide.standby_table;
-        let guarded = going.case.guarded.as_ref();
-        let here = |one: &Move| {
-            one.plan.subnets().iter().any(|subnet| {
-                guarded.is_some_and(|set| set.subnets.iter().any(|one| one.subnet == *subnet && one.on == *standby))
-            })
-        };
         record.moves.retain(|one| {
-            here(one)
+            decide::carried(&one.plan, tables, standby, &way.standby)
                 || way.moves.iter().any(|planned| planned.same(&one.plan))
                 || way.unproven.iter().any(|other| other.plan.same(&one.plan))
         });
+        for one in &way.unproven {
+            replace(&mut record.moves, one);
+        }
         for planned in &way.moves {
             match record.moves.iter_mut().find(|one| one.plan.same(planned)) {
                 Some(place) => *place = pending(planned),
@@ -183,33 +181,34 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         }
         let lost: Vec<Move> =
             moves.iter().filter(|one| one.verification == Verification::Unverified).cloned().collect();
-        if !lost.is_empty() {
-            self.again(&lost).await;
-        }
-        let well = lost.is_empty() && moves.iter().all(|one| one.result.settled());
+        let lost = if lost.is_empty() { false } else { self.again(&lost).await };
+        let well = !lost && moves.iter().all(|one| one.result.settled());
         (well, moves.iter().any(|one| one.verification == Verification::Verified))
     }
 
-    /// To the standby again.
-    async fn again(&mut self, lost: &[Move]) {
+    /// To the standby again; but whoever is on another table by now was moved by somebody, and stays there. Returns whether there was any.
+    async fn again(&mut self, lost: &[Move]) -> bool {
         let world = self.going.world;
         (world.tell)(&format!("{} did not recover", told(lost.iter().map(|one| &one.plan))));
         let subnets: Vec<_> = lost.iter().flat_map(|one| one.plan.subnets()).cloned().collect();
         // Where EC2 does not say, the old ids are tried: a stale one moves nothing, and leads to the present one.
         let known = world.cloud.whereabouts(&subnets).await.unwrap_or_default();
-        let changes: Vec<Change> = lost
-            .iter()
-            .filter_map(|one| {
-                one.plan.reversed(|subnet| {
-                    let present = known.iter().find(|(_, association)| association.subnet.as_ref() == Some(subnet));
-                    match (&one.plan, present) {
-                        (_, Some((_, association))) => Some(association.id.clone()),
-                        (Change::Association(plan), None) => Some(plan.association.clone()),
-                        (Change::Route(_), None) => None,
-                    }
-                })
-            })
-            .collect();
+        let mut changes = Vec::new();
+        for one in lost {
+            let Change::Association(plan) = &one.plan else {
+                changes.extend(one.plan.reversed(|_| None));
+                continue;
+            };
+            let present = known.iter().find(|(_, association)| association.subnet.as_ref() == Some(&plan.subnet));
+            match present {
+                Some((table, _)) if *table != plan.to && *table != plan.from => self.gone(one, table),
+                Some((_, association)) => changes.extend(one.plan.reversed(|_| Some(association.id.clone()))),
+                None => changes.extend(one.plan.reversed(|_| Some(plan.association.clone()))),
+            }
+        }
+        if changes.is_empty() {
+            return false;
+        }
         let intent: Vec<Move> = changes.iter().map(pending).collect();
         self.note(&intent);
         let mut moves = self.make(changes).await;
@@ -219,6 +218,15 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         }
         self.note(&moves);
         self.steps.again.extend(moves);
+        true
+    }
+
+    /// Somebody moved it to `table` meanwhile.
+    fn gone(&mut self, one: &Move, table: &RouteTableId) {
+        let gone = Move { result: MoveResult::Elsewhere(table.to_string()), ..one.clone() };
+        self.going.notes.push(format!("{} was moved to {table} by somebody meanwhile, and stays there", one.plan));
+        replace(&mut self.steps.back, &gone);
+        self.note(&[gone]);
     }
 
     pub(super) fn note(&mut self, moves: &[Move]) {

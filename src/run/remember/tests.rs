@@ -55,9 +55,8 @@ fn a_failback_that_is_taken_over_leaves_no_move_homeward_on_record() {
             one("subnet-3", "rtb-0a", "rtb-0b", MoveResult::Moved),
         ],
     );
-    let place =
-        |subnet: &SubnetId| Some(if subnet.as_str() == "subnet-1" { "rtb-0a" } else { "rtb-0b" }.parse().unwrap());
-    return_home(&mut record, &"rtb-0a".parse().unwrap(), place);
+    let back = |change: &Change| change.subnet().is_some_and(|subnet| subnet.as_str() == "subnet-1");
+    return_home(&mut record, &"rtb-0a".parse().unwrap(), back);
     let told: Vec<_> =
         record.moves.iter().map(|one| (one.plan.to_string(), one.plan.to(), one.result.clone())).collect();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What a review of the way back found, as tests that fail until it is mended. Real SSH, packets and EC2 API. Needs root.
+//! Ways in which a failback could lose somebody, found by whoever tried to. Real SSH, packets and EC2 API. Needs root.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
