@@ -2,9 +2,12 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 
+use tokio::sync::oneshot;
+
 use crate::model::Failure;
 use crate::model::failure::exit;
 use crate::report;
+use crate::run::signal;
 
 /// What an operator is asked, and what the answer is about.
 #[derive(Debug, Clone, Copy)]
@@ -32,17 +35,26 @@ impl Question {
     /// Shows `about` and asks; anything but yes is no.
     ///
     /// # Errors
-    /// 64: as [`Self::possible`]. 2: the answer is no, or can't be read.
-    pub(crate) fn ask(&self, about: &str) -> Result<(), Failure> {
+    /// 64: as [`Self::possible`]. 2: the answer is no, or can't be read. 128 and the signal's number: SIGTERM or Ctrl-C instead of an
+    /// answer.
+    pub(crate) async fn ask(&self, about: &str) -> Result<(), Failure> {
         self.possible()?;
         report::progress(about);
         report::progress(&format!("{} [y/N]", self.asks));
-        let mut answer = String::new();
-        std::io::stdin()
-            .lock()
-            .read_line(&mut answer)
-            .map_err(|error| Failure::new(exit::FAILED, format!("stdin: {error}")))?;
-        let answer = answer.trim();
+        let (told, answer) = oneshot::channel();
+        // A thread of its own, which nothing waits for: the process ends although it still reads.
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let _ = told.send(std::io::stdin().lock().read_line(&mut line).map(|_| line));
+        });
+        let line = tokio::select! {
+            number = signal() => {
+                return Err(Failure::new(128 + number, format!("ended by signal {number}; {}", self.otherwise)));
+            }
+            line = answer => line.unwrap_or_else(|_| Ok(String::new())),
+        };
+        let line = line.map_err(|error| Failure::new(exit::FAILED, format!("stdin: {error}")))?;
+        let answer = line.trim();
         if answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes") {
             Ok(())
         } else {

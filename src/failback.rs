@@ -40,7 +40,7 @@ pub async fn command(
             }
             Err(number) => return Ok(128 + number),
         };
-        QUESTION.ask(&report::text::plan(&shown))?;
+        QUESTION.ask(&report::text::plan(&shown)).await?;
     }
     match pass(settings, global, &wanted, if dry_run { Mode::DryRun } else { Mode::Act }).await? {
         Ok(pass) => {

@@ -43,7 +43,7 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, force: boo
         refuse(&status).map_or(Ok(()), |why| Err(failed(why)))?;
     }
     if !yes {
-        QUESTION.ask(&report::status::places(&status))?;
+        QUESTION.ask(&report::status::places(&status)).await?;
     }
     let began = Instant::now();
     let _lock = RunLock::acquire(&state, PATIENCE, PATIENCE)

@@ -32,7 +32,7 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, dry_run: b
             }
             Err(number) => return Ok(128 + number),
         };
-        QUESTION.ask(&report::text::plan(&shown))?;
+        QUESTION.ask(&report::text::plan(&shown)).await?;
     }
     match pass(settings, global, if dry_run { Mode::DryRun } else { Mode::Act }).await? {
         Ok(pass) => {

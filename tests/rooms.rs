@@ -59,7 +59,7 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("report", All),
             ("run", Only(&["style"])),
         ],
-        "confirm" => vec![model, ("report", Only(&["progress", ""]))],
+        "confirm" => vec![model, ("report", Only(&["progress", ""])), ("run", Only(&["signal"]))],
         // Commands that read and print: the stages meet in them, but nothing is changed in AWS.
         "status" => vec![
             ("cli", All),

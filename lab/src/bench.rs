@@ -36,6 +36,9 @@ pub(crate) struct Bench {
     /// One run of each kind, and small labs only: does it work at all?
     #[arg(long, conflicts_with_all = ["write", "details"])]
     quick: bool,
+    /// Only from the decision to the last subnet's first packet: told, and written nowhere
+    #[arg(long, conflicts_with_all = ["write", "details"])]
+    moves: bool,
     /// Put the main tables between `<!-- bench:begin -->` and `<!-- bench:end -->` of this file; may be given again
     #[arg(long, value_name = "FILE")]
     write: Vec<PathBuf>,
@@ -72,6 +75,10 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
             &machine::machine(),
             bench.runs(),
         );
+        if bench.moves {
+            say(&format!("{head}\n\n{}", text::moved(&moves::all(bench)?)));
+            return Ok(ExitCode::SUCCESS);
+        }
         let hosts = hosts::all(bench)?;
         let rounds = rounds::all(bench)?;
         let healthy = healthy::all(bench)?;

@@ -67,7 +67,7 @@ pub(super) fn main(
     format!("{head}\n\n{first}\n{second}\n{third}\n{parse}{NOTES}")
 }
 
-fn moved(of: &[moves::Row]) -> String {
+pub(super) fn moved(of: &[moves::Row]) -> String {
     let rows: Vec<_> = of
         .iter()
         .map(|row| {
