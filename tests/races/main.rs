@@ -103,7 +103,12 @@ fn f052_f065_two_standbys_and_an_operator_race_a_thousand_times_and_each_subnet_
                     let right = match result {
                         Some(MoveResult::Moved | MoveResult::AlreadyThere) => there == nat,
                         Some(MoveResult::Elsewhere(on)) => *on == table(there).to_string() && there != nat,
-                        Some(MoveResult::Failed(_) | MoveResult::Pending | MoveResult::WouldMove) => false,
+                        Some(
+                            MoveResult::Failed(_)
+                            | MoveResult::Unknown(_)
+                            | MoveResult::Pending
+                            | MoveResult::WouldMove,
+                        ) => false,
                         // It was gone before the plan was made; or the whole pass came too late.
                         None => there != nat || changes[0].by == OPERATORS,
                     };

@@ -105,6 +105,7 @@ fn results() -> impl Strategy<Value = Option<(MoveResult, Verification)>> {
         1 => Just(MoveResult::Pending),
         1 => Just(MoveResult::WouldMove),
         1 => Just(MoveResult::Failed("throttled".to_owned())),
+        1 => Just(MoveResult::Unknown("no answer".to_owned())),
         1 => Just(MoveResult::Elsewhere("rtb-0c".to_owned())),
     ];
     let seen = prop_oneof![

@@ -1,4 +1,4 @@
-//! What a reviewer found broken in takeovers and what follows, in the lab. Each test fails as long as its finding stands. Needs root.
+//! Outcomes that nobody knows, of takeovers and of failbacks, in the lab: what may be on the standby keeps its lock. Needs root.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
