@@ -107,9 +107,10 @@ pub fn held_commands(survey: &Survey, guarded: Option<&GuardedSet>, settings: &D
     }
     let associations =
         survey.table(&settings.primary_table).map(|table| table.associations.as_slice()).unwrap_or_default();
+    let listed = |subnet: &SubnetId| settings.subnets.is_empty() || settings.subnets.contains(subnet);
     let known: Vec<String> = associations
         .iter()
-        .filter(|one| one.subnet.is_some())
+        .filter(|one| one.subnet.as_ref().is_some_and(|subnet| listed(subnet)))
         .map(|one| association(&one.id, &settings.standby_table))
         .collect();
     if !known.is_empty() || survey.tables.is_ok() {
