@@ -12,7 +12,7 @@ use crate::model::{
 /// Down; nobody of its own reaches, and these subnets are on the standby's table.
 fn cut_off_with(on_standby: &[&str], lock: Lock) -> Case {
     let mut survey = survey();
-    let own = on_standby.iter().map(|subnet| association(&format!("rtbassoc-{subnet}"), Some(subnet)));
+    let own = on_standby.iter().map(|subnet| association(&subnet.replace("subnet", "rtbassoc"), Some(subnet)));
     tables(&mut survey)[1].associations.extend(own);
     let witness = OwnWitness { host: "db1".to_owned(), said: Said::Missed };
     Case { own: Some(vec![witness]), lock, ..down(settings(), survey) }
