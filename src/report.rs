@@ -208,6 +208,7 @@ fn became(result: &MoveResult) -> (String, Paint) {
     match result {
         MoveResult::Elsewhere(place) => (format!("elsewhere: on {}", safe(place)), Paint::Yellow),
         MoveResult::Failed(why) => (format!("failed: {}", safe(why)), Paint::Red),
+        MoveResult::Unknown(why) => (format!("unknown: {}", safe(why)), Paint::Red),
         MoveResult::Pending => ("pending".to_owned(), Paint::Yellow),
         settled @ (MoveResult::Moved | MoveResult::AlreadyThere | MoveResult::WouldMove) => {
             (settled.as_str().to_owned(), Paint::Green)

@@ -119,7 +119,9 @@ fn holds(
     guarded: Option<&GuardedSet>,
 ) -> Vec<crate::model::Hold> {
     let lock = match record {
-        Found::Present(record) => Lock::Held { phase: record.phase, moves: record.moves.clone() },
+        Found::Present(record) => {
+            Lock::Held { phase: record.phase, moves: record.moves.clone(), last: record.last.clone() }
+        }
         Found::Absent | Found::Foreign { .. } => Lock::Free,
         Found::Corrupt { .. } | Found::Newer { .. } => Lock::Unreadable(record.trouble().unwrap_or_default()),
     };

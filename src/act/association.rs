@@ -200,9 +200,11 @@ impl<C: Changer> Attempt<'_, C> {
             Some(Seen::Elsewhere(table)) => MoveResult::Elsewhere(table.to_string()),
             // A describe may lag behind: it proves that the subnet still is where it was only if nothing of ours was lost.
             Some(Seen::Still { .. }) if self.in_doubt => {
-                MoveResult::Failed(format!("outcome not certain, last seen on {}: {why}", self.planned.from))
+                MoveResult::Unknown(format!("outcome not certain, last seen on {}: {why}", self.planned.from))
             }
-            Some(Seen::Unseen(_)) | None if self.in_doubt => MoveResult::Failed(format!("unknown outcome: {why}")),
+            Some(Seen::Unseen(_) | Seen::There { .. } | Seen::Nowhere) | None if self.in_doubt => {
+                MoveResult::Unknown(format!("unknown outcome: {why}"))
+            }
             _ => MoveResult::Failed(why),
         })
     }

@@ -172,9 +172,9 @@ impl<C: Routes> Attempt<'_, C> {
             Some(Seen::Elsewhere(place)) => MoveResult::Elsewhere(place),
             // A describe may lag behind: it does not prove that nothing of ours was carried out.
             Some(Seen::Ours | Seen::Missing) => {
-                MoveResult::Failed(format!("outcome not certain, last seen as it was: {why}"))
+                MoveResult::Unknown(format!("outcome not certain, last seen as it was: {why}"))
             }
-            Some(Seen::Unseen(_)) | None => MoveResult::Failed(format!("unknown outcome: {why}")),
+            Some(Seen::Unseen(_)) | None => MoveResult::Unknown(format!("unknown outcome: {why}")),
         })
     }
 }

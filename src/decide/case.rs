@@ -285,8 +285,8 @@ fn rested(case: &Case) -> Conclusion {
         (over.outcome, over.exit) = (Outcome::NoRedundancy, exit::WARNING);
         over.because = reason::forgets(&round, why);
     }
-    if let (Outcome::Partial, Lock::Held { moves, .. }) = (outcome, &case.lock) {
-        over.commands = finish_commands(moves, &LastSteps::default());
+    if let (Outcome::Partial, Lock::Held { moves, last, .. }) = (outcome, &case.lock) {
+        over.commands = finish_commands(moves, last);
     }
     over
 }

@@ -6,7 +6,7 @@ use super::DecideSettings;
 use super::gates::option_of;
 use crate::model::{
     AddressStep, AssociationId, Change, Cidr, Family, GuardedSet, Holder, LastSteps, Method, Move, MoveResult,
-    PlannedRoute, RebootResult, RouteTableId, Survey, Way,
+    PlannedRoute, RebootResult, RouteTableId, SubnetId, Survey, Way,
 };
 
 /// Commands that put back what was moved, the address last, as it was moved last.
@@ -16,15 +16,7 @@ use crate::model::{
 pub fn undo_commands(moves: &[Move], last: &LastSteps) -> Vec<String> {
     let done = moves.iter().filter(|done| done.result.moved());
     let routing = done.map(|done| match &done.plan {
-        Change::Association(plan) => {
-            let subnet = &plan.subnet;
-            format!(
-                "aws ec2 replace-route-table-association --route-table-id {} --association-id \"$(aws ec2 describe-route-tables \
-                 --filters Name=association.subnet-id,Values={subnet} \
-                 --query \"RouteTables[0].Associations[?SubnetId=='{subnet}'] | [0].RouteTableAssociationId\" --output text)\"",
-                plan.from
-            )
-        }
+        Change::Association(plan) => looked_up(&plan.subnet, &plan.from),
         Change::Route(plan) => route(plan, plan.to.as_ref(), plan.from.as_ref()),
     });
     let address = last.address.iter().filter(|step| step.result.moved()).flat_map(|step| {
@@ -39,12 +31,14 @@ pub fn undo_commands(moves: &[Move], last: &LastSteps) -> Vec<String> {
 
 /// Commands that move what was not moved.
 ///
-/// For a subnet they carry the association id of the plan: where somebody has moved it meanwhile, EC2 refuses, as it should. A route
-/// and an address have no such token: whoever pastes these should look first.
+/// For a subnet they carry the association id of the plan: where somebody has moved it meanwhile, EC2 refuses, as it should; of one
+/// of which nobody knows where it is, the id is looked up. A route and an address have no such token: whoever pastes these should
+/// look first.
 #[must_use]
 pub fn finish_commands(moves: &[Move], last: &LastSteps) -> Vec<String> {
-    let open = moves.iter().filter(|done| matches!(done.result, MoveResult::Failed(_) | MoveResult::Pending));
+    let open = moves.iter().filter(|done| !done.result.settled());
     let routing = open.map(|done| match &done.plan {
+        Change::Association(plan) if matches!(done.result, MoveResult::Unknown(_)) => looked_up(&plan.subnet, &plan.to),
         Change::Association(plan) => association(&plan.association, &plan.to),
         Change::Route(plan) => route(plan, plan.from.as_ref(), plan.to.as_ref()),
     });
@@ -58,6 +52,15 @@ pub fn finish_commands(moves: &[Move], last: &LastSteps) -> Vec<String> {
 pub fn reboot_commands(last: &LastSteps) -> Vec<String> {
     let failed = last.reboot.iter().filter(|step| matches!(step.result, RebootResult::Failed(_)));
     failed.map(|step| format!("aws ec2 reboot-instances --instance-ids {}", step.instance)).collect()
+}
+
+/// Gives a subnet that table, whatever its association id is by now.
+fn looked_up(subnet: &SubnetId, table: &RouteTableId) -> String {
+    format!(
+        "aws ec2 replace-route-table-association --route-table-id {table} --association-id \"$(aws ec2 describe-route-tables \
+         --filters Name=association.subnet-id,Values={subnet} \
+         --query \"RouteTables[0].Associations[?SubnetId=='{subnet}'] | [0].RouteTableAssociationId\" --output text)\""
+    )
 }
 
 fn association(id: &AssociationId, table: &RouteTableId) -> String {
@@ -104,9 +107,10 @@ pub fn held_commands(survey: &Survey, guarded: Option<&GuardedSet>, settings: &D
     }
     let associations =
         survey.table(&settings.primary_table).map(|table| table.associations.as_slice()).unwrap_or_default();
+    let listed = |subnet: &SubnetId| settings.subnets.is_empty() || settings.subnets.contains(subnet);
     let known: Vec<String> = associations
         .iter()
-        .filter(|one| one.subnet.is_some())
+        .filter(|one| one.subnet.as_ref().is_some_and(|subnet| listed(subnet)))
         .map(|one| association(&one.id, &settings.standby_table))
         .collect();
     if !known.is_empty() || survey.tables.is_ok() {

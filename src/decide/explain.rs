@@ -143,10 +143,10 @@ fn moved(case: &Case, planned: bool) -> Vec<Rule> {
 }
 
 fn step(one: &Move) -> Item {
-    use crate::model::MoveResult::{Elsewhere, Failed};
+    use crate::model::MoveResult::{Elsewhere, Failed, Unknown};
     let detail = match &one.result {
         Elsewhere(table) => format!(", on {table}"),
-        Failed(why) => format!(": {why}"),
+        Failed(why) | Unknown(why) => format!(": {why}"),
         _ => String::new(),
     };
     let seen = match one.verification {

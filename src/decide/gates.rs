@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::DecideSettings;
 use crate::model::{
-    Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Method, Move, Paused, Phase, Plan, PlannedMove,
-    RouteTable, RouteTableId, SubnetId, Survey,
+    Association, Change, Family, Gate, Guarded, GuardedSet, Hold, LastSteps, Method, Move, Paused, Phase, Plan,
+    PlannedMove, RouteTable, RouteTableId, SubnetId, Survey,
 };
 
 /// The lock as read before the decision.
@@ -31,6 +31,9 @@ pub enum Lock {
         phase: Phase,
         /// Its moves.
         moves: Vec<Move>,
+        /// What was to be done when they stood.
+        #[serde(default)]
+        last: LastSteps,
     },
     /// The record can't be read, is of a newer version…: held, and why. The remedy stands in the text.
     Unreadable(String),

@@ -90,7 +90,9 @@ pub fn outcome_of(moves: &[Move], last: &LastSteps) -> (Outcome, u8) {
 fn moved(moves: &[Move]) -> (Outcome, u8) {
     let any = |fits: fn(&Move) -> bool| moves.iter().any(fits);
     if moves.is_empty() || any(|one| !one.result.settled()) {
-        return (if any(|one| one.result.settled()) { Outcome::Partial } else { Outcome::Failed }, 2);
+        // What may have been moved is not known to have failed.
+        let some = any(|one| one.result.settled() || one.result.perhaps_moved());
+        return (if some { Outcome::Partial } else { Outcome::Failed }, 2);
     }
     if any(|one| one.result == MoveResult::WouldMove) {
         return (Outcome::WouldTakeOver, 4);

@@ -1,26 +1,34 @@
 //! Whether the standby carries its own (`standby.witnesses`): of two NATs that guard each other, one that cannot carry its own subnets must
 //! not take the other's, or they would swap them.
+//!
+//! Witnesses say something of this NAT only while it carries subnets of its own: once another NAT has taken those, they go by that one, and
+//! would be cut off with it just when this NAT, repaired, is the only one left.
 
-use super::Case;
+use super::{Case, Lock};
 use crate::model::{Family, Gate, Hold, OwnWitness, Said, Verdict, printable};
 
 /// How much of a silence's detail is shown: it is one line of a mail.
 const DETAIL_SHOWN: usize = 80;
 
-/// Gate `unfit`, where nobody of the standby's own was answered in a family that the plan is to mend. Nothing where there are no such hosts.
+/// Gate `unfit`, where none of the standby's own reaches in any family that the plan is to mend: who carries one of them mends that one, as
+/// what is moved is dead in all of them. Nothing where there are no such hosts, or they go by somebody else.
 pub(super) fn hold(case: &Case) -> Option<Hold> {
-    let own = case.own.as_deref()?;
+    let own = case.own.as_deref().filter(|_| carries_its_own(case))?;
     let latest = case.latest();
     // Whoever asks for it needs no evidence, so it is to mend whatever there is.
-    let down = || latest.iter().filter(|one| one.verdict == Verdict::Down || case.planned);
-    let reaches = |family: Family| own.iter().any(|one| one.reaches(family));
-    let dead = down().map(|one| one.family).find(|family| !reaches(*family))?;
+    let down = latest.iter().filter(|one| one.verdict == Verdict::Down || case.planned);
+    let dead: Vec<Family> = down.map(|one| one.family).collect();
+    if dead.is_empty() || dead.iter().any(|family| own.iter().any(|one| one.reaches(*family))) {
+        return None;
+    }
+    let over: Vec<String> = dead.iter().map(ToString::to_string).collect();
     let said: Vec<String> = own.iter().map(told).collect();
     Some(Hold {
         gate: Gate::Unfit,
         why: format!(
-            "none of standby.witnesses reaches a target over {dead} through this instance ({}), and who cannot carry his own takes \
+            "none of standby.witnesses reaches a target over {} through this instance ({}), and who cannot carry his own takes \
              nobody else's",
+            over.join(" or "),
             said.join("; ")
         ),
         remedy: "see why they are cut off; standby.witnesses names hosts behind standby.route_table".to_owned(),
@@ -28,9 +36,25 @@ pub(super) fn hold(case: &Case) -> Option<Hold> {
 }
 
 /// One line for who asks why nothing is held.
-pub(super) fn free(own: &[OwnWitness]) -> String {
+pub(super) fn free(case: &Case, own: &[OwnWitness]) -> String {
+    if !carries_its_own(case) {
+        return "no subnet of its own is on its table, so that its own witnesses say nothing of it".to_owned();
+    }
     let reach = own.iter().filter(|one| matches!(one.said, Said::Reaches(_))).count();
     format!("{reach} of its own {} witnesses reach", own.len())
+}
+
+/// Whether its table has subnets that it did not take: all but those of a takeover on record. (Not by the guarded ones: what came home from
+/// the primary's table has been guarded as well.) A main table has whatever has none of its own. Where it is not known, they are asked.
+fn carries_its_own(case: &Case) -> bool {
+    let Some(table) = case.survey.as_ref().and_then(|survey| survey.table(&case.rules.standby_table)) else {
+        return true;
+    };
+    let taken = |subnet| match &case.lock {
+        Lock::Held { moves, .. } => moves.iter().any(|one| one.plan.carries(subnet)),
+        Lock::Free | Lock::Unreadable(_) => false,
+    };
+    table.associations.iter().any(|one| one.main || one.subnet.as_ref().is_some_and(|subnet| !taken(subnet)))
 }
 
 fn told(one: &OwnWitness) -> String {

@@ -3,7 +3,9 @@
 //! The reasons of a single round are `judge`'s, those of gates `gates`'; here they become the sentence of the whole pass. None
 //! ends in a full stop, since more may follow.
 
-use crate::model::{Change, Family, Gate, Hold, Judgement, LastSteps, Move, Outcome, Verdict, Verification};
+use crate::model::{
+    Change, Family, Gate, Hold, Judgement, LastSteps, Move, MoveResult, Outcome, Verdict, Verification,
+};
 
 /// No round was made.
 pub(super) const NOTHING_OBSERVED: &str = "nothing was observed";
@@ -114,7 +116,14 @@ pub(super) fn moved(outcome: Outcome, moves: &[Move], last: &LastSteps, round: &
             let unverified = of(|one| one.verification == Verification::Unverified);
             format!("{round}; all {total} {what} are moved, but {unverified} were not seen to reach anything since")
         }
-        Outcome::Partial => format!("{round}; {done} of {total} {what} are moved"),
+        Outcome::Partial => {
+            let unknown = of(|one| matches!(one.result, MoveResult::Unknown(_)));
+            let lost = match unknown {
+                0 => String::new(),
+                _ => format!(", and of {unknown} nobody knows, as EC2's answers were lost"),
+            };
+            format!("{round}; {done} of {total} {what} are moved{lost}")
+        }
         _ => format!("{round}; none of {total} {what} could be moved"),
     }
 }

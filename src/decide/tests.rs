@@ -8,6 +8,7 @@ mod gates;
 mod judge;
 mod outcome;
 mod outlook;
+mod own;
 mod properties;
 mod route;
 mod rows;

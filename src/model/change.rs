@@ -237,6 +237,8 @@ pub enum MoveResult {
     Elsewhere(String),
     /// Still where it was, and why.
     Failed(String),
+    /// A call may have been carried out, and EC2 could not be asked, or may lag behind: nobody knows where it is, and why.
+    Unknown(String),
     /// `--dry-run`: EC2 would have allowed it.
     WouldMove,
 }
@@ -246,6 +248,12 @@ impl MoveResult {
     #[must_use]
     pub const fn settled(&self) -> bool {
         matches!(self, Self::Moved | Self::AlreadyThere | Self::Elsewhere(_) | Self::WouldMove)
+    }
+
+    /// Whether it is, or may be, where it is to be: what a lock must not forget.
+    #[must_use]
+    pub const fn perhaps_moved(&self) -> bool {
+        self.moved() || matches!(self, Self::Unknown(_))
     }
 
     /// Whether it is where it is to be.
@@ -263,6 +271,7 @@ impl MoveResult {
             Self::AlreadyThere => "already-there",
             Self::Elsewhere(_) => "elsewhere",
             Self::Failed(_) => "failed",
+            Self::Unknown(_) => "unknown",
             Self::WouldMove => "would-move",
         }
     }

@@ -57,6 +57,7 @@ fn record() -> Record {
         MoveResult::AlreadyThere,
         MoveResult::Elsewhere("rtb-0c".to_owned()),
         MoveResult::Failed("no".to_owned()),
+        MoveResult::Unknown("no answer".to_owned()),
         MoveResult::WouldMove,
     ];
     Record {

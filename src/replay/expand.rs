@@ -123,6 +123,7 @@ fn outcome(
         MoveWord::AlreadyThere => MoveResult::AlreadyThere,
         MoveWord::WouldMove => MoveResult::WouldMove,
         MoveWord::Failed => MoveResult::Failed(detail.unwrap_or_else(|| "EC2 said no".to_owned())),
+        MoveWord::Unknown => MoveResult::Unknown(detail.unwrap_or_else(|| "EC2's answer was lost".to_owned())),
         MoveWord::Elsewhere => match detail.unwrap_or_default().parse::<RouteTableId>() {
             Ok(table) => MoveResult::Elsewhere(table.to_string()),
             Err(error) => {

@@ -254,6 +254,7 @@ pub(super) enum MoveWord {
     AlreadyThere,
     Elsewhere,
     Failed,
+    Unknown,
     WouldMove,
 }
 

@@ -122,7 +122,7 @@ impl From<&RebootStep> for RebootView {
 /// Where else something is, or why it could not be moved.
 fn detail(result: &MoveResult) -> Option<String> {
     match result {
-        MoveResult::Elsewhere(text) | MoveResult::Failed(text) => Some(safe(text)),
+        MoveResult::Elsewhere(text) | MoveResult::Failed(text) | MoveResult::Unknown(text) => Some(safe(text)),
         _ => None,
     }
 }

@@ -64,7 +64,9 @@ impl Remembered {
     pub(super) fn lock(&self) -> Lock {
         match (&self.unreadable, &self.record) {
             (Some(why), _) => Lock::Unreadable(why.clone()),
-            (None, Some(record)) => Lock::Held { phase: record.phase, moves: record.moves.clone() },
+            (None, Some(record)) => {
+                Lock::Held { phase: record.phase, moves: record.moves.clone(), last: record.last.clone() }
+            }
             (None, None) => Lock::Free,
         }
     }

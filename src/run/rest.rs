@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::pass::{Going, Mode};
 use super::remember::Remembered;
 use crate::act::Changer;
-use crate::decide;
-use crate::model::{Conclusion, Found, Judgement, Verdict};
+use crate::decide::{self, DecideSettings};
+use crate::model::{Conclusion, Found, GuardedSet, Judgement, Verdict};
 use crate::observe::panel::SubnetMap;
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
@@ -23,8 +23,22 @@ const GUARDED_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// from asking at every round.
 const GUARDED_IN_DOUBT: SignedDuration = SignedDuration::from_secs(2);
 
+/// And after this long where routes are moved and nobody knows who the primary is: a natwatch that moved associations did not look at that,
+/// and its set is an hour old at most. Where it cannot be learned (the table leads here, or nowhere) every pass would ask in vain.
+const GUARDED_UNLED: SignedDuration = SignedDuration::from_mins(5);
+
 /// What a refresh off the path may take at most, when EC2 is slow: it must not hold a cron job up.
 const REFRESH: Duration = Duration::from_secs(5);
+
+/// How long a set is good for.
+fn good_for(set: &GuardedSet, rules: &DecideSettings, in_doubt: bool) -> SignedDuration {
+    let unled = !rules.method.is_association() && rules.primary_instance.is_none() && set.leads_to.is_none();
+    match (in_doubt, unled) {
+        (true, _) => GUARDED_IN_DOUBT,
+        (false, true) => GUARDED_UNLED,
+        (false, false) => GUARDED_FOR,
+    }
+}
 
 impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
     /// The verdict is final and not `down`.
@@ -57,14 +71,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
 
     fn refresh_due(&self) -> bool {
         let Some(set) = &self.case.guarded else { return true };
-        // Kept by a natwatch that moved associations: who the primary is was not looked at.
-        let rules = &self.settings.decide;
-        if !rules.method.is_association() && rules.primary_instance.is_none() && set.leads_to.is_none() {
-            return true;
-        }
         let age = (self.world.wall)().duration_since(set.seen);
         let in_doubt = self.case.latest().iter().any(|one| !one.cut_off_subnets.is_empty());
-        age >= if in_doubt { GUARDED_IN_DOUBT } else { GUARDED_FOR } || age.is_negative()
+        age >= good_for(set, &self.settings.decide, in_doubt) || age.is_negative()
     }
 
     /// Asks EC2 what is guarded and where it is. What that shows to be wrong is kept for the report.
@@ -118,3 +127,6 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         judgement
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
         }
 
         let settled = moves.iter().all(|one| one.result.settled());
-        let nothing_moved = !record.borrow().moves.iter().any(|one| one.result.moved());
+        let nothing_moved = !record.borrow().moves.iter().any(|one| one.result.perhaps_moved());
         if nothing_moved {
             // Nothing was moved, so nothing must keep the next run from trying.
             if let Err(error) = world.state.clear_record() {
@@ -158,7 +158,7 @@ async fn reboot<V: Vantages, U, C: Changer, H>(
 pub(super) fn step(one: &Move) -> String {
     let detail = match &one.result {
         MoveResult::Elsewhere(place) => format!(" (on {}, by somebody else)", printable(place, 100)),
-        MoveResult::Failed(why) => format!(": {why}"),
+        MoveResult::Failed(why) | MoveResult::Unknown(why) => format!(": {why}"),
         _ => String::new(),
     };
     format!("{} {}{detail} after {} ms", one.plan, one.result.as_str(), one.took.as_millis())

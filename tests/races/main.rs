@@ -103,7 +103,12 @@ fn f052_f065_two_standbys_and_an_operator_race_a_thousand_times_and_each_subnet_
                     let right = match result {
                         Some(MoveResult::Moved | MoveResult::AlreadyThere) => there == nat,
                         Some(MoveResult::Elsewhere(on)) => *on == table(there).to_string() && there != nat,
-                        Some(MoveResult::Failed(_) | MoveResult::Pending | MoveResult::WouldMove) => false,
+                        Some(
+                            MoveResult::Failed(_)
+                            | MoveResult::Unknown(_)
+                            | MoveResult::Pending
+                            | MoveResult::WouldMove,
+                        ) => false,
                         // It was gone before the plan was made; or the whole pass came too late.
                         None => there != nat || changes[0].by == OPERATORS,
                     };
@@ -286,4 +291,29 @@ fn f066_of_two_nats_that_guard_each_other_the_one_that_is_well_takes_all_witness
 fn f066_without_witnesses_two_nats_that_fail_together_swap_once_and_play_no_ping_pong() {
     let swaps = (0..100).filter(|seed| swapped(&mutual(*seed, false, true))).count();
     assert!(swaps > 20, "what the witnesses are there for hardly ever happens: {swaps}");
+}
+
+#[test]
+fn f066_a_nat_that_was_repaired_takes_over_from_the_one_that_carries_its_subnets() {
+    for seed in 0..20 {
+        race(seed, async |_, folder| {
+            let (of_a, of_b) = ([0, 1], [2, 3]);
+            let vpc = Vpc::new(&['a', 'a', 'b', 'b'], SmallRng::seed_from_u64(!seed));
+            let on_a = Watchdog::new(&vpc, ('a', 'b'), &of_b, &of_a, &folder, seed);
+            let on_b = Watchdog::new(&vpc, ('b', 'a'), &of_a, &of_b, &folder, !seed);
+            for watchdog in [&on_a, &on_b] {
+                watchdog.passes(3, Duration::from_secs(1)).await;
+            }
+            vpc.dead.borrow_mut().push(('a', Instant::now()));
+            on_b.passes(4, EVERY).await;
+            assert!([0, 1].iter().all(|subnet| vpc.on(*subnet) == 'b'), "seed {seed}");
+            // Repaired, and nobody has asked for a failback yet, when the other dies as well.
+            vpc.dead.borrow_mut().clear();
+            on_a.passes(2, EVERY).await;
+            vpc.dead.borrow_mut().push(('b', Instant::now()));
+            let last = on_a.passes(5, EVERY).await.pop().unwrap().pass;
+            let left: Vec<usize> = (0..4).filter(|subnet| vpc.on(*subnet) == 'b').collect();
+            assert!(left.is_empty(), "seed {seed}: {left:?} are left on a dead NAT: {} {:?}", last.because, last.holds);
+        });
+    }
 }

@@ -403,7 +403,8 @@ proptest! {
                 prop_assert_eq!(&stands, &before);
                 prop_assert_eq!(Some(place.clone()), stands.map(|route| route.target()));
             }
-            MoveResult::Failed(_) => {
+            MoveResult::Failed(_) => prop_assert_eq!(&stands, &before, "a failure is known to have changed nothing"),
+            MoveResult::Unknown(_) => {
                 let certain = faults.iter().all(|fault| !matches!(fault, Fault::Lost));
                 prop_assert!(!certain || stands == before, "{result:?}, and {stands:?}");
             }

@@ -72,7 +72,7 @@ fn free(gate: Gate, planned: bool, case: &Case, survey: &Survey) -> String {
         }
         Gate::Unfit => {
             let leads = if known { "leads here" } else { "was not looked at" };
-            let own = case.own.as_deref().map_or_else(String::new, |own| format!("; {}", own::free(own)));
+            let own = case.own.as_deref().map_or_else(String::new, |own| format!("; {}", own::free(case, own)));
             format!("it forwards, {} {leads}; masquerading: {}{own}", rules.standby_table, survey.masquerade)
         }
         Gate::Foreign => format!(

@@ -22,7 +22,8 @@ pub(super) fn address(
     Some(PlannedAddress {
         address: settings.elastic_ip.clone()?,
         from: known.map(holder),
-        to: way_here(standby, instance, Family::V4).map(holder),
+        // Never to nobody: that would take it from the primary for nothing.
+        to: Some(holder(way_here(standby, instance, Family::V4)?)),
         displaced: None,
     })
 }

@@ -8,7 +8,7 @@
 //! is refused.
 
 use super::fit::leads_here;
-use super::{Situation, hold};
+use super::{Situation, astray, hold};
 use crate::decide::DecideSettings;
 use crate::model::{Change, Cidr, Family, Gate, Hold, Instance, PlannedRoute, Route, RouteTable, SubnetId, Way};
 
@@ -21,6 +21,8 @@ pub(super) fn plan(
 ) -> (Vec<Change>, Vec<Hold>) {
     let subnets: Vec<SubnetId> = primary.associations.iter().filter_map(|one| one.subnet.clone()).collect();
     let mut holds: Vec<Hold> = others(primary, &subnets, settings).into_iter().collect();
+    // Nor one that would not move along, although it is to be guarded.
+    holds.extend(settings.subnets.iter().filter_map(|one| astray(situation.survey, one, primary, standby)));
     // Where this instance is not known, or its table does not lead here, gate `unfit` holds.
     let Ok(Some(instance)) = &situation.survey.standby else { return (Vec::new(), holds) };
     let known = primary_ways(situation, primary, settings);

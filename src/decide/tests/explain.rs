@@ -10,8 +10,8 @@ use super::support::*;
 use crate::decide::{Case, Decision, Lock, Look, conclude, decide, explain};
 use crate::model::cloud::Masquerade;
 use crate::model::{
-    Association, Gate, Instance, Interface, Move, MoveResult, Outcome, Paused, Phase, Route, RouteTable, Survey,
-    Verdict, Verification,
+    Association, Gate, Instance, Interface, LastSteps, Move, MoveResult, Outcome, Paused, Phase, Route, RouteTable,
+    Survey, Verdict, Verification,
 };
 
 fn ids(subnets: &[&str]) -> Vec<Association> {
@@ -94,7 +94,7 @@ fn looks() -> impl Strategy<Value = Vec<Look>> {
 fn lock() -> impl Strategy<Value = Lock> {
     prop_oneof![
         4 => Just(Lock::Free),
-        1 => proptest::sample::select(Phase::ALL).prop_map(|phase| Lock::Held { phase, moves: Vec::new() }),
+        1 => proptest::sample::select(Phase::ALL).prop_map(|phase| Lock::Held { phase, moves: Vec::new(), last: LastSteps::default() }),
         1 => Just(Lock::Unreadable("not JSON".to_owned())),
     ]
 }
@@ -105,6 +105,7 @@ fn results() -> impl Strategy<Value = Option<(MoveResult, Verification)>> {
         1 => Just(MoveResult::Pending),
         1 => Just(MoveResult::WouldMove),
         1 => Just(MoveResult::Failed("throttled".to_owned())),
+        1 => Just(MoveResult::Unknown("no answer".to_owned())),
         1 => Just(MoveResult::Elsewhere("rtb-0c".to_owned())),
     ];
     let seen = prop_oneof![

@@ -7,7 +7,7 @@ use super::gates::{guarded, survey};
 use super::support::settings;
 use crate::decide::{DecideSettings, Lock, Steps, WayBack, Wish, failback, failed_back, homeward};
 use crate::model::{
-    Change, Gate, GuardedSet, Hold, Move, MoveResult, Outcome, Phase, PlannedMove, Route, SubnetId, Survey,
+    Change, Gate, GuardedSet, Hold, LastSteps, Move, MoveResult, Outcome, Phase, PlannedMove, Route, SubnetId, Survey,
     Verification,
 };
 
@@ -34,7 +34,7 @@ fn done(subnet: &str, from: &str, to: &str, result: MoveResult, verification: Ve
 
 fn taken(subnets: &[&str]) -> Lock {
     let moves = subnets.iter().map(|one| done(one, HOME, AWAY, MoveResult::Moved, Verification::Verified));
-    Lock::Held { phase: Phase::Taken, moves: moves.collect() }
+    Lock::Held { phase: Phase::Taken, moves: moves.collect(), last: LastSteps::default() }
 }
 
 /// The subnets on the standby's table, and a primary whose default route leads to it.
@@ -155,7 +155,10 @@ fn f068_what_came_home_before_a_kill_and_was_not_verified_is_proven_first() {
     ] {
         let Lock::Held { moves, .. } = taken(&["subnet-1"]) else { panic!() };
         let moves = moves.into_iter().chain([home(verification.clone())]).collect();
-        let ask = Ask { lock: Lock::Held { phase: Phase::FailingBack, moves }, ..Ask::after(&["subnet-1"]) };
+        let ask = Ask {
+            lock: Lock::Held { phase: Phase::FailingBack, moves, last: LastSteps::default() },
+            ..Ask::after(&["subnet-1"])
+        };
         let way = ask.way().unwrap();
         assert_eq!((way.moves.len(), way.unproven.len()), (1, unproven), "{verification:?}");
     }

@@ -8,11 +8,11 @@ use super::support::settings;
 use crate::decide::{DecideSettings, Lock, Situation, plan};
 use crate::model::cloud::Masquerade;
 use crate::model::{
-    Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Instance, Interface, Paused, Phase, Plan, Route,
-    RouteTable, Survey,
+    Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Instance, Interface, LastSteps, Paused, Phase, Plan,
+    Route, RouteTable, Survey,
 };
 
-fn association(id: &str, subnet: Option<&str>) -> Association {
+pub(super) fn association(id: &str, subnet: Option<&str>) -> Association {
     Association {
         id: id.parse().unwrap(),
         subnet: subnet.map(|id| id.parse().unwrap()),
@@ -111,7 +111,7 @@ pub(super) fn guarded(on: &[(&str, &str)]) -> GuardedSet {
 }
 
 fn held(phase: Phase) -> Lock {
-    Lock::Held { phase, moves: Vec::new() }
+    Lock::Held { phase, moves: Vec::new(), last: LastSteps::default() }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a lock is written where it is asked about")]

@@ -83,6 +83,7 @@ fn the_table_of_moves() {
     let elsewhere = || MoveResult::Elsewhere("rtb-0c".to_owned());
     let failed = || MoveResult::Failed("throttled".to_owned());
     let taken_over = (Outcome::TakenOver, 4);
+    let unknown = || MoveResult::Unknown("no answer".to_owned());
     let partial = (Outcome::Partial, 2);
     let not_looked_at = Verification::Pending;
     for (moves, expected) in [
@@ -98,6 +99,9 @@ fn the_table_of_moves() {
         (vec![(Moved, Unverified), (failed(), not_looked_at.clone())], partial),
         (vec![(Moved, Verified), (Pending, not_looked_at.clone())], partial),
         (vec![(failed(), not_looked_at.clone()), (Pending, not_looked_at.clone())], (Outcome::Failed, 2)),
+        (vec![(unknown(), not_looked_at.clone())], partial),
+        (vec![(unknown(), not_looked_at.clone()), (failed(), not_looked_at.clone())], partial),
+        (vec![(Moved, Verified), (unknown(), not_looked_at.clone())], partial),
         (vec![], (Outcome::Failed, 2)),
         (vec![(WouldMove, not_looked_at.clone()), (WouldMove, not_looked_at.clone())], (Outcome::WouldTakeOver, 4)),
         (vec![(WouldMove, not_looked_at.clone()), (elsewhere(), not_looked_at.clone())], (Outcome::WouldTakeOver, 4)),

@@ -200,8 +200,33 @@ fn the_address_comes_from_the_primary_however_that_is_known() {
     assert_eq!(ask(&survey(), &settings()).unwrap().address, None);
 }
 
+#[test]
+fn an_address_is_never_given_to_nobody() {
+    let settings = DecideSettings { elastic_ip: Some("eipalloc-0".parse().unwrap()), ..routes(&["::/0"]) };
+    let mut survey = there(vec![route("::/0", Some("i-0a"), Some("eni-0a"))]);
+    tables(&mut survey)[1].routes.push(route("::/0", Some("i-0b"), Some("eni-0b")));
+    let ask = |survey: &Survey| ask_all(survey, Lock::Free, None, &[Family::V6], &settings).unwrap();
+    assert_eq!(ask(&survey).address.unwrap().to.unwrap().way, way("eni-0b", "i-0b"));
+    tables(&mut survey)[1].routes.retain(|route| !route.is_for(&"0.0.0.0/0".parse().unwrap()));
+    assert_eq!(ask(&survey).address, None, "its table leads no IPv4 here");
+}
+
+#[test]
+fn a_subnet_to_be_guarded_that_would_not_move_along_is_refused() {
+    let mut settings = routes(&["0.0.0.0/0"]);
+    settings.subnets = ["subnet-1", "subnet-2", "subnet-7"].map(|one| one.parse().unwrap()).to_vec();
+    assert_hold(
+        ask(&there(to_primary()), &settings),
+        Gate::Foreign,
+        "subnet-7 of takeover.subnets has no explicit association with rtb-0a or rtb-0b",
+        "aws ec2 associate-route-table --subnet-id subnet-7 --route-table-id rtb-0a",
+    );
+    settings.subnets.pop();
+    assert!(ask(&there(to_primary()), &settings).is_ok());
+}
+
 /// A pass in which everybody behind the primary is cut off, over IPv4.
-fn down(settings: DecideSettings, survey: Survey) -> Case {
+pub(super) fn down(settings: DecideSettings, survey: Survey) -> Case {
     let look = |started: u64| {
         let mut round = round().cut_off("subnet-1", 3);
         (round.started, round.ended) = (super::support::ms(started), super::support::ms(started + 700));

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::gates::{guarded, survey};
 use super::support::*;
 use crate::decide::{Case, DecideSettings, Decision, Lock, Look, Next, decide, judge};
-use crate::model::{Family, Fate, Member, Moment, Paused, Phase, Probe, Round, Testimony, Verdict};
+use crate::model::{Family, Fate, LastSteps, Member, Moment, Paused, Phase, Probe, Round, Testimony, Verdict};
 
 const SUBNETS: [&str; 2] = ["subnet-1", "subnet-2"];
 
@@ -176,7 +176,7 @@ proptest! {
         let survey = |uptime| crate::model::Survey { uptime, ..survey() };
         let paused = Paused { until: Timestamp::UNIX_EPOCH, reason: String::new() };
         for (gate, held) in [
-            ("locked", Case { lock: Lock::Held { phase: Phase::Taken, moves: Vec::new() }, ..free.clone() }),
+            ("locked", Case { lock: Lock::Held { phase: Phase::Taken, moves: Vec::new(), last: LastSteps::default() }, ..free.clone() }),
             ("a record that can't be read", Case { lock: Lock::Unreadable(String::new()), ..free.clone() }),
             ("booting", Case { survey: Some(survey(Ok(Duration::from_secs(up)))), ..free.clone() }),
             ("uptime not known", Case { survey: Some(survey(Err(String::new()))), ..free.clone() }),

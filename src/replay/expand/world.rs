@@ -9,9 +9,9 @@ use super::Ids;
 use crate::decide::{Case, Lock, families};
 use crate::model::cloud::{Masquerade, Sighting};
 use crate::model::{
-    Association, AssociationId, Change, Family, Guarded, GuardedSet, IdError, Instance, Interface, Move, MoveResult,
-    OwnWitness, Paused, PlannedMove, Route, RouteTable, RouteTableId, Said, Silence, SilenceReason, SubnetId, Survey,
-    Verification,
+    Association, AssociationId, Change, Family, Guarded, GuardedSet, IdError, Instance, Interface, LastSteps, Move,
+    MoveResult, OwnWitness, Paused, PlannedMove, Route, RouteTable, RouteTableId, Said, Silence, SilenceReason,
+    SubnetId, Survey, Verification,
 };
 use crate::record::VERSION;
 use crate::replay::scenario::{self, Fault, Masquerading, OwnWord, Scenario, Side};
@@ -106,7 +106,7 @@ fn lock(world: &scenario::World, ids: &Ids) -> Result<Lock, Fault> {
                    \"partial\", \"taken\" or \"failing-back\""
                 .to_owned(),
         }),
-        Some(phase) => Ok(Lock::Held { phase, moves }),
+        Some(phase) => Ok(Lock::Held { phase, moves, last: LastSteps::default() }),
     }
 }
 

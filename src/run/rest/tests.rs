@@ -1,0 +1,54 @@
+//! How long what is known of the guarded subnets is good for.
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::model::{Method, Way};
+
+fn rules() -> DecideSettings {
+    DecideSettings {
+        threshold: 3,
+        fraction: 0.5,
+        rounds: 2,
+        span: Duration::from_secs(3),
+        tries: 2,
+        min_uptime: Duration::from_mins(5),
+        primary_table: "rtb-0a".parse().unwrap(),
+        primary_instance: None,
+        standby_table: "rtb-0b".parse().unwrap(),
+        subnets: Vec::new(),
+        max_subnets: 50,
+        disable_source_dest_check: true,
+        method: Method::Route { destinations: vec!["0.0.0.0/0".parse().unwrap()] },
+        elastic_ip: None,
+        reboot_primary: false,
+    }
+}
+
+#[test]
+fn a_primary_that_cannot_be_learned_is_not_asked_for_at_every_pass() {
+    let nobody = GuardedSet {
+        version: 1,
+        primary: "rtb-0a".parse().unwrap(),
+        standby: "rtb-0b".parse().unwrap(),
+        subnets: Vec::new(),
+        families: Vec::new(),
+        public: Vec::new(),
+        leads_to: None,
+        seen: Timestamp::UNIX_EPOCH,
+    };
+    let someone =
+        GuardedSet { leads_to: Some(Way { interface: None, instance: "i-0a".parse().ok() }), ..nobody.clone() };
+    let named = DecideSettings { primary_instance: "i-0a".parse().ok(), ..rules() };
+    let associations = DecideSettings { method: Method::Association, ..rules() };
+    for (set, rules, expected) in [
+        (&nobody, rules(), GUARDED_UNLED),
+        (&someone, rules(), GUARDED_FOR),
+        (&nobody, named, GUARDED_FOR),
+        (&nobody, associations, GUARDED_FOR),
+    ] {
+        assert_eq!(good_for(set, &rules, false), expected, "{set:?}");
+        assert_eq!(good_for(set, &rules, true), GUARDED_IN_DOUBT);
+    }
+    assert!(GUARDED_UNLED > SignedDuration::from_mins(1), "a cron job would ask every time");
+}
