@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::gates::{guarded, survey};
 use super::support::settings;
-use crate::decide::{DecideSettings, Lock, Steps, WayBack, Wish, failback, failed_back, homeward};
+use crate::decide::{DecideSettings, Lock, Steps, WayBack, Wish, carried, failback, failed_back, homeward};
 use crate::model::{
-    Change, Gate, GuardedSet, Hold, LastSteps, Move, MoveResult, Outcome, Phase, PlannedMove, Route, SubnetId, Survey,
-    Verification,
+    Change, Gate, GuardedSet, Hold, LastSteps, Move, MoveResult, Outcome, Phase, PlannedMove, PlannedRoute, Route,
+    SubnetId, Survey, Verification, Way,
 };
 
 const HOME: &str = "rtb-0a";
@@ -366,5 +366,57 @@ fn the_table_of_failbacks() {
         assert!(over.because.contains(says), "{:?} does not say {says:?}", over.because);
         let open = steps.back.iter().chain(&steps.again).filter(|one| matches!(one.result, Failed(_))).count();
         assert_eq!(over.commands.len(), open, "{:?}", over.commands);
+    }
+}
+
+#[test]
+fn f068_what_came_home_and_could_not_go_back_is_proven_first_too() {
+    for (phase, result, unproven) in [
+        (Phase::FailingBack, MoveResult::Pending, 1),
+        (Phase::FailingBack, MoveResult::Failed("no answer".to_owned()), 1),
+        // Somebody has brought it home since; and a takeover that never moved it.
+        (Phase::FailingBack, MoveResult::Moved, 0),
+        (Phase::Partial, MoveResult::Pending, 0),
+    ] {
+        let lost = done("subnet-2", HOME, AWAY, result.clone(), Verification::Pending);
+        let Lock::Held { moves, .. } = taken(&["subnet-1"]) else { panic!() };
+        let moves = moves.into_iter().chain([lost]).collect();
+        let lock = Lock::Held { phase, moves, last: LastSteps::default() };
+        let way = Ask { lock, ..Ask::after(&["subnet-1"]) }.way().unwrap();
+        assert_eq!(way.unproven.len(), unproven, "{phase:?} {result:?}");
+        let own = "i-0b".parse().unwrap();
+        assert!(way.unproven.iter().all(|one| homeward(&one.plan, &HOME.parse().unwrap(), &own)), "{way:?}");
+    }
+}
+
+#[test]
+fn only_the_route_tables_say_what_is_carried() {
+    let survey = after_a_takeover(&["subnet-1"]);
+    let tables = survey.tables.unwrap();
+    let (standby, own) = (AWAY.parse().unwrap(), "i-0b".parse().unwrap());
+    for (subnet, from, to, expected) in
+        [("subnet-1", HOME, AWAY, true), ("subnet-1", AWAY, HOME, true), ("subnet-2", HOME, AWAY, false)]
+    {
+        assert_eq!(carried(&planned(subnet, from, to), &tables, &standby, &own), expected, "{subnet} {from} {to}");
+    }
+    let way = |instance: &str, interface: &str| Way {
+        interface: Some(interface.parse().unwrap()),
+        instance: Some(instance.parse().unwrap()),
+    };
+    let (ours, theirs) = (way("i-0b", "eni-0b"), way("i-0a", "eni-0a"));
+    for (table, led, expected) in [("rtb-0a", &theirs, false), ("rtb-0a", &ours, true), ("rtb-0c", &ours, false)] {
+        let mut tables = tables.clone();
+        let route = tables[0].routes.iter_mut().find(|route| route.destination == "0.0.0.0/0").unwrap();
+        (route.instance, route.interface) = (led.instance.clone(), led.interface.clone());
+        for (from, to) in [(&theirs, &ours), (&ours, &theirs)] {
+            let change = Change::Route(PlannedRoute {
+                table: table.parse().unwrap(),
+                destination: "0.0.0.0/0".parse().unwrap(),
+                from: Some(from.clone()),
+                to: Some(to.clone()),
+                subnets: vec![id("subnet-1")],
+            });
+            assert_eq!(carried(&change, &tables, &standby, &own), expected, "{table} {led:?}");
+        }
     }
 }
