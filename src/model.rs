@@ -16,6 +16,7 @@ pub mod judgement;
 pub mod last;
 pub mod own;
 pub mod pass;
+mod result;
 pub mod service;
 pub mod takeover;
 

@@ -1,8 +1,9 @@
 //! Whether the standby carries its own (`standby.witnesses`): of two NATs that guard each other, one that cannot carry its own subnets must
 //! not take the other's, or they would swap them.
 //!
-//! Witnesses say something of this NAT only while it carries subnets of its own: once another NAT has taken those, they go by that one, and
-//! would be cut off with it just when this NAT, repaired, is the only one left.
+//! Witnesses say something of this NAT only while it carries subnets of its own: once another NAT has taken those, they go by that one, and are
+//! cut off with it. Whether this NAT was repaired meanwhile or is as dead as when it lost them nothing shows then, and dead ones would swap:
+//! so it holds, and only an operator who asks for the takeover knows better.
 
 use super::{Case, Lock};
 use crate::model::{Family, Gate, Hold, OwnWitness, Said, Verdict, printable};
@@ -11,9 +12,10 @@ use crate::model::{Family, Gate, Hold, OwnWitness, Said, Verdict, printable};
 const DETAIL_SHOWN: usize = 80;
 
 /// Gate `unfit`, where none of the standby's own reaches in any family that the plan is to mend: who carries one of them mends that one, as
-/// what is moved is dead in all of them. Nothing where there are no such hosts, or they go by somebody else.
+/// what is moved is dead in all of them. Nothing where there are no such hosts, or they go by somebody else and an operator asks.
 pub(super) fn hold(case: &Case) -> Option<Hold> {
-    let own = case.own.as_deref().filter(|_| carries_its_own(case))?;
+    let homeless = !carries_its_own(case);
+    let own = case.own.as_deref().filter(|_| !(case.planned && homeless))?;
     let latest = case.latest();
     // Whoever asks for it needs no evidence, so it is to mend whatever there is.
     let down = latest.iter().filter(|one| one.verdict == Verdict::Down || case.planned);
@@ -31,7 +33,11 @@ pub(super) fn hold(case: &Case) -> Option<Hold> {
             over.join(" or "),
             said.join("; ")
         ),
-        remedy: "see why they are cut off; standby.witnesses names hosts behind standby.route_table".to_owned(),
+        remedy: if homeless {
+            "they go by another NAT by now; if this instance was repaired since: natwatch takeover".to_owned()
+        } else {
+            "see why they are cut off; standby.witnesses names hosts behind standby.route_table".to_owned()
+        },
     })
 }
 

@@ -30,7 +30,7 @@ fn took(subnet: &str, result: MoveResult) -> Move {
 }
 
 #[test]
-fn f066_own_witnesses_hold_only_while_subnets_are_on_the_table_that_no_takeover_brought() {
+fn f066_own_witnesses_that_go_by_another_nat_hold_nothing_that_an_operator_asks_for() {
     let partial = |subnet| Lock::Held {
         phase: Phase::Partial,
         moves: vec![took(subnet, MoveResult::Moved)],
@@ -42,7 +42,11 @@ fn f066_own_witnesses_hold_only_while_subnets_are_on_the_table_that_no_takeover_
         (&["subnet-8"], partial("subnet-8"), false),
         (&["subnet-8", "subnet-9"], partial("subnet-8"), true),
     ] {
-        let case = cut_off_with(on_standby, lock);
+        let unasked = cut_off_with(on_standby, lock);
+        let over = conclude(&unasked);
+        assert_eq!((over.holds.len(), over.holds[0].gate), (1, Gate::Unfit));
+        assert_eq!(over.holds[0].remedy.ends_with("natwatch takeover"), !holds, "{on_standby:?}");
+        let case = Case { planned: true, ..unasked };
         match decide(&case) {
             Decision::Over(over) => {
                 assert!(holds, "{on_standby:?}: {over:?}");
