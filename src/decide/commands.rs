@@ -110,7 +110,7 @@ pub fn held_commands(survey: &Survey, guarded: Option<&GuardedSet>, settings: &D
     let listed = |subnet: &SubnetId| settings.subnets.is_empty() || settings.subnets.contains(subnet);
     let known: Vec<String> = associations
         .iter()
-        .filter(|one| one.subnet.as_ref().is_some_and(|subnet| listed(subnet)))
+        .filter(|one| one.subnet.as_ref().is_some_and(listed))
         .map(|one| association(&one.id, &settings.standby_table))
         .collect();
     if !known.is_empty() || survey.tables.is_ok() {

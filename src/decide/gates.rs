@@ -22,6 +22,7 @@ use crate::model::{
 /// The lock as read before the decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "there is one lock in a case, and none is moved about")]
 pub enum Lock {
     /// No takeover is on record.
     Free,

@@ -118,11 +118,11 @@ pub(super) fn moved(outcome: Outcome, moves: &[Move], last: &LastSteps, round: &
         }
         Outcome::Partial => {
             let unknown = of(|one| matches!(one.result, MoveResult::Unknown(_)));
-            let lost = match unknown {
+            let in_doubt = match unknown {
                 0 => String::new(),
                 _ => format!(", and of {unknown} nobody knows, as EC2's answers were lost"),
             };
-            format!("{round}; {done} of {total} {what} are moved{lost}")
+            format!("{round}; {done} of {total} {what} are moved{in_doubt}")
         }
         _ => format!("{round}; none of {total} {what} could be moved"),
     }

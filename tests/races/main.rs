@@ -297,21 +297,21 @@ fn f066_without_witnesses_two_nats_that_fail_together_swap_once_and_play_no_ping
 fn f066_a_nat_that_was_repaired_cannot_tell_that_from_being_dead_and_leaves_it_to_an_operator() {
     for seed in 0..20 {
         race(seed, async |_, folder| {
-            let (of_a, of_b) = ([0, 1], [2, 3]);
+            let (first_two, last_two) = ([0, 1], [2, 3]);
             let vpc = Vpc::new(&['a', 'a', 'b', 'b'], SmallRng::seed_from_u64(!seed));
-            let on_a = Watchdog::new(&vpc, ('a', 'b'), &of_b, &of_a, &folder, seed);
-            let on_b = Watchdog::new(&vpc, ('b', 'a'), &of_a, &of_b, &folder, !seed);
-            for watchdog in [&on_a, &on_b] {
+            let ours = Watchdog::new(&vpc, ('a', 'b'), &last_two, &first_two, &folder, seed);
+            let theirs = Watchdog::new(&vpc, ('b', 'a'), &first_two, &last_two, &folder, !seed);
+            for watchdog in [&ours, &theirs] {
                 watchdog.passes(3, Duration::from_secs(1)).await;
             }
             vpc.dead.borrow_mut().push(('a', Instant::now()));
-            on_b.passes(4, EVERY).await;
+            theirs.passes(4, EVERY).await;
             assert!([0, 1].iter().all(|subnet| vpc.on(*subnet) == 'b'), "seed {seed}");
             // Repaired, and nobody has asked for a failback yet, when the other dies as well.
             vpc.dead.borrow_mut().clear();
-            on_a.passes(2, EVERY).await;
+            ours.passes(2, EVERY).await;
             vpc.dead.borrow_mut().push(('b', Instant::now()));
-            let last = on_a.passes(5, EVERY).await.pop().unwrap().pass;
+            let last = ours.passes(5, EVERY).await.pop().unwrap().pass;
             // A dead one would know no more than this one does, and of two dead ones neither may take from the other.
             assert!((0..4).all(|subnet| vpc.on(subnet) == 'b'), "seed {seed}");
             assert_eq!(last.exit, 2, "seed {seed}: {}", last.because);
