@@ -8,6 +8,7 @@
 //! | `judge` | what one round amounts to; when a running round is settled |
 //! | `course` | whether a row of rounds is enough to act on, and when to look again: a state machine |
 //! | `gates` | whether this standby may take over, and the plan; `gates/fit`: whether it could carry the traffic; `gates/route`: the plan of method `route` |
+//! | `lock` | the takeover record as the rules see it |
 //! | `guarded` | what is wrong with the guarded subnets themselves |
 //! | `differences` | what who is moved loses, besides |
 //! | `own` | whether the standby carries its own subnets |
@@ -30,6 +31,7 @@ mod failback;
 mod gates;
 mod guarded;
 mod judge;
+mod lock;
 mod outcome;
 mod own;
 mod reason;
@@ -42,8 +44,9 @@ pub use course::{Course, Next, Row};
 pub use differences::differences;
 pub use explain::explain;
 pub use failback::{Steps, WayBack, Wish, address_back, failback, failed_back, homeward};
-pub use gates::{Lock, Situation, plan};
+pub use gates::{Situation, plan};
 pub use judge::{families, judge, outlook};
+pub use lock::Lock;
 pub use outcome::{Ending, Redundancy, lead, outcome, outcome_of};
 pub use service::{bearable, service_state};
 

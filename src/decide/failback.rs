@@ -7,8 +7,8 @@ mod ending;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::DecideSettings;
-use super::gates::{self, Lock, hold};
+use super::gates::{self, hold};
+use super::{DecideSettings, Lock};
 use crate::model::{
     Change, Family, Gate, GuardedSet, Hold, Instance, InstanceId, Move, MoveResult, Phase, PlannedAddress, PlannedMove,
     Record, Route, RouteTable, RouteTableId, SubnetId, Survey, Verification,
