@@ -48,8 +48,8 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
 /// By one configuration.
 async fn generation(settings: &Settings, state: &State, mode: Mode, teller: &mut Teller) -> Result<(), Failure> {
     let (witnesses, trouble) = Witnesses::load(state, Timestamp::now());
-    for one in trouble {
-        tracing::warn!("{one}");
+    if let Some(trouble) = trouble {
+        tracing::warn!("{trouble}");
     }
     let clients = Clients::build(settings, &witnesses)?;
     let host = clients.host(settings).await?;

@@ -42,7 +42,7 @@ const TURN: Duration = Duration::from_secs(60);
 /// Past the end that a round sets itself, as for any other: a process that was frozen for longer has old evidence.
 const LATE: Duration = Duration::from_secs(1);
 
-/// A round is over by then, should nobody answer: what its pings take by turns, and after that what one that hangs may take.
+/// Past its turns, who is still logging in is waited for so long: what an address that is black-holed takes to be found out.
 const HANGING: Duration = Duration::from_secs(4);
 
 /// What comes of waiting.
@@ -68,8 +68,8 @@ enum Place {
     Opening,
     /// To be asked.
     Ready,
-    /// Asked, in this turn.
-    Asked(u64),
+    /// Asked, in this turn and at this time.
+    Asked(u64, Instant),
 }
 
 enum Event {
@@ -196,8 +196,7 @@ where
                 self.give_up();
                 return Cut::Missed(self.alarm.take());
             }
-            let heard = self.round.members.iter().filter(|one| matches!(one.testimony, Testimony::Probes(_))).count();
-            if heard >= self.wanted() && heard > 0 {
+            if self.complete(located.len()) {
                 self.alarm.all_clear();
                 return Cut::Round(self.carve(targets));
             }
@@ -215,10 +214,27 @@ where
         if panel == 0 { self.posts.len() } else { self.posts.len().min(panel) }
     }
 
+    /// Whether nobody is left in this round to be heard; who hangs or logs in for long is not waited for.
+    fn complete(&self, targets: usize) -> bool {
+        let heard = self.round.members.iter().filter(|one| matches!(one.testimony, Testimony::Probes(_))).count();
+        let late = self.round.began.elapsed() >= self.turns(targets) + HANGING;
+        let awaited = |post: &Post| match post.state {
+            Place::Ready => true,
+            Place::Closed | Place::Opening => !late,
+            Place::Asked(_, at) => at.elapsed() < self.observer.answers_within(),
+        };
+        let spoken = |post: &Post| self.round.members.iter().any(|one| one.backend.host == post.drawn.backend.host);
+        heard > 0 && (heard >= self.wanted() || !self.posts.iter().any(|post| awaited(post) && !spoken(post)))
+    }
+
+    /// What the turns of a round take.
+    fn turns(&self, targets: usize) -> Duration {
+        self.apart(targets).saturating_mul(u32::try_from(self.wanted()).unwrap_or(u32::MAX))
+    }
+
     /// What a round may take at most.
     fn limit(&self, targets: usize) -> Duration {
-        let turns = u32::try_from(self.wanted()).unwrap_or(u32::MAX);
-        (self.apart(targets).saturating_mul(turns) + HANGING).max(self.observer.limit())
+        (self.turns(targets) + HANGING).max(self.observer.limit())
     }
 
     /// Fills the vacant places, and has those logged in who are not.
@@ -287,7 +303,7 @@ where
         let Some(at) = self.posts.iter().position(|post| post.state == Place::Ready) else { return };
         // Whoever was asked goes to the end.
         let mut post = self.posts.remove(at);
-        post.state = Place::Asked(turn);
+        post.state = Place::Asked(turn, now);
         let backend = post.drawn.backend.clone();
         self.posts.push(post);
         let target = &located[first];
@@ -356,7 +372,7 @@ where
     /// A first ping was missed.
     fn missed(&mut self, missed: Missed) {
         let asked = self.posts.iter().find(|post| post.drawn.backend.host == missed.host).map(|post| post.state);
-        if let Some(Place::Asked(turn)) = asked {
+        if let Some(Place::Asked(turn, _)) = asked {
             self.doubtful.push((turn, missed));
         }
     }

@@ -128,6 +128,11 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         self.settings.panel
     }
 
+    /// What two pings one after the other take, and the way of their answers.
+    pub(super) fn answers_within(&self) -> Duration {
+        self.settings.timeout * 2 + REPORTS
+    }
+
     /// Whether there is a session to `host`.
     #[must_use]
     pub fn is_open(&self, host: &str) -> bool {
@@ -225,7 +230,7 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
             if pinging == 0 && (second_wave || misses.is_empty()) {
                 match (outlook(&round), last_left(&round.members, &left)) {
                     (Outlook::Down, _) | (Outlook::NotDown, None) => break,
-                    (Outlook::NotDown, Some(left)) => patience = end.min(left + self.settings.timeout * 2 + REPORTS),
+                    (Outlook::NotDown, Some(left)) => patience = end.min(left + self.answers_within()),
                     (Outlook::Open, _) => {}
                 }
             }
