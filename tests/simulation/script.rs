@@ -192,7 +192,7 @@ impl Script {
         let passes: f64 = rng.random_range(76.0..108.0);
         let (period, unit) = match cadence {
             Cadence::Cron => (120.0, 120.0),
-            Cadence::Watch => (4.0, 4.0),
+            Cadence::Watch => (1.6, 4.0),
         };
         let end = passes * period;
         let subnets = rng.random_range(1..=4);
