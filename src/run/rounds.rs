@@ -1,15 +1,17 @@
 //! The rounds of a pass, until the evidence is enough or there is none; and what a takeover needs to know, read meanwhile.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{self, Either};
 use tokio::time::Instant;
 
 use super::own;
 use super::pass::{Going, Mode};
-use crate::act::Changer;
+use crate::act::{self, Changer};
 use crate::decide::{self, Look, Next};
-use crate::model::{BackendVerdict, Family, Fate, Judgement, Moment, Round, Survey, Testimony};
+use crate::model::{BackendVerdict, Family, Fate, Judgement, Method, Moment, Round, Survey, Testimony};
 use crate::observe::panel::{Drawn, SubnetMap, draw};
 use crate::observe::resolve::System;
 use crate::observe::{Ask, Uplink, Vantages};
@@ -35,9 +37,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 // What a takeover needs to know is read in the shadow of the confirming rounds. A survey that EC2 did not
                 // answer is made again.
                 let complete = self.case.survey.as_ref().is_some_and(Survey::answered);
-                let ((round, said), fresh) = tokio::join!(self.deciding_round(ask, own::GRACE), async {
+                let seen = future::join(self.deciding_round(ask, own::GRACE), async {
                     if complete { None } else { Some(self.survey().await) }
                 });
+                let warm = if complete { 0 } else { self.moves_ahead() };
+                let ((round, said), fresh) = beside(seen, act::warm(self.world.cloud, warm)).await;
                 self.case.own = said;
                 if fresh.is_some() {
                     self.case.survey = fresh;
@@ -67,6 +71,17 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                     ask = Ask { not_before, burst: true, until: self.deadline };
                 }
             }
+        }
+    }
+
+    /// How many calls a takeover would make at once, by what is known so far.
+    pub(super) fn moves_ahead(&self) -> usize {
+        let Some(guarded) = &self.case.guarded else { return 0 };
+        let on_primary = guarded.subnets.iter().filter(|one| one.on == guarded.primary).count();
+        match &self.settings.preflight.method {
+            Method::Association => on_primary,
+            Method::Route { destinations } if on_primary > 0 => destinations.len(),
+            Method::Route { .. } => 0,
         }
     }
 
@@ -154,5 +169,13 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 self.witnesses.saw(&backend.host, backend.addr, judgement.family, now);
             }
         }
+    }
+}
+
+/// What is waited for, and what is done meanwhile and no longer.
+async fn beside<T>(awaited: impl Future<Output = T>, meanwhile: impl Future<Output = ()>) -> T {
+    match future::select(pin!(awaited), pin!(meanwhile)).await {
+        Either::Left((done, _)) => done,
+        Either::Right(((), awaited)) => awaited.await,
     }
 }
