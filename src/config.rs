@@ -58,10 +58,21 @@ pub struct Settings {
     pub preflight: PreflightSettings,
     /// For `act`.
     pub act: ActSettings,
+    /// For `watch`.
+    pub watch: WatchSettings,
     /// `failback.canary`: the subnet that is brought back first.
     pub canary: Option<crate::model::SubnetId>,
     /// What is allowed but not advised; printed by `-v` and `doctor`.
     pub advice: Vec<String>,
+}
+
+/// What `watch` does otherwise than `run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WatchSettings {
+    /// `decision.watch_span`, in place of `decision.run_span`: 0 s to 300 s.
+    pub span: Duration,
+    /// `decision.interval`: between probes of one target while healthy, 100 ms to an hour.
+    pub interval: Duration,
 }
 
 /// The file system, as far as a configuration needs it. Errors and faults are printable, without the path.

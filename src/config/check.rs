@@ -25,9 +25,7 @@ const JUNK: usize = 20;
 /// All settings; `None`: the reader has noted why not.
 pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) -> Option<Settings> {
     let mut advice = Vec::new();
-    for key in [&keys::EC2_SUBNETS, &keys::WATCH_SPAN, &keys::INTERVAL] {
-        reader.later(key);
-    }
+    reader.later(&keys::EC2_SUBNETS);
     let name = name(reader, path);
     let dir = reader.text(&keys::STATE_DIR, values::path);
     let primary_address = reader.text(&keys::PRIMARY_ADDRESS, values::address);
@@ -46,7 +44,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
     let counts = counts(reader, backends.as_deref(), targets.as_deref());
     let min_uptime = reader.duration(&keys::MIN_UPTIME);
     let fraction = reader.share(&keys::FRACTION);
-    let times = times(reader, &counts, ssh.as_ref(), &mut advice);
+    let times = times(reader, &counts, ssh.as_ref(), targets.as_deref(), &mut advice);
 
     let (name, preflight, times) = (name?, preflight?, times?);
     let tries = counts.tries?;
@@ -85,6 +83,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
         },
         preflight,
         act: ActSettings { verify_for: times.verify_for },
+        watch: times.watch,
         canary,
         advice,
     })

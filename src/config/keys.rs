@@ -173,8 +173,8 @@ keys! {
     FRACTION = "decision.fraction", Share, Default("0.5"), "And more than this share of the backends that were heard.";
     ROUNDS = "decision.rounds", Integer { min: 1, max: 20 }, Default("2"), "In so many rounds in a row.";
     RUN_SPAN = "decision.run_span", seconds(0, 300), Default("\"3s\""), "And for so long at least, so that a hiccup moves nothing.";
-    WATCH_SPAN = "decision.watch_span", seconds(0, 300), Later(None), "The same for `watch`.";
-    INTERVAL = "decision.interval", seconds(1, 3600), Later(None), "`watch`: between probes of a target while healthy.";
+    WATCH_SPAN = "decision.watch_span", seconds(0, 300), Default("\"700ms\""), "The same for `watch`, which begins to count at the first miss.";
+    INTERVAL = "decision.interval", millis(100, 3_600_000), Default("\"1s\""), "`watch`: between probes of one target while healthy.";
     MIN_UPTIME = "decision.min_uptime", seconds(0, 86400), Default("\"5m\""), "Nothing is moved while this instance (or the primary) is younger.";
     DEADLINE = "decision.deadline", seconds(10, 3600), Default("\"60s\""), "For one run: observe, decide, move, verify.";
 

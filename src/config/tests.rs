@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::{any, proptest};
 
-use super::{Disk, Files, KEYS, Kind, Presence, Role, Settings, sample};
+use super::{Disk, Files, KEYS, Kind, Presence, Role, Settings, WatchSettings, sample};
 use crate::model::Method;
 use crate::observe::HostKeys;
 
@@ -104,6 +104,7 @@ fn the_smallest_configuration_has_the_contract_s_defaults() {
     assert!((decide.fraction - 0.5).abs() < f64::EPSILON);
     assert!(decide.subnets.is_empty() && settings.preflight.subnets.is_empty());
     assert_eq!(settings.act.verify_for, seconds(15));
+    assert_eq!(settings.watch, WatchSettings { span: Duration::from_millis(700), interval: seconds(1) });
     assert_eq!(settings.canary, None);
     assert_eq!(settings.advice, Vec::<String>::new());
 }
@@ -271,15 +272,21 @@ fn each_violated_rule_has_its_exact_line() {
         ),
         (
             "decision",
-            "watch_span = \"1s\"",
+            "watch_span = \"301s\"",
             false,
-            "10: decision.watch_span = \"1s\": not supported yet by this version; accepted: no such key",
+            "10: decision.watch_span = \"301s\": out of range; accepted: \"0s\" to \"5m\"",
         ),
         (
             "decision",
-            "interval = \"1s\"",
+            "interval = \"99ms\"",
             false,
-            "10: decision.interval = \"1s\": not supported yet by this version; accepted: no such key",
+            "10: decision.interval = \"99ms\": out of range; accepted: \"100ms\" to \"1h\"",
+        ),
+        (
+            "decision",
+            "interval = \"61m\"",
+            false,
+            "10: decision.interval = \"61m\": out of range; accepted: \"100ms\" to \"1h\"",
         ),
         (
             "takeover",
@@ -391,6 +398,12 @@ fn each_violated_rule_has_its_exact_line() {
             "rounds = 1\nrun_span = \"0s\"",
             false,
             "10: decision.rounds = 1: one round and no span: a hiccup would move every subnet; accepted: decision.rounds of 2 or more, or a decision.run_span longer than \"0s\"",
+        ),
+        (
+            "decision",
+            "rounds = 1\nwatch_span = \"0s\"",
+            false,
+            "10: decision.rounds = 1: one round and no span: a hiccup would move every subnet; accepted: decision.rounds of 2 or more, or a decision.watch_span longer than \"0s\"",
         ),
         (
             "decision",
@@ -521,16 +534,36 @@ fn a_host_or_target_that_is_listed_twice_is_refused_however_it_is_spelled() {
 
 #[test]
 fn what_is_allowed_but_not_wise_is_advice() {
-    let text = with("targets", "hosts = [\"1.1.1.1\", \"10.0.0.2\"]", true)
-        .replace("[decision]", "[decision]\nrun_span = \"0s\"\ndeadline = \"5m\"");
+    let text = with("targets", "hosts = [\"1.1.1.1\", \"10.0.0.2\"]", true).replace(
+        "[decision]",
+        "[decision]\nrun_span = \"0s\"\nwatch_span = \"499ms\"\ninterval = \"140ms\"\ndeadline = \"5m\"",
+    );
     assert_eq!(
         parse(&text, None).unwrap().advice,
         [
             "targets.hosts: two targets; with three or more, one of them may fail",
             "targets.hosts: \"10.0.0.2\" (line 8) is a private address; a ping of it does not test the NAT",
             "decision.run_span: evidence that spans only 0s takes a hiccup for an outage; \"3s\" is advised",
+            "decision.watch_span: evidence that spans only 499ms takes a hiccup for an outage; \"700ms\" is advised",
+            "decision.interval: 140ms, and so a probe each 70 ms; what waits for its answer for 300ms (targets.timeout) finds an outage hardly sooner than one each 75 ms would",
             "decision.deadline: 5m; under the shipped cron entry a run is ended after 150s",
         ]
+    );
+    let text = with("decision", "watch_span = \"500ms\"\ninterval = \"225ms\"", true);
+    assert_eq!(parse(&text, None).unwrap().advice, Vec::<String>::new());
+}
+
+#[test]
+fn a_watch_is_not_held_to_the_span_of_a_run() {
+    let text = with("decision", "run_span = \"4s\"\nwatch_span = \"1s\"\ninterval = \"100ms\"", true);
+    let settings = parse(&text, None).unwrap();
+    assert_eq!(settings.decide.span, Duration::from_secs(4));
+    let asked = WatchSettings { span: Duration::from_secs(1), interval: Duration::from_millis(100) };
+    assert_eq!(settings.watch, asked);
+    let long = with("decision", "watch_span = \"40s\"", true);
+    assert_eq!(
+        said(&long),
+        " decision.deadline = \"60s\" (the default): shorter than a takeover may take: 70300ms = backends.login_timeout 10s + rounds 40300ms + EC2 5s + takeover.verify_for 15s; accepted: \"70300ms\" to \"1h\""
     );
 }
 

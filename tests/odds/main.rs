@@ -11,7 +11,6 @@ mod tables;
 
 use std::fs;
 use std::path::Path as File;
-use std::time::Duration;
 
 use model::{Caller, Numbers};
 use natwatch::config::{Files, Role, Settings};
@@ -27,9 +26,6 @@ standby.route_table = "rtb-0b"
 backends.hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6", "10.0.0.7", "10.0.0.8"]
 targets.hosts = ["203.0.113.1", "203.0.113.2", "203.0.113.3"]
 "#;
-
-/// `decision.watch_span`, which `watch` will read.
-const WATCH_SPAN: Duration = Duration::from_millis(700);
 
 /// Pings of good targets that a backend which is cut off has missed in a round, by the observer; tested with it.
 const PINGS: i32 = 4;
@@ -64,7 +60,7 @@ fn cron() -> Numbers {
 /// The defaults of `watch`.
 fn watch() -> Numbers {
     let mut numbers = cron();
-    numbers.rules.span = WATCH_SPAN;
+    numbers.rules.span = settings().watch.span;
     numbers
 }
 
