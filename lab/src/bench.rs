@@ -62,7 +62,7 @@ pub(crate) struct Bench {
     /// Only draw the pictures again, from the data in --docs
     #[arg(long, group = "part", requires = "docs")]
     pictures: bool,
-    /// Outages under this tool only, to try it: watch, watch-fast, run, keepalived, keepalived-fast or peer; may be given again
+    /// Outages under this tool only, to try it, with all that it says: watch, watch-fast, run, keepalived, keepalived-fast or peer; may be given again
     #[arg(long, value_name = "NAME", requires = "outages", conflicts_with_all = ["write", "docs"], value_parser = clap::builder::PossibleValuesParser::new(outages::TOOLS))]
     tool: Vec<String>,
     /// Put each part between its marks `<!-- bench:PART:begin -->` and `<!-- bench:PART:end -->` of this file; may be given again

@@ -31,7 +31,7 @@ pub(super) fn all(bench: &Bench, measured: &str, minutes: u16) -> anyhow::Result
     let lab = Lab::up(&Options { natwatch: bench.natwatch()?, backends: BACKENDS, ..Options::default() })?;
     lab.configure(Pace::Usual.changes())?;
     seasoned(&lab)?;
-    let watcher = Watcher::start(&lab)?;
+    let watcher = Watcher::start(&lab, &["watch"])?;
     watcher.settle(&lab)?;
     lab.api().forget_calls();
     lab.inject(&Fault::LinksLose(LOSS))?;

@@ -21,7 +21,7 @@ use natwatch_lab::{Fault, Hop, Lab, Nat, Options};
 
 use super::outage::home;
 use super::watcher::Pace;
-use super::{Bench, progress};
+use super::{Bench, complain, progress};
 pub(super) use data::{Data, Flow, Mark, Measured, Runs, Takeover};
 pub(super) use run::seasoned;
 pub(super) use text::{brief, full};
@@ -243,6 +243,9 @@ pub(super) fn all(bench: &Bench, measured: &str) -> anyhow::Result<Data> {
             for n in 0..FAULTS.len() {
                 let takeover = place.runs(n, runs)?;
                 data.takeover = data.takeover.or(takeover);
+            }
+            if !bench.tool.is_empty() {
+                complain(&place.tool.log());
             }
             data.tools.push(place.measured);
         } else {

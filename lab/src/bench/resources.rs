@@ -80,7 +80,7 @@ fn watch(bench: &Bench, pace: Pace, window: Duration) -> anyhow::Result<Row> {
     let lab = raise(bench)?;
     lab.configure(pace.changes())?;
     seasoned(&lab)?;
-    let watcher = Watcher::start(&lab)?;
+    let watcher = Watcher::start(&lab, &["watch"])?;
     watcher.settle(&lab)?;
     let spent = |watcher: &Watcher| watcher.group.as_ref().map(|group| group.spent()).transpose();
     let bytes = || lab.wire("nat2").map(|(received, sent)| received + sent);

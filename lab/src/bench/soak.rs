@@ -45,7 +45,7 @@ pub(super) fn all(bench: &Bench, measured: &str, minutes: u16) -> anyhow::Result
     let lab = Lab::up(&Options { natwatch: bench.natwatch()?, backends: BACKENDS, ..Options::default() })?;
     lab.configure(Pace::Fast.changes())?;
     seasoned(&lab)?;
-    let watcher = Watcher::start(&lab)?;
+    let watcher = Watcher::start(&lab, &["watch"])?;
     let end = Instant::now() + Duration::from_secs(60 * u64::from(minutes));
     let (mut samples, mut takeovers, mut calls) = (Vec::new(), 0_u32, 0);
     for n in 0.. {

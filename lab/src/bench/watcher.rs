@@ -67,13 +67,13 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    /// Starts one; it need not be ready when this returns.
-    pub(super) fn start(lab: &Lab) -> anyhow::Result<Self> {
+    /// Starts one with `natwatch ARGS…`; it need not be ready when this returns.
+    pub(super) fn start(lab: &Lab, args: &[&str]) -> anyhow::Result<Self> {
         let pings = lab.pings()?;
         let runtime = runtime(lab);
         fs::create_dir_all(&runtime).with_context(|| format!("make {}", runtime.display()))?;
         chown(&runtime, Some(UID), Some(UID))?;
-        let command = lab.command(&["watch"]).env("RUNTIME_DIRECTORY", &runtime.to_string_lossy());
+        let command = lab.command(args).env("RUNTIME_DIRECTORY", &runtime.to_string_lossy());
         let group = Group::make();
         let running = match &group {
             Some(group) => group.inside(|| command.spawn())?,

@@ -39,7 +39,8 @@ impl Tool for Watch {
     fn begin(&mut self, lab: &Lab) -> anyhow::Result<()> {
         lab.configure(self.pace.changes())?;
         seasoned(lab)?;
-        self.watcher = Some(Watcher::start(lab)?);
+        // Its steps are shown beside the packets.
+        self.watcher = Some(Watcher::start(lab, &["-v", "watch"])?);
         Ok(())
     }
 
