@@ -42,7 +42,7 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u8).range(1..=100))]
     runs: u8,
     /// One run of each kind, and small labs only: does it work at all?
-    #[arg(long, conflicts_with_all = ["write", "docs"])]
+    #[arg(long, conflicts_with = "write")]
     quick: bool,
     /// Only from the decision to the last subnet's first packet: told, and written nowhere
     #[arg(long, group = "part", conflicts_with_all = ["write", "docs"])]

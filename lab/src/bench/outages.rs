@@ -77,6 +77,11 @@ trait Tool: Send {
     /// The outage has ended (`taken`), or was missed; waits until all that belongs to it has been done.
     fn rest(&mut self, lab: &Lab, taken: bool) -> anyhow::Result<()>;
 
+    /// When it first looked more closely after `since`, as seen from outside.
+    fn burst(&self, _since: Instant) -> anyhow::Result<Option<Instant>> {
+        Ok(None)
+    }
+
     /// What it has said so far, with times.
     fn log(&self) -> String {
         String::new()
@@ -168,7 +173,7 @@ impl Place {
         tool.rest(lab, true)?;
         let takeover = if drawn && tool.ours() {
             thread::sleep((mark + AFTER).saturating_duration_since(Instant::now()));
-            Some(takeover(lab, &tool.log(), mark, zero, worst))
+            Some(takeover(lab, tool.as_ref(), mark, zero, worst)?)
         } else {
             None
         };
@@ -194,7 +199,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// A takeover as it went, packet by packet.
-fn takeover(lab: &Lab, log: &str, mark: Instant, zero: Timestamp, worst: Duration) -> Takeover {
+fn takeover(lab: &Lab, tool: &dyn Tool, mark: Instant, zero: Timestamp, worst: Duration) -> anyhow::Result<Takeover> {
     let since = |at: Instant| {
         let after = i64::try_from(at.saturating_duration_since(mark).as_millis()).unwrap_or(i64::MAX);
         let before = i64::try_from(mark.saturating_duration_since(at).as_millis()).unwrap_or(i64::MAX);
@@ -210,13 +215,14 @@ fn takeover(lab: &Lab, log: &str, mark: Instant, zero: Timestamp, worst: Duratio
     let subnets = (0..lab.ids().subnets.len()).map(flow).collect();
     let mut marks = vec![Mark { at: 0, what: "fault".to_owned() }];
     let moves = lab.api().mutations();
-    marks.extend(text::marks(log, zero));
+    marks.extend(tool.burst(mark)?.map(|at| Mark { at: since(at), what: "first burst".to_owned() }));
+    marks.extend(text::marks(&tool.log(), zero));
     marks.extend(
         moves.iter().map(|call| since(call.at + call.took)).max().map(|at| Mark { at, what: "moved".to_owned() }),
     );
     let through = lab.traffic().outages_since(mark).into_iter().filter_map(|one| one.first_through).max();
     marks.extend(through.map(|at| Mark { at: since(mark + at), what: "restored".to_owned() }));
-    Takeover { outage: millis(worst), subnets, marks }
+    Ok(Takeover { outage: millis(worst), subnets, marks })
 }
 
 /// Runs all tools, or those asked for.

@@ -24,6 +24,9 @@ const VERIFIED: Duration = Duration::from_secs(20);
 /// As the contract has it for SIGTERM, and some.
 const ENDING: Duration = Duration::from_secs(12);
 
+/// Shorter than between two pings at the fast pace.
+const AT_ONCE: Duration = Duration::from_millis(60);
+
 /// How often a watch looks, and how soon it believes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
@@ -102,6 +105,13 @@ impl Watcher {
         Ok(())
     }
 
+    /// When it first pinged all three targets at once from the standby, which while all is well it does by turns.
+    pub(super) fn burst(&self, since: Instant) -> anyhow::Result<Option<Instant>> {
+        let own = |ping: &natwatch_lab::Ping| ping.source == Nat::Standby.address() && ping.at >= since;
+        let times: Vec<_> = self.pings.seen()?.iter().filter(|ping| own(ping)).map(|ping| ping.at).collect();
+        Ok(at_once(&times))
+    }
+
     /// Ends it as systemd does.
     pub(super) fn stop(self) -> anyhow::Result<()> {
         self.running.kill(Signal::TERM)?;
@@ -126,5 +136,25 @@ pub(super) fn recorded(lab: &Lab) -> anyhow::Result<()> {
         }
         anyhow::ensure!(Instant::now() < limit, "the takeover is not recorded as complete: {text}");
         thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The first of three that come at once.
+fn at_once(times: &[Instant]) -> Option<Instant> {
+    let at_once = |three: &&[Instant]| matches!(three, [first, _, last] if *last <= *first + AT_ONCE);
+    times.windows(3).find(at_once).and_then(|three| three.first().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_three_pings_at_once_and_not_one_after_the_other() {
+        let start = Instant::now();
+        let times = |millis: &[u64]| millis.iter().map(|at| start + Duration::from_millis(*at)).collect::<Vec<_>>();
+        assert_eq!(at_once(&times(&[0, 100, 200, 300, 302, 305])), Some(start + Duration::from_millis(300)));
+        assert_eq!(at_once(&times(&[0, 100, 200, 201, 300])), None);
+        assert_eq!(at_once(&times(&[0, 1])), None);
     }
 }

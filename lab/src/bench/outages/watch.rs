@@ -1,6 +1,6 @@
 //! `natwatch watch`: one process for all runs of a lab.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use natwatch_lab::{Lab, Running};
@@ -50,6 +50,10 @@ impl Tool for Watch {
 
     fn rest(&mut self, lab: &Lab, taken: bool) -> anyhow::Result<()> {
         if taken { watcher::recorded(lab) } else { Ok(()) }
+    }
+
+    fn burst(&self, since: Instant) -> anyhow::Result<Option<Instant>> {
+        self.watcher.as_ref().map_or(Ok(None), |watcher| watcher.burst(since))
     }
 
     fn log(&self) -> String {

@@ -10,6 +10,8 @@ const RIGHT: f64 = 840.0;
 const STROKE: f64 = 2.0;
 const STRIP: f64 = 30.0;
 const GAP: f64 = 10.0;
+/// What the longest name of a mark takes.
+const ROOM: f64 = 150.0;
 /// Between two names of marks: they may be close together in time.
 const LEVEL: f64 = 17.0;
 
@@ -39,10 +41,14 @@ pub(in crate::bench) fn draw(takeover: &Takeover) -> String {
     for mark in marks {
         let at = x(seconds(mark.at));
         svg.line("mark", [at, level + 4.0], [at, bottom - GAP + 4.0]);
-        svg.text("", "start", [at + 5.0, level + 13.0], &format!("{:.2} s  {}", seconds(mark.at), mark.what));
+        let said = format!("{:.2} s  {}", seconds(mark.at), mark.what);
+        // Where there is room for it.
+        let (anchor, beside) = if at + ROOM < RIGHT { ("start", at + 5.0) } else { ("end", at - 5.0) };
+        svg.text("", anchor, [beside, level + 13.0], &said);
         level += LEVEL;
     }
-    let mut second = begin.ceil();
+    // Before the fault: rounded up to a zero with a sign, which nobody wants to read.
+    let mut second = begin.ceil() + 0.0;
     while second <= end {
         svg.line("grid", [x(second), bottom - GAP], [x(second), bottom - GAP + 6.0]);
         svg.text("", "middle", [x(second), bottom + 10.0], &format!("{second:.0} s"));
