@@ -35,7 +35,7 @@ fn f077_by_the_defaults_the_moves_are_asked_for_within_1_45_s_of_the_primarys_de
     // A third of a second to the next ping, the span of 0.7 s, the wait for the last reply, the ways of SSH, and the round trip by
     // which the controls are seen to answer still.
     assert!(all[59] <= secs(1.45) && all[0] >= secs(0.7), "{:?} to {:?}", all[0], all[59]);
-    assert!(all[30] <= secs(1.24), "the median is {:?}", all[30]);
+    assert!(all[30] <= secs(1.3), "the median is {:?}", all[30]);
 }
 
 #[test]
