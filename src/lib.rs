@@ -24,6 +24,7 @@
 //! | `preflight` | facts for gates and plan, read just before they are needed | model |
 //! | `act` | carry out a plan step by step, reconcile | model |
 //! | `record` | run lock, takeover record, history, last round; durable writes | model |
+//! | `daemon` | what systemd is told of a `watch`, and what tells it to read its configuration again | model |
 //! | `ec2` | the only room that names the AWS SDK | model, the traits of preflight and act |
 //! | `report` | text and JSON | model |
 
@@ -32,6 +33,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 mod confirm;
+pub mod daemon;
 pub mod decide;
 pub mod ec2;
 pub mod failback;
