@@ -12,6 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   natwatch run --dry-run -v      observe and decide for real, change nothing, say why
   natwatch run                   one pass, from cron or a systemd timer
+  natwatch watch                 passes without end, as a service
   natwatch check --max-age 10m   for Nagios, Icinga, Sensu, Consul: one line, exit 0 to 3
   natwatch status                who carries each subnet, the lock, the last round
   natwatch takeover --dry-run    what planned work would move, and whether EC2 would allow it
@@ -108,6 +109,12 @@ pub enum Command {
     /// One pass: observe, decide, take over if it must. For cron and systemd timers
     Run {
         /// Change nothing: ask EC2 whether it would be allowed, and print the plan
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// The same without end, for systemd: notices within a second
+    Watch {
+        /// Change nothing: ask EC2 whether it would be allowed, and tell the plan
         #[arg(long)]
         dry_run: bool,
     },

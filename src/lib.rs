@@ -13,6 +13,7 @@
 //! | `cli` | what was typed | – |
 //! | `config` | what it means: file as written, then checked settings, one per stage | cli, model, the stages' settings |
 //! | `run` | one pass: builds the clients, holds the lock, owns clock and seed | all |
+//! | `watch` | passes without end: keeps what others go by, tells what changes | all |
 //! | `check`, `status`, `takeover`, `failback`, `reset`, `pause`, `history` | one command each, made of the stages' parts | what they need of the stages, and `run`'s passes |
 //! | `confirm` | asks on a terminal before something is changed | model, report |
 //! | `replay` | decide again from a saved round or a scenario, and say why | cli, model, decide, record (what it reads), report |
@@ -51,6 +52,7 @@ pub mod reset;
 pub mod run;
 pub mod status;
 pub mod takeover;
+pub mod watch;
 
 use std::time::Duration;
 
@@ -97,6 +99,7 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
     let status = runtime.block_on(async {
         match &cli.command {
             Command::Run { dry_run } => Box::pin(run::command(&settings, &cli.global, *dry_run)).await,
+            Command::Watch { dry_run } => Box::pin(watch::command(&settings, &cli.global, *dry_run)).await,
             Command::Check { max_age } => Box::pin(check::command(&settings, &cli.global, max_age.as_deref())).await,
             Command::Status => Box::pin(status::command(&settings, &cli.global)).await,
             Command::Takeover { yes, dry_run } => {

@@ -6,12 +6,16 @@
 //! | file | job |
 //! |---|---|
 //! | `round` | one round, from the draw to the evidence |
+//! | `calm` | evidence spread over time, as long as nothing is missed |
 //! | `panel` | who is asked, in which order |
 //! | `ssh` | one SSH vantage |
 //! | `ping` | the remote command and what its output means: pure |
 //! | `icmp` | the control pings |
 //! | `resolve` | names to addresses |
 
+pub mod calm;
+#[cfg(test)]
+mod fakes;
 pub mod icmp;
 pub mod panel;
 pub mod ping;
@@ -19,7 +23,8 @@ pub mod resolve;
 mod round;
 pub mod ssh;
 
-pub use round::{Ask, Observer};
+pub(crate) use round::CONTROLS;
+pub use round::{Ask, Observer, Pace};
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -61,8 +66,8 @@ pub trait Vantages {
 
 /// The standby's own way to the targets.
 pub trait Uplink {
-    /// Pings `addr`; repeated within `timeout`.
-    fn ping(&self, addr: IpAddr, timeout: Duration) -> impl Future<Output = ControlFate>;
+    /// Pings `addr` up to `tries` times, evenly over `timeout`, until it answers.
+    fn ping(&self, addr: IpAddr, timeout: Duration, tries: u32) -> impl Future<Output = ControlFate>;
 }
 
 /// Whether an unknown host key is learned. A changed one never is.

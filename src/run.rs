@@ -17,7 +17,7 @@
 //! | `untold` | a complete takeover that a killed process did not tell |
 //! | `own` | the standby's own witnesses |
 //! | `facts` | what only root can see, left for those who can't |
-
+//! | `lasting` | passes without end |
 //! | `signals` | what a signal does to a pass |
 
 mod astray;
@@ -25,6 +25,7 @@ pub(crate) mod clients;
 mod down;
 mod facts;
 pub mod failback;
+pub mod lasting;
 mod own;
 pub mod pass;
 mod planned;
@@ -56,7 +57,7 @@ use clients::{Clients, Live};
 use pass::{Done, Mode};
 pub use planned::planned;
 pub use signals::Stop;
-pub(crate) use signals::signal;
+pub(crate) use signals::{signal, to_its_end};
 
 /// One pass, told and remembered; returns the exit status, which after a signal that ended it is 128 and the signal's number.
 ///

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use crate::model::{Backend, Cidr, Family, GuardedSet};
+use crate::model::{Backend, Cidr, Family, GuardedSet, Probe};
 
 /// One in so many draws of a subnet is of those that are not witnesses, so that they can become some.
 const NEWCOMER_EVERY: usize = 4;
@@ -56,7 +56,7 @@ fn around(addr: IpAddr) -> Cidr {
 }
 
 /// A backend in the order in which it may be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Drawn {
     /// Who.
     pub backend: Backend,
@@ -66,6 +66,8 @@ pub struct Drawn {
     pub witness: Vec<Family>,
     /// The families in which it has reached in an earlier round of this pass.
     pub reached: Vec<Family>,
+    /// What it has missed already: evidence from which the round goes on.
+    pub missed: Vec<Probe>,
 }
 
 /// Draws an order of all `candidates`.
@@ -115,6 +117,7 @@ mod tests {
             subnet: format!("s{subnet}"),
             witness: if witness { vec![Family::V4] } else { Vec::new() },
             reached: Vec::new(),
+            missed: Vec::new(),
         }
     }
 

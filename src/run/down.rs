@@ -87,7 +87,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             Decision::Over(over) => {
                 // What was known of the guarded subnets may be old. The next pass goes by what is read now; this one was decided
                 // without it.
-                if over.holds.iter().any(|hold| matches!(hold.gate, Gate::Foreign | Gate::AlreadyActive)) {
+                let doubtful = over.holds.iter().any(|hold| matches!(hold.gate, Gate::Foreign | Gate::AlreadyActive));
+                if doubtful && !self.lasting {
                     let decided = self.case.clone();
                     self.refresh().await;
                     self.case = decided;

@@ -4,6 +4,7 @@
 //! A healthy pass asks EC2 nothing, but for what is refreshed once an hour, after the verdict.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use jiff::Timestamp;
 use rand::rngs::SmallRng;
@@ -13,9 +14,10 @@ use super::targets::TargetBook;
 use crate::act::Changer;
 use crate::config::Settings;
 use crate::decide::{self, Case};
-use crate::model::{Backend, Conclusion, Found, Moment, Outcome, Pass, RouteTableId};
+use crate::model::{Backend, Conclusion, Found, GuardedSet, Moment, Outcome, Pass, RouteTableId};
+use crate::observe::calm::Missed;
 use crate::observe::resolve::{self, System};
-use crate::observe::{Observer, Uplink, Vantages};
+use crate::observe::{CONTROLS, Observer, Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::State;
 use crate::record::lock::{self, LockError};
@@ -81,7 +83,7 @@ pub(super) struct Going<'a, V: Vantages, U, C, H> {
     pub(super) world: &'a World<'a, V, U, C, H>,
     pub(super) settings: &'a Settings,
     pub(super) mode: Mode,
-    pub(super) observer: Observer<'a, V, U>,
+    pub(super) observer: Rc<Observer<'a, V, U>>,
     pub(super) targets: TargetBook,
     pub(super) backends: Vec<Backend>,
     pub(super) witnesses: Witnesses,
@@ -89,6 +91,10 @@ pub(super) struct Going<'a, V: Vantages, U, C, H> {
     pub(super) certain: bool,
     /// Only backends of the subnets on this table are asked; `None`: of those that the primary carries, while it carries any.
     pub(super) behind: Option<RouteTableId>,
+    /// This is one of the passes of a `watch`: EC2 is read beside them, and a session that is open is used before one is opened.
+    pub(super) lasting: bool,
+    /// What ended the calm, from which the first round goes on.
+    pub(super) missed: Vec<Missed>,
     pub(super) deadline: Instant,
     pub(super) notes: Vec<String>,
     /// All that is known so far.
@@ -119,8 +125,24 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
 }
 
 impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C, H> {
-    /// Everything up to the first round: what is remembered, where everybody is.
+    /// Everything up to the first round: what is remembered, where everybody is, and what EC2 has to say to that.
     pub(super) async fn begin(
+        world: &'a World<'a, V, U, C, H>,
+        settings: &'a Settings,
+        witnesses: Witnesses,
+        mode: Mode,
+        case: Case,
+    ) -> Self {
+        let mut going = Self::prepare(world, settings, witnesses, mode, case).await;
+        // Who asks for something to be moved waits for an answer that goes by what is, not by what was.
+        if going.moved() || going.case.planned {
+            going.refresh().await;
+        }
+        going
+    }
+
+    /// What is remembered, and where everybody is.
+    pub(super) async fn prepare(
         world: &'a World<'a, V, U, C, H>,
         settings: &'a Settings,
         witnesses: Witnesses,
@@ -135,33 +157,44 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
             targets.locate(&System, &settings.observe.targets, None, (world.wall)()),
             resolve::backends(&System, &settings.observe.backends)
         );
-        let mut going = Going {
+        Going {
             world,
             settings,
             mode,
-            observer: Observer::new(&settings.observe, world.vantages, world.uplink, world.clock, &world.rng),
+            observer: Rc::new(Observer::new(&settings.observe, world.vantages, world.uplink, world.clock, &world.rng)),
             targets,
             backends,
             witnesses,
             certain: true,
             behind: None,
+            lasting: false,
+            missed: Vec::new(),
             deadline: Instant::now() + settings.deadline,
             notes: trouble.into_iter().chain(forgotten).collect(),
             case,
-        };
-        // Where a takeover is on record, or a subnet was last seen away from home, evidence is sorted by who carries what now.
-        let recorded = !matches!(world.state.read_record(None), Found::Absent);
-        // One without any subnet is none that could be gone by: whoever took them may have brought them back.
-        let away = going
-            .case
-            .guarded
-            .as_ref()
-            .is_some_and(|set| set.subnets.is_empty() || set.subnets.iter().any(|one| one.on != set.primary));
-        // Who asks for something to be moved waits for an answer that goes by what is, not by what was.
-        if recorded || away || going.case.planned {
-            going.refresh().await;
         }
-        going
+    }
+
+    /// Whether a takeover is on record, or a subnet was last seen away from home: evidence is then sorted by who carries what now.
+    pub(super) fn moved(&self) -> bool {
+        let recorded = !matches!(self.world.state.read_record(None), Found::Absent);
+        // One without any subnet is none that could be gone by: whoever took them may have brought them back.
+        let away = |set: &GuardedSet| set.subnets.is_empty() || set.subnets.iter().any(|one| one.on != set.primary);
+        recorded || self.case.guarded.as_ref().is_some_and(away)
+    }
+
+    /// Ready for a further pass: what is known of the network is known still, and nothing of how this one went.
+    pub(super) fn renew(&mut self) {
+        let known = self.case.guarded.take();
+        let rules = &self.settings.decide;
+        let ours = |set: &GuardedSet| set.primary == rules.primary_table && set.standby == rules.standby_table;
+        // Others write there too, a failback for one; and where it can't be read or written, what was known holds.
+        let newer = |set: &GuardedSet| known.as_ref().is_none_or(|known| set.seen >= known.seen);
+        let saved = self.world.state.read_guarded().0.filter(|set| ours(set) && newer(set));
+        self.case = Case { guarded: saved.or(known), ..Case::new(rules.clone()) };
+        self.certain = !self.moved();
+        self.missed.clear();
+        self.notes.clear();
     }
 
     async fn go(mut self, began: Instant) -> Done {
@@ -172,32 +205,33 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
     /// What is told of a pass besides, and the end of its sessions.
     pub(super) async fn end(mut self, concluded: Conclusion, began: Instant) -> Done {
         if let Some(address) = self.settings.primary_address.filter(|_| concluded.outcome != Outcome::Healthy) {
-            let fate = self.world.uplink.ping(address, self.settings.observe.timeout).await;
+            let fate = self.world.uplink.ping(address, self.settings.observe.timeout, CONTROLS).await;
             let answers = matches!(fate, crate::model::ControlFate::Good { .. });
             self.notes.push(format!(
                 "the primary itself, {address}, {} pings (no evidence either way)",
                 if answers { "answers" } else { "does not answer" }
             ));
         }
-        self.tell_of_targets();
+        let notes = self.tell_of_targets();
+        self.notes.extend(notes);
         self.observer.close().await;
         let pass = told(&self.case, concluded, self.notes, began, self.mode);
         Done { pass, case: self.case, witnesses: self.witnesses }
     }
 
     /// What single targets did is told, and remembered unless nothing is to be changed.
-    fn tell_of_targets(&mut self) {
-        let notes = self.targets.notes(self.case.looks.last().map(|look| &look.round), (self.world.wall)());
+    pub(super) fn tell_of_targets(&mut self) -> Vec<String> {
+        let mut notes = self.targets.notes(self.case.looks.last().map(|look| &look.round), (self.world.wall)());
         for note in &notes {
             tracing::info!("{note}");
         }
-        self.notes.extend(notes);
         if self.mode == Mode::Act {
-            self.notes.extend(self.targets.save(self.world.state, &self.settings.observe.targets));
+            notes.extend(self.targets.save(self.world.state, &self.settings.observe.targets));
         }
+        notes
     }
 }
 
-fn told(case: &Case, over: Conclusion, notes: Vec<String>, began: Instant, mode: Mode) -> Pass {
+pub(super) fn told(case: &Case, over: Conclusion, notes: Vec<String>, began: Instant, mode: Mode) -> Pass {
     Pass { elapsed: began.elapsed(), dry_run: mode == Mode::DryRun, notes, ..case.pass(over) }
 }

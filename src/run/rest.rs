@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::pass::{Going, Mode};
+use super::pass::{Going, Mode, World};
 use super::remember::Remembered;
 use crate::act::Changer;
+use crate::config::Settings;
 use crate::decide::{self, DecideSettings};
 use crate::model::{Conclusion, Found, GuardedSet, Judgement, Verdict};
 use crate::observe::panel::SubnetMap;
@@ -40,6 +41,20 @@ fn good_for(set: &GuardedSet, rules: &DecideSettings, in_doubt: bool) -> SignedD
     }
 }
 
+/// What is guarded and where it is, as EC2 says within `left`.
+pub(super) async fn guarded_set<V, U, C: Cloud, H: Host>(
+    world: &World<'_, V, U, C, H>,
+    settings: &Settings,
+    known: Option<&GuardedSet>,
+    left: Duration,
+) -> Result<GuardedSet, String> {
+    let left = REFRESH.min(left);
+    let asked = preflight::guarded_set(world.cloud, &settings.preflight, known, (world.wall)());
+    tokio::time::timeout(left, asked)
+        .await
+        .unwrap_or_else(|_| Err(format!("EC2 gave no answer within {} s", left.as_secs())))
+}
+
 impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
     /// The verdict is final and not `down`.
     pub(super) async fn rested(&mut self) -> Conclusion {
@@ -48,7 +63,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             let own = preflight::identity(self.world.host, &self.settings.preflight).await;
             remembered = self.remember(own.ok());
         }
-        if self.refresh_due() {
+        if !self.lasting && self.refresh_due() {
             self.refresh().await;
         }
         if let Some(record) = remembered.record.take() {
@@ -69,7 +84,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         Some(self.backends.iter().filter(|one| one.addr.is_some() && map.of(one).is_some()).count())
     }
 
-    fn refresh_due(&self) -> bool {
+    pub(super) fn refresh_due(&self) -> bool {
         let Some(set) = &self.case.guarded else { return true };
         let age = (self.world.wall)().duration_since(set.seen);
         let in_doubt = self.case.latest().iter().any(|one| !one.cut_off_subnets.is_empty());
@@ -78,16 +93,13 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
 
     /// Asks EC2 what is guarded and where it is. What that shows to be wrong is kept for the report.
     pub(super) async fn refresh(&mut self) {
-        let asked = preflight::guarded_set(
-            self.world.cloud,
-            &self.settings.preflight,
-            self.case.guarded.as_ref(),
-            (self.world.wall)(),
-        );
-        let left = REFRESH.min(self.deadline.saturating_duration_since(Instant::now()));
-        let found = tokio::time::timeout(left, asked)
-            .await
-            .unwrap_or_else(|_| Err(format!("EC2 gave no answer within {} s", left.as_secs())));
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let found = guarded_set(self.world, self.settings, self.case.guarded.as_ref(), left).await;
+        self.learn(found);
+    }
+
+    /// What EC2 said of the guarded subnets.
+    pub(super) fn learn(&mut self, found: Result<GuardedSet, String>) {
         self.certain = found.is_ok();
         match found {
             Ok(mut set) => {

@@ -1,18 +1,21 @@
 //! The rounds of a pass, until the evidence is enough or there is none; and what a takeover needs to know, read meanwhile.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use tokio::time::Instant;
 
 use super::own;
-use super::pass::{Going, Mode};
+use super::pass::{Going, Mode, World};
 use crate::act::Changer;
+use crate::config::Settings;
 use crate::decide::{self, Look, Next};
-use crate::model::{BackendVerdict, Family, Fate, Judgement, Moment, Round, Survey, Testimony};
+use crate::model::{Backend, BackendVerdict, Family, Fate, Judgement, Moment, Round, Survey, Testimony};
 use crate::observe::panel::{Drawn, SubnetMap, draw};
 use crate::observe::resolve::System;
-use crate::observe::{Ask, Uplink, Vantages};
+use crate::observe::{Ask, Pace, Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
 
 /// What a survey may take: EC2 answers a describe in a tenth of a second, and a control plane that takes this long is down.
@@ -21,26 +24,59 @@ const SURVEY: Duration = Duration::from_secs(8);
 /// Kept free at the end of the deadline, so that the record is written and the report printed in time.
 const WRAP_UP: Duration = Duration::from_secs(1);
 
-impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
+/// What a takeover needs to know of EC2 and this machine, within `left`.
+pub(super) fn survey<'a, V, U, C: Cloud, H: Host>(
+    world: &'a World<'a, V, U, C, H>,
+    settings: &'a Settings,
+    left: Duration,
+) -> LocalBoxFuture<'a, Survey> {
+    preflight::survey(world.cloud, world.host, &settings.preflight, left.min(SURVEY)).boxed_local()
+}
+
+impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C, H> {
     /// Rounds until the evidence is enough to act on (`true`), or there is none.
     pub(super) async fn rounds(&mut self) -> bool {
-        let mut ask = Ask { not_before: (self.world.clock)(), burst: false, until: self.deadline };
+        let (first, further) = if self.lasting { (Pace::Burst, Pace::AtOnce) } else { (Pace::Calm, Pace::Burst) };
+        let mut ask = Ask { not_before: (self.world.clock)(), pace: first, until: self.deadline };
+        let mut surveyed = false;
+        let mut surveying: Option<LocalBoxFuture<'a, Survey>> = None;
         loop {
             let round = if self.case.looks.is_empty() {
-                self.round(ask).await
+                let round = self.round(ask).await;
+                self.missed.clear();
+                round
             } else {
                 let pause = ask.not_before.saturating_sub((self.world.clock)());
                 let names = &self.settings.observe.targets;
                 self.targets.locate(&System, names, Some(pause), (self.world.wall)()).await;
                 // What a takeover needs to know is read in the shadow of the confirming rounds. A survey that EC2 did not
                 // answer is made again.
-                let complete = self.case.survey.as_ref().is_some_and(Survey::answered);
-                let ((round, said), fresh) = tokio::join!(self.deciding_round(ask, own::GRACE), async {
-                    if complete { None } else { Some(self.survey().await) }
-                });
+                if !surveyed && surveying.is_none() {
+                    surveying = Some(self.surveying());
+                }
+                let mut fresh = None;
+                let (round, said) = {
+                    let mut deciding = pin!(self.deciding_round(ask, own::GRACE));
+                    loop {
+                        tokio::select! {
+                            decided = &mut deciding => break decided,
+                            survey = async { surveying.as_mut()?.await.into() }, if surveying.is_some() => {
+                                (surveying, fresh) = (None, survey);
+                            }
+                        }
+                    }
+                };
                 self.case.own = said;
-                if fresh.is_some() {
-                    self.case.survey = fresh;
+                // One that was made beforehand is enough, and not waited for.
+                let at_hand = self.case.survey.as_ref().is_some_and(Survey::answered);
+                if let Some(reading) = surveying.take_if(|_| !at_hand) {
+                    fresh = Some(reading.await);
+                }
+                if let Some(fresh) = fresh {
+                    surveyed = fresh.answered();
+                    if surveyed || !at_hand {
+                        self.case.survey = Some(fresh);
+                    }
                 }
                 round
             };
@@ -64,47 +100,66 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                     }
                     let because = decide::because(&self.case);
                     (self.world.tell)(&format!("{because}; looking again"));
-                    ask = Ask { not_before, burst: true, until: self.deadline };
+                    ask = Ask { not_before, pace: further, until: self.deadline };
                 }
             }
         }
     }
 
     pub(super) async fn survey(&self) -> Survey {
+        self.surveying().await
+    }
+
+    fn surveying(&self) -> LocalBoxFuture<'a, Survey> {
         let left = self.deadline.saturating_duration_since(Instant::now()).saturating_sub(WRAP_UP);
-        preflight::survey(self.world.cloud, self.world.host, &self.settings.preflight, left.min(SURVEY)).await
+        survey(self.world, self.settings, left)
     }
 
     /// One round, for who needs no evidence: who can tell afterwards, and which targets are good.
     pub(super) async fn look(&mut self) {
-        let ask = Ask { not_before: (self.world.clock)(), burst: false, until: self.deadline };
+        let ask = Ask { not_before: (self.world.clock)(), pace: Pace::Calm, until: self.deadline };
         let (round, own) = self.deciding_round(ask, self.settings.observe.ssh.login_timeout).await;
         self.case.own = own;
         self.weigh(round, (self.world.clock)());
     }
 
-    fn weigh(&mut self, round: Round, weighed: Moment) {
+    pub(super) fn weigh(&mut self, round: Round, weighed: Moment) {
         self.targets.learn(&round, (self.world.wall)());
         self.judge(&round);
         self.case.looks.push(Look { round, weighed });
     }
 
     pub(super) async fn round(&self, ask: Ask) -> Round {
+        self.observer
+            .round(self.order(), self.targets.located(), ask, &|round| decide::outlook(round, &self.settings.decide))
+            .await
+    }
+
+    /// The families in which a backend is a witness.
+    pub(super) fn witness(&self, backend: &Backend) -> Vec<Family> {
         let now = (self.world.wall)();
+        [Family::V4, Family::V6]
+            .into_iter()
+            .filter(|family| self.witnesses.is_witness(&backend.host, backend.addr, *family, now))
+            .collect()
+    }
+
+    /// A fresh draw of who may be asked.
+    pub(super) fn order(&self) -> Vec<Drawn> {
         let map = self.subnets();
         let candidates = self.backends.iter().filter_map(|backend| {
             let subnet = map.of(backend)?;
-            let witness = [Family::V4, Family::V6]
-                .into_iter()
-                .filter(|family| self.witnesses.is_witness(&backend.host, backend.addr, *family, now))
-                .collect();
+            let witness = self.witness(backend);
             let reached = self.reached(&backend.host);
-            Some(Drawn { backend: backend.clone(), subnet, witness, reached })
+            let missed = self.missed.iter().filter(|one| one.host == backend.host).map(|one| one.probe.clone());
+            Some(Drawn { backend: backend.clone(), subnet, witness, reached, missed: missed.collect() })
         });
-        let draw = draw(candidates.collect(), &mut *self.world.rng.borrow_mut());
-        self.observer
-            .round(draw, self.targets.located(), ask, &|round| decide::outlook(round, &self.settings.decide))
-            .await
+        let mut order = draw(candidates.collect(), &mut *self.world.rng.borrow_mut());
+        if self.lasting {
+            // Who missed what ended the calm is asked again, and a login would take longer than the burst.
+            order.sort_by_key(|one| (one.missed.is_empty(), !self.observer.is_open(&one.backend.host)));
+        }
+        order
     }
 
     /// The families in which a backend has been answered in this pass.

@@ -57,7 +57,7 @@ pub(crate) async fn signal() -> u8 {
 
 /// Waits for `passing`. A signal while nothing is `moving` ends it there, and its number is the error; later, what is under way
 /// has nine seconds to come to its end, unless there is a second signal.
-pub(super) async fn to_its_end<T>(
+pub(crate) async fn to_its_end<T>(
     mut passing: Pin<Box<impl Future<Output = T>>>,
     moving: &Cell<bool>,
     stop: &Stop,

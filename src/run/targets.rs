@@ -4,6 +4,8 @@
 //! is a bad choice. While no target of a family answers, the standby's own uplink is the likelier cause, and nothing is learned
 //! about single targets of it.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -43,8 +45,17 @@ impl TargetBook {
         pause: Option<Duration>,
         now: Timestamp,
     ) {
-        let known = self.memory.known(now);
-        let found = resolve::targets(resolver, names, &known, pause.map(resolve::patience)).await;
+        let found = resolve::targets(resolver, names, &self.known(now), pause.map(resolve::patience)).await;
+        self.take(found, now);
+    }
+
+    /// Where names were found within the last hour.
+    pub(super) fn known(&self, now: Timestamp) -> BTreeMap<TargetName, IpAddr> {
+        self.memory.known(now)
+    }
+
+    /// What came of looking names up.
+    pub(super) fn take(&mut self, found: Vec<Located>, now: Timestamp) {
         self.troubles.clear();
         self.located.clear();
         for Located { name, target, fresh, trouble } in found {

@@ -173,7 +173,7 @@ fn on_primary(place: &super::account::Place) -> bool {
 }
 
 impl Uplink for Network {
-    async fn ping(&self, _: IpAddr, _: Duration) -> ControlFate {
+    async fn ping(&self, _: IpAddr, _: Duration, _: u32) -> ControlFate {
         let rtt = Duration::from_millis(10);
         sleep(rtt).await;
         ControlFate::Good { rtt }

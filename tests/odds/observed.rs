@@ -69,11 +69,11 @@ impl Vantages for Path {
 }
 
 impl Uplink for Path {
-    async fn ping(&self, _: IpAddr, timeout: Duration) -> ControlFate {
+    async fn ping(&self, _: IpAddr, timeout: Duration, tries: u32) -> ControlFate {
         let rtt = Duration::from_millis(10);
-        for n in 0..3 {
+        for n in 0..tries {
             if !self.lost(self.uplink_loss) {
-                sleep(timeout * n / 3 + rtt).await;
+                sleep(timeout * n / tries + rtt).await;
                 return ControlFate::Good { rtt };
             }
         }
@@ -114,7 +114,7 @@ pub(crate) fn passes(count: u32, pool: usize, path: &Path, numbers: &Numbers, se
             path.gone.replace(gone);
             let observer = Observer::new(&settings, path, path, &clock, &rng);
             let mut course = Course::default();
-            let mut ask = Ask { not_before: clock(), burst: false, until: Instant::now() + Duration::from_mins(1) };
+            let mut ask = Ask { not_before: clock(), pace: Pace::Calm, until: Instant::now() + Duration::from_mins(1) };
             counts.passes += 1;
             loop {
                 let first = !ask.burst;
@@ -128,7 +128,7 @@ pub(crate) fn passes(count: u32, pool: usize, path: &Path, numbers: &Numbers, se
                         counts.acted += 1;
                         break;
                     }
-                    Next::Look { not_before } => ask = Ask { not_before, burst: true, ..ask },
+                    Next::Look { not_before } => ask = Ask { not_before, pace: Pace::Burst, ..ask },
                 }
             }
         }
@@ -148,6 +148,7 @@ async fn round(
         subnet: "a".to_owned(),
         witness: vec![Family::V4],
         reached: Vec::new(),
+        missed: Vec::new(),
     };
     let rules = &numbers.rules;
     let round = observer.round((0..pool).map(drawn).collect(), targets, ask, &|round| outlook(round, rules)).await;

@@ -280,7 +280,7 @@ impl Vantages for View<'_> {
 }
 
 impl Uplink for View<'_> {
-    async fn ping(&self, _: IpAddr, _: Duration) -> ControlFate {
+    async fn ping(&self, _: IpAddr, _: Duration, _: u32) -> ControlFate {
         let rtt = Duration::from_millis(10);
         sleep(rtt).await;
         ControlFate::Good { rtt }

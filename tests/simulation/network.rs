@@ -15,9 +15,6 @@ use tokio::time::{Instant, sleep};
 use super::cloud::{Carrier, Ec2, instance};
 use super::script::{Nature, Script, secs};
 
-/// The control pings of one target within its timeout, as the standby's own pings are sent.
-const CONTROLS: u32 = 3;
-
 /// From the request over SSH to the packet's departure.
 const SSH: Duration = Duration::from_millis(8);
 
@@ -157,17 +154,17 @@ impl Vantages for Network<'_> {
 }
 
 impl Uplink for Network<'_> {
-    async fn ping(&self, addr: IpAddr, timeout: Duration) -> ControlFate {
+    async fn ping(&self, addr: IpAddr, timeout: Duration, tries: u32) -> ControlFate {
         let target = target_number(addr);
         let start = self.ec2.now();
         let rtt = secs(self.random(0.001, 0.05));
-        for n in 0..CONTROLS {
-            let at = start + timeout * n / CONTROLS;
+        for n in 0..tries {
+            let at = start + timeout * n / tries;
             let up = !self.script.internet_out.at(at)
                 && !self.script.standbys[self.standby].uplink_out.at(at)
                 && !self.script.target_dead[target].at(at);
             if up && !self.lost(self.script.uplink_loss) && !self.lost(self.script.uplink_loss) {
-                sleep(timeout * n / CONTROLS + rtt).await;
+                sleep(timeout * n / tries + rtt).await;
                 return ControlFate::Good { rtt };
             }
         }

@@ -7,7 +7,7 @@ use futures_util::future::{FutureExt, join, join_all};
 use rand::seq::SliceRandom;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Event, Observer, Shout};
+use super::{Event, Observer, Pace, Shout};
 use crate::model::{Backend, Family, Fate, Moment, Probe, Silence, Target};
 use crate::observe::{Asked, TargetName, Uplink, Vantages};
 
@@ -20,8 +20,16 @@ pub(super) const AT_ONCE: usize = 4;
 /// `docs/design.md` rest on it: with two, a path that loses a fifth of its packets would be taken for dead within the hour.
 const PINGS: usize = 4;
 
+/// What a member of the panel is asked.
+pub(in crate::observe) struct Question {
+    pub(in crate::observe) backend: Backend,
+    /// What it has missed already, from which the round goes on.
+    pub(in crate::observe) missed: Vec<Probe>,
+    pub(in crate::observe) pace: Pace,
+}
+
 impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
-    pub(super) async fn session(&self, backend: &Backend) -> Result<Rc<V::Session>, Silence> {
+    pub(in crate::observe) async fn session(&self, backend: &Backend) -> Result<Rc<V::Session>, Silence> {
         let connecting = {
             let mut sessions = self.sessions.borrow_mut();
             let vantages = self.vantages;
@@ -44,14 +52,13 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
     pub(super) async fn hear(
         &self,
         index: usize,
-        backend: Backend,
+        question: Question,
         targets: &[(TargetName, Result<Target, String>)],
         start: Instant,
-        burst: bool,
         shout: Shout,
     ) -> Event {
         let testimony = async {
-            let session = self.session(&backend).await?;
+            let session = self.session(&question.backend).await?;
             sleep_until(start).await;
             shout.left.set(Some(Instant::now()));
             let of = |family| {
@@ -62,12 +69,17 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
                     .cloned()
                     .collect()
             };
+            let of = |family| {
+                let mut targets: Vec<Target> = of(family);
+                targets.shuffle(&mut *self.rng.borrow_mut());
+                targets
+            };
             let (v4, v6): (Vec<Target>, Vec<Target>) = (of(Family::V4), of(Family::V6));
             let asked = join_all(
                 [v4, v6]
                     .into_iter()
                     .filter(|one| !one.is_empty())
-                    .map(|one| self.question(&backend, &session, one, burst, &shout)),
+                    .map(|one| self.question(&question, &session, one, &shout)),
             )
             .await;
             let mut probes = Vec::new();
@@ -80,7 +92,7 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
             }
             match silence {
                 Some(why) if probes.is_empty() => {
-                    self.sessions.borrow_mut().remove(&backend.host);
+                    self.sessions.borrow_mut().remove(&question.backend.host);
                     Err(why)
                 }
                 _ => Ok(probes),
@@ -90,25 +102,26 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         Event::Member(index, testimony)
     }
 
-    /// The pings of one family: one first (or several, in a burst), and after a miss the good targets, others before those
-    /// that have been asked, until [`Self::wanted`] pings of good targets have been missed or one is answered.
-    async fn question(
+    /// The pings of one family, `targets`: the first of them first (or several, in a burst), and after a miss the good ones, others
+    /// before those that have been asked, until [`Self::wanted`] pings of good targets have been missed or one is answered.
+    pub(in crate::observe) async fn question(
         &self,
-        backend: &Backend,
+        question: &Question,
         session: &V::Session,
         mut targets: Vec<Target>,
-        burst: bool,
         shout: &Shout,
     ) -> Result<Vec<Probe>, Silence> {
-        targets.shuffle(&mut *self.rng.borrow_mut());
-        let (mut probes, mut silence) = self.first_pings(backend, session, &targets, burst).await;
+        let backend = &question.backend;
+        let (mut probes, mut silence) = self.first_pings(backend, session, &targets, question.pace).await;
+        let family = targets.first().map(Target::family);
+        probes.extend(question.missed.iter().filter(|probe| Some(probe.target.family()) == family).cloned());
         let replied = |probes: &[Probe]| probes.iter().any(|probe| matches!(probe.fate, Fate::Reply { .. }));
         if replied(&probes) {
             return Ok(probes);
         }
-        if !probes.is_empty() {
+        if let Some(first) = probes.first() {
             // The round may be over and nobody listening.
-            let _ = shout.miss.send(());
+            let _ = shout.miss.send((backend.host.clone(), first.clone()));
         }
         let mut seen = shout.good.clone();
         let good =
@@ -136,18 +149,22 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         }
     }
 
-    /// One ping; in a burst others too where it has no answer after a third of the timeout. Not at once: a whole panel's pings in one
-    /// moment are more than a target, or a NAT, that limits pings lets pass, and would be misses of our own making.
+    /// One ping; in a burst others too where it has no answer after a third of the timeout. Not at once, unless a burst has found the
+    /// primary down: a whole panel's pings in one moment are more than a target, or a NAT, that limits pings lets pass, and would be
+    /// misses of our own making.
     async fn first_pings(
         &self,
         backend: &Backend,
         session: &V::Session,
         targets: &[Target],
-        burst: bool,
+        pace: Pace,
     ) -> (Vec<Probe>, Option<Silence>) {
-        let pings: Vec<Target> =
-            if burst { self.in_turn(targets) } else { targets.first().cloned().into_iter().collect() };
-        let (first, others) = pings.split_at(pings.len().min(1));
+        let pings: Vec<Target> = match pace {
+            Pace::Calm => targets.first().cloned().into_iter().collect(),
+            Pace::Burst | Pace::AtOnce => self.in_turn(targets),
+        };
+        let first = if pace == Pace::AtOnce { pings.len() } else { pings.len().min(1) };
+        let (first, others) = pings.split_at(first);
         let mut asking = std::pin::pin!(self.ask(backend, session, first));
         if others.is_empty() {
             return asking.await;

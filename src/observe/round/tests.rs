@@ -1,5 +1,4 @@
 //! Whole rounds on a paused clock, with vantages and an uplink made by hand.
 
-mod fakes;
 mod rounds;
 mod sessions;

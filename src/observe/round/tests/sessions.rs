@@ -1,8 +1,8 @@
 //! Sessions outlive the round that opened them.
 
-use super::fakes::*;
 use crate::model::{Round, SilenceReason, Testimony, Verdict};
-use crate::observe::{Ask, Observer};
+use crate::observe::fakes::*;
+use crate::observe::{Ask, Observer, Pace};
 
 fn outlook(round: &Round) -> crate::model::Outlook {
     crate::decide::outlook(round, &rules())
@@ -86,11 +86,11 @@ async fn who_could_not_be_reached_is_asked_last_in_the_next_round_and_not_at_all
     assert_eq!(first.members.len(), 8, "the gone are drawn first, and replaced as far as there is somebody");
     world.primary_dies.set(Some(world.now()));
     let began = world.now();
-    let burst = Ask { burst: true, ..at_once(&world) };
+    let burst = Ask { pace: Pace::Burst, ..at_once(&world) };
     let second = observer.round(draw(8), &targets(3), burst, &outlook).await;
-    assert_eq!(super::fakes::judged(&second).verdict, Verdict::Down);
+    assert_eq!(judged(&second).verdict, Verdict::Down);
     assert_eq!(second.members.len(), 4, "the gone are not asked");
-    assert!(second.ended.saturating_sub(began) < crate::observe::round::tests::fakes::LOGIN * 4, "nor waited for");
+    assert!(second.ended.saturating_sub(began) < LOGIN * 4, "nor waited for");
     world.logins.borrow_mut().clear();
     let third = observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
     let hosts: Vec<&str> = third.members.iter().map(|one| one.backend.host.as_str()).take(4).collect();

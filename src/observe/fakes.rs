@@ -12,7 +12,9 @@ use tokio::time::{Instant, sleep};
 use crate::decide::{DecideSettings, judge, outlook};
 use crate::model::{Backend, ControlFate, Family, Fate, Judgement, Moment, Round, Silence, SilenceReason, Target};
 use crate::observe::panel::Drawn;
-use crate::observe::{Ask, Asked, HostKeys, ObserveSettings, Observer, SshSettings, TargetName, Uplink, Vantages};
+use crate::observe::{
+    Ask, Asked, HostKeys, ObserveSettings, Observer, Pace, SshSettings, TargetName, Uplink, Vantages,
+};
 
 /// A login, a round trip of SSH, and one of a ping.
 pub(super) const LOGIN: Duration = ms(200);
@@ -175,7 +177,7 @@ impl Vantages for World {
 }
 
 impl Uplink for World {
-    async fn ping(&self, addr: IpAddr, timeout: Duration) -> ControlFate {
+    async fn ping(&self, addr: IpAddr, timeout: Duration, _: u32) -> ControlFate {
         self.note(&self.controls, "standby", addr);
         if self.answers(addr) {
             sleep(RTT).await;
@@ -229,6 +231,7 @@ pub(super) fn draw(count: usize) -> Vec<Drawn> {
             subnet: "a".to_owned(),
             witness: vec![Family::V4],
             reached: Vec::new(),
+            missed: Vec::new(),
         })
         .collect()
 }
@@ -259,7 +262,7 @@ pub(super) fn judged(round: &Round) -> Judgement {
 
 /// At once, without a burst, within a minute.
 pub(super) fn at_once(world: &World) -> Ask {
-    Ask { not_before: world.now(), burst: false, until: Instant::now() + Duration::from_mins(1) }
+    Ask { not_before: world.now(), pace: Pace::Calm, until: Instant::now() + Duration::from_mins(1) }
 }
 
 /// One round of `panel` of `drawn` with `count` targets.

@@ -1,0 +1,169 @@
+//! Passes without end, for `watch`: one for each round of the calm, and one for each burst that a miss begins.
+//!
+//! Nothing that EC2 or a resolver has to say is waited for on the way: what a takeover needs to know is read beside the calm
+//! (`reading`), and is at hand when it is needed. What it leads to is a compare-and-swap, so what was true a few minutes ago can make a
+//! takeover fail and be repeated with what is true now, but not move anything that is not the primary's.
+
+mod reading;
+
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::pass::{Going, Mode, World, told};
+use crate::act::Changer;
+use crate::config::Settings;
+use crate::decide::Case;
+use crate::model::{Conclusion, Outcome, Pass, Round, Verdict};
+use crate::observe::calm::{Calm, Cut, Missed};
+use crate::observe::{Uplink, Vantages};
+use crate::preflight::{Cloud, Host};
+use crate::record::witnesses::Witnesses;
+use reading::{Reading, Told};
+
+/// Whoever may be asked is drawn anew after this, as witnesses come and go; and at once where EC2 or the names say otherwise.
+const DRAWN_FOR: Duration = Duration::from_secs(60);
+
+/// A pass of a watch.
+pub struct Passed {
+    /// What it came to.
+    pub pass: Pass,
+    /// It was a burst: something was missed.
+    pub burst: bool,
+}
+
+/// See the module.
+pub struct Lasting<'a, V: Vantages, U, C, H> {
+    going: Going<'a, V, U, C, H>,
+    calm: Calm<'a, V, U>,
+    reading: Reading<'a>,
+    drawn: Option<Instant>,
+}
+
+impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Lasting<'a, V, U, C, H>
+where
+    V::Session: 'a,
+{
+    /// What is remembered, and where everybody is. Each target is pinged once per `interval` while all is well.
+    pub async fn begin(
+        world: &'a World<'a, V, U, C, H>,
+        settings: &'a Settings,
+        witnesses: Witnesses,
+        mode: Mode,
+        interval: Duration,
+    ) -> Self {
+        let case = Case::new(settings.decide.clone());
+        let mut going = Going::prepare(world, settings, witnesses, mode, case).await;
+        going.lasting = true;
+        let calm = Calm::new(Rc::clone(&going.observer), interval);
+        Self { going, calm, reading: Reading::default(), drawn: None }
+    }
+
+    /// One pass. Its error is what `wish` came to, which is looked at while all is calm and nowhere else.
+    ///
+    /// # Errors
+    /// The wish.
+    pub async fn next<W>(&mut self, wish: impl Future<Output = W>) -> Result<Passed, W> {
+        self.going.renew();
+        let cut = self.calm(wish).await?;
+        let began = Instant::now();
+        self.going.deadline = began + self.going.settings.deadline;
+        let burst = matches!(cut, Cut::Missed(_));
+        let concluded = match cut {
+            Cut::Round(round) => self.rest(round).await,
+            Cut::Missed(missed) => self.burst(missed).await,
+        };
+        self.going.world.moving.set(false);
+        Ok(Passed { pass: self.account(concluded, began), burst })
+    }
+
+    /// What all passes of it knew when they decided; of the latest.
+    pub const fn case(&self) -> &Case {
+        &self.going.case
+    }
+
+    /// Who was seen reaching.
+    pub const fn witnesses(&mut self) -> &mut Witnesses {
+        &mut self.going.witnesses
+    }
+
+    /// Ends all sessions.
+    pub async fn close(self) {
+        self.going.observer.close().await;
+    }
+
+    async fn calm<W>(&mut self, wish: impl Future<Output = W>) -> Result<Cut, W> {
+        let mut wish = pin!(wish);
+        loop {
+            self.reading.begin(&self.going);
+            if self.drawn.is_none_or(|at| at.elapsed() >= DRAWN_FOR) {
+                self.calm.draw(self.going.order());
+                self.drawn = Some(Instant::now());
+            }
+            let due = self.reading.due();
+            tokio::select! {
+                biased;
+                wished = &mut wish => return Err(wished),
+                told = self.reading.next() => self.learn(told),
+                cut = self.calm.next(self.going.targets.located()) => return Ok(cut),
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// What was read beside the calm.
+    fn learn(&mut self, told: Told) {
+        match told {
+            Told::Guarded(found) => {
+                let before = self.going.case.guarded.clone();
+                self.going.learn(*found);
+                if self.going.case.guarded.as_ref().map(|set| &set.subnets) != before.as_ref().map(|set| &set.subnets) {
+                    self.drawn = None;
+                }
+            }
+            Told::Names(targets, backends) => {
+                self.going.targets.take(targets, (self.going.world.wall)());
+                if backends != self.going.backends {
+                    self.going.backends = backends;
+                    self.drawn = None;
+                }
+            }
+        }
+    }
+
+    /// A round of the calm.
+    async fn rest(&mut self, mut round: Round) -> Conclusion {
+        for one in &mut round.members {
+            one.witness = self.going.witness(&one.backend);
+        }
+        self.going.weigh(round, (self.going.world.clock)());
+        self.going.rested().await
+    }
+
+    /// Rounds in a burst, until it is clear what was missed.
+    async fn burst(&mut self, missed: Vec<Missed>) -> Conclusion {
+        self.going.missed = missed;
+        self.going.case.survey = self.reading.survey();
+        let enough = self.going.rounds().await;
+        let concluded = if enough { self.going.down().await } else { self.going.rested().await };
+        let moved = self.going.case.moves.is_some();
+        if moved || enough {
+            // Where everything is now is to be asked, and who carries what tells who may be asked.
+            self.reading.hurry();
+            self.drawn = None;
+        }
+        let down = self.going.case.latest().iter().any(|one| one.verdict == Verdict::Down);
+        let in_vain = down && concluded.outcome != Outcome::TakenOver;
+        self.calm.resume(in_vain, self.going.targets.located().len());
+        concluded
+    }
+
+    fn account(&mut self, concluded: Conclusion, began: Instant) -> Pass {
+        let notes = self.going.tell_of_targets();
+        self.going.notes.extend(notes);
+        told(&self.going.case, concluded, std::mem::take(&mut self.going.notes), began, self.going.mode)
+    }
+}

@@ -1,0 +1,126 @@
+//! What is read beside the calm, off the path of a takeover: EC2 and this machine, and the addresses of names.
+
+use std::future::pending;
+use std::time::Duration;
+
+use futures_util::future::{FutureExt as _, LocalBoxFuture, join};
+use tokio::time::Instant;
+
+use super::super::pass::Going;
+use super::super::rest::guarded_set;
+use super::super::rounds::survey;
+use crate::act::Changer;
+use crate::model::{Backend, GuardedSet, Survey};
+use crate::observe::resolve::{self, Located, System};
+use crate::observe::{Uplink, Vantages};
+use crate::preflight::{Cloud, Host};
+
+/// EC2 is read this often while all is well: a handful of describes, where an account's bucket of them is refilled with 20 each second
+/// ("Request throttling for the Amazon EC2 API" in the EC2 developer guide).
+const EVERY: Duration = Duration::from_mins(5);
+
+/// And this often while a takeover is on record, a subnet is away from home, whole subnets are cut off, or EC2 gave no answer: who
+/// brings the subnets back by hand wants them guarded again.
+const IN_DOUBT: Duration = Duration::from_secs(30);
+
+/// What a takeover may go by: two readings, one of which may have failed.
+const GOOD_FOR: Duration = Duration::from_mins(10);
+
+/// Names are looked up this often: the resolver of a VPC is on the link, and a name that has moved is asked where it was for no longer.
+const NAMES_EVERY: Duration = Duration::from_secs(10);
+
+/// What EC2 may take. Nobody waits for it, and a next reading must not be kept from coming.
+const WITHIN: Duration = Duration::from_secs(8);
+
+/// Something was read.
+pub(super) enum Told {
+    /// What is guarded, and where it is.
+    Guarded(Box<Result<GuardedSet, String>>),
+    /// Where everybody is.
+    Names(Vec<Located>, Vec<Backend>),
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Reading<'a> {
+    ec2: Option<LocalBoxFuture<'a, (Result<GuardedSet, String>, Survey)>>,
+    names: Option<LocalBoxFuture<'a, (Vec<Located>, Vec<Backend>)>>,
+    /// When EC2 is to be read; `None`: at once.
+    ec2_due: Option<Instant>,
+    names_due: Option<Instant>,
+    survey: Option<(Instant, Survey)>,
+}
+
+impl<'a> Reading<'a> {
+    /// Begins what is due.
+    pub(super) fn begin<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(&mut self, going: &Going<'a, V, U, C, H>) {
+        let now = Instant::now();
+        let (world, settings) = (going.world, going.settings);
+        if self.ec2.is_none() {
+            let in_doubt = going.moved() || going.refresh_due();
+            let sooner = now + IN_DOUBT;
+            self.ec2_due = self.ec2_due.map(|due| if in_doubt { due.min(sooner) } else { due });
+        }
+        if self.ec2.is_none() && self.ec2_due.is_none_or(|due| due <= now) {
+            let known = going.case.guarded.clone();
+            let reading = async move {
+                join(guarded_set(world, settings, known.as_ref(), WITHIN), survey(world, settings, WITHIN)).await
+            };
+            self.ec2 = Some(reading.boxed_local());
+        }
+        if self.names.is_none() && self.names_due.is_none_or(|due| due <= now) {
+            let known = going.targets.known((world.wall)());
+            let names = &settings.observe.targets;
+            let looking = async move {
+                join(
+                    resolve::targets(&System, names, &known, None),
+                    resolve::backends(&System, &settings.observe.backends),
+                )
+                .await
+            };
+            self.names = Some(looking.boxed_local());
+        }
+    }
+
+    /// When something is to be begun that is not under way.
+    pub(super) fn due(&self) -> Instant {
+        let far = Instant::now() + EVERY;
+        let ec2 = if self.ec2.is_some() { far } else { self.ec2_due.unwrap_or(far) };
+        let names = if self.names.is_some() { far } else { self.names_due.unwrap_or(far) };
+        ec2.min(names)
+    }
+
+    /// Waits for the next of what is under way. May be dropped: nothing is lost by that.
+    pub(super) async fn next(&mut self) -> Told {
+        let Self { ec2, names, .. } = self;
+        let ec2 = async { if let Some(reading) = ec2 { reading.await } else { pending().await } };
+        let names = async { if let Some(looking) = names { looking.await } else { pending().await } };
+        tokio::select! {
+            (guarded, survey) = ec2 => {
+                let now = Instant::now();
+                self.ec2 = None;
+                let answered = survey.answered();
+                self.ec2_due = Some(now + if answered && guarded.is_ok() { EVERY } else { IN_DOUBT });
+                if answered {
+                    self.survey = Some((now, survey));
+                }
+                Told::Guarded(Box::new(guarded))
+            }
+            (targets, backends) = names => {
+                self.names = None;
+                self.names_due = Some(Instant::now() + NAMES_EVERY);
+                Told::Names(targets, backends)
+            }
+        }
+    }
+
+    /// The latest survey, where a takeover may go by it.
+    pub(super) fn survey(&self) -> Option<Survey> {
+        self.survey.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR).map(|(_, survey)| survey.clone())
+    }
+
+    /// What was read is no longer so.
+    pub(super) fn hurry(&mut self) {
+        (self.survey, self.ec2, self.ec2_due) = (None, None, None);
+    }
+}
