@@ -166,6 +166,17 @@ where
         self.posts.iter().map(|post| post.drawn.backend.host.as_str())
     }
 
+    /// Whether a miss would end the calm if it were news: not while it is known that nothing comes of it.
+    #[must_use]
+    pub fn rings(&self) -> bool {
+        self.alarm.rings(self.observer.now())
+    }
+
+    /// The primary is not down: the next miss that is news rings at once.
+    pub fn all_clear(&mut self) {
+        self.alarm.all_clear();
+    }
+
     /// A burst is over: the calm begins anew. `down`: it has found the primary down, and nothing came of it.
     pub fn resume(&mut self, down: bool, targets: usize) {
         if down {
@@ -197,7 +208,6 @@ where
                 return Cut::Missed(self.alarm.take());
             }
             if self.complete(located.len()) {
-                self.alarm.all_clear();
                 return Cut::Round(self.carve(targets));
             }
         }

@@ -7,7 +7,7 @@
 mod reading;
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use super::pass::{Going, Mode, World, told};
 use crate::act::Changer;
 use crate::config::Settings;
-use crate::decide::Case;
+use crate::decide::{Case, Next};
 use crate::model::{Conclusion, Outcome, Pass, Round, Verdict};
 use crate::observe::calm::{Calm, Cut, Missed};
 use crate::observe::{Uplink, Vantages};
@@ -67,17 +67,38 @@ where
     /// # Errors
     /// The wish.
     pub async fn next<W>(&mut self, wish: impl Future<Output = W>) -> Result<Passed, W> {
-        self.going.renew();
-        let cut = self.calm(wish).await?;
+        let mut wish = pin!(wish);
+        loop {
+            self.going.renew();
+            let missed = match self.calm(wish.as_mut()).await? {
+                Cut::Missed(missed) => missed,
+                Cut::Round(round) => {
+                    let began = self.begin_pass();
+                    self.weigh(round);
+                    if self.going.case.next() == Next::Rest {
+                        self.calm.all_clear();
+                        let concluded = self.going.rested().await;
+                        return Ok(Passed { pass: self.account(concluded, began), burst: false });
+                    }
+                    // Down, by misses that were no news, and spread over seconds in which much may have come and gone.
+                    if !self.calm.rings() {
+                        continue;
+                    }
+                    self.going.case.looks.clear();
+                    Vec::new()
+                }
+            };
+            let began = self.begin_pass();
+            let concluded = self.burst(missed).await;
+            self.going.world.moving.set(false);
+            return Ok(Passed { pass: self.account(concluded, began), burst: true });
+        }
+    }
+
+    fn begin_pass(&mut self) -> Instant {
         let began = Instant::now();
         self.going.deadline = began + self.going.settings.deadline;
-        let burst = matches!(cut, Cut::Missed(_));
-        let concluded = match cut {
-            Cut::Round(round) => self.rest(round).await,
-            Cut::Missed(missed) => self.burst(missed).await,
-        };
-        self.going.world.moving.set(false);
-        Ok(Passed { pass: self.account(concluded, began), burst })
+        began
     }
 
     /// What all passes of it knew when they decided; of the latest.
@@ -95,8 +116,7 @@ where
         self.going.observer.close().await;
     }
 
-    async fn calm<W>(&mut self, wish: impl Future<Output = W>) -> Result<Cut, W> {
-        let mut wish = pin!(wish);
+    async fn calm<W>(&mut self, mut wish: Pin<&mut impl Future<Output = W>>) -> Result<Cut, W> {
         loop {
             self.reading.begin(&self.going);
             if self.drawn.is_none_or(|at| at.elapsed() >= DRAWN_FOR) {
@@ -135,12 +155,11 @@ where
     }
 
     /// A round of the calm.
-    async fn rest(&mut self, mut round: Round) -> Conclusion {
+    fn weigh(&mut self, mut round: Round) {
         for one in &mut round.members {
             one.witness = self.going.witness(&one.backend);
         }
         self.going.weigh(round, (self.going.world.clock)());
-        self.going.rested().await
     }
 
     /// Rounds in a burst, until it is clear what was missed.

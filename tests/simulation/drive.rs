@@ -1,17 +1,19 @@
 //! One simulation: its standbys pass after pass, its operator, and what breaks a pass off or freezes it.
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, pending};
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use natwatch::config::{Files, Role, Settings};
-use natwatch::model::{Backend, Found, GuardedSet, Phase};
+use natwatch::model::{Backend, Found, GuardedSet, Moment, Phase};
 use natwatch::observe::ObserveSettings;
 use natwatch::record::State;
 use natwatch::record::lock::RunLock;
 use natwatch::record::pause::Pause;
 use natwatch::record::witnesses::Witnesses;
+use natwatch::run::lasting::Lasting;
 use natwatch::run::pass::{self, Done, Mode, World};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -222,30 +224,136 @@ async fn operate(sim: &Sim<'_>, states: &[State]) {
     }
 }
 
+/// What happens to a pass from outside.
+struct Fate {
+    freeze: Option<(Duration, Duration)>,
+    /// After so many changes, and so much later.
+    kill: Option<(usize, Duration)>,
+    twin: Option<Duration>,
+}
+
+impl Fate {
+    fn draw(script: &Script, now: Duration, rng: &mut SmallRng) -> Self {
+        // Most of all where something is at stake.
+        let freezes = if script.dead.at(now) { (script.freezes * 7.0).min(1.0) } else { script.freezes };
+        Self {
+            freeze: (freezes > 0.0 && rng.random_bool(freezes))
+                .then(|| (secs(rng.random_range(0.0..4.0)), secs(rng.random_range(30.0..600.0)))),
+            kill: (script.kills > 0.0 && rng.random_bool(script.kills))
+                .then(|| (rng.random_range(1..=script.subnets), secs(rng.random_range(0.0..0.3)))),
+            twin: (script.twins > 0.0 && rng.random_bool(script.twins)).then(|| secs(rng.random_range(0.0..4.0))),
+        }
+    }
+
+    /// Brings `passing` to its end, unless it is killed.
+    async fn meet<T>(&self, sim: &Sim<'_>, standby: usize, passing: impl Future<Output = T>) -> Option<T> {
+        let killed = async {
+            let Some((changes, later)) = self.kill else { return pending().await };
+            for _ in 0..changes {
+                sim.ec2.changing[standby].notified().await;
+            }
+            sleep(later).await;
+        };
+        let frozen = async {
+            let Some((after, length)) = self.freeze else { return pending().await };
+            sleep(after).await;
+            let from = sim.now();
+            sim.tell(&|| format!("frozen for {length:?}"));
+            sim.freezes.borrow_mut().push((from, from + length));
+            advance(length).await;
+            pending::<()>().await;
+        };
+        let done = tokio::select! {
+            biased;
+            done = passing => Some(done),
+            () = killed => None,
+            () = frozen => None,
+        };
+        if done.is_none() {
+            sim.tell(&|| format!("standby {standby}: killed"));
+        }
+        done
+    }
+}
+
 impl<'s> Standby<'s> {
     async fn work(&mut self, sim: &Sim<'s>) {
-        let script = sim.script;
-        let first = match script.cadence {
-            Cadence::Cron => self.rng.random_range(0.0..120.0),
-            Cadence::Watch => self.rng.random_range(0.0..1.0),
-        };
-        let mut next = Instant::now() + secs(first);
+        match sim.script.cadence {
+            Cadence::Cron => self.run_by_cron(sim).await,
+            Cadence::Watch => self.watch(sim).await,
+        }
+    }
+
+    async fn run_by_cron(&mut self, sim: &Sim<'s>) {
+        let mut next = Instant::now() + secs(self.rng.random_range(0.0..120.0));
         loop {
             sleep_until(next).await;
-            if sim.now() >= script.end {
+            if sim.now() >= sim.script.end {
                 return;
             }
-            let began = Instant::now();
             self.turn(sim).await;
-            next = match script.cadence {
-                // Of the runs that were due meanwhile, cron starts the next one only.
-                Cadence::Cron => {
-                    let late = secs(self.rng.random_range(0.0..2.0));
-                    let minutes = sim.now().as_secs() / 120 + 1;
-                    Instant::now() + (Duration::from_secs(minutes * 120) + late).saturating_sub(sim.now())
+            // Of the runs that were due meanwhile, cron starts the next one only.
+            let late = secs(self.rng.random_range(0.0..2.0));
+            let minutes = sim.now().as_secs() / 120 + 1;
+            next = Instant::now() + (Duration::from_secs(minutes * 120) + late).saturating_sub(sim.now());
+        }
+    }
+
+    /// A `watch`, and whenever it is killed the next one, as systemd would start it.
+    async fn watch(&mut self, sim: &Sim<'s>) {
+        sleep(secs(self.rng.random_range(0.0..1.0))).await;
+        let script = sim.script;
+        while sim.now() < script.end {
+            let dry = script.dry > 0.0 && self.rng.random_bool(script.dry);
+            let mode = if dry { Mode::DryRun } else { Mode::Act };
+            let (first, second) = (self.rng.random(), self.rng.random());
+            let mut rng = SmallRng::seed_from_u64(self.rng.random());
+            let this = &*self;
+            let clock = || sim.now();
+            let wall = || sim.wall();
+            let tell = |text: &str| sim.tell(&|| format!("standby {}: {text}", this.n));
+            let world = this.world(first, &clock, &wall, &tell);
+            let (witnesses, _) = Witnesses::load(this.state, sim.wall());
+            let mut lasting = Lasting::begin(&world, &this.settings, witnesses, mode, script.interval).await;
+            loop {
+                let seen = this.before(sim, dry, lasting.witnesses().clone());
+                let fate = Fate::draw(script, sim.now(), &mut rng);
+                let twin = async {
+                    let Some(after) = fate.twin else { return pending().await };
+                    sleep(after).await;
+                    let (witnesses, _) = Witnesses::load(this.state, sim.wall());
+                    this.pass(sim, witnesses, dry, second).await
+                };
+                let passing = async {
+                    let over = sleep(script.end.saturating_sub(sim.now()));
+                    // A run by hand beside it.
+                    let (passed, twin) = match fate.twin {
+                        None => (lasting.next(over).await, None),
+                        Some(_) => {
+                            let (passed, twin) = tokio::join!(lasting.next(over), twin);
+                            (passed, Some(twin))
+                        }
+                    };
+                    passed.ok().map(|passed| {
+                        let case = lasting.case().clone();
+                        let one = Done { pass: passed.pass, case, witnesses: Witnesses::default() };
+                        this.trace(sim, &one);
+                        std::iter::once(one).chain(twin).collect::<Vec<Done>>()
+                    })
+                };
+                match fate.meet(sim, this.n, passing).await {
+                    Some(Some(done)) => check::after(sim, &seen, &done, this.state),
+                    Some(None) => return,
+                    None => {
+                        check::after(sim, &seen, &[], this.state);
+                        break;
+                    }
                 }
-                Cadence::Watch => (began + secs(1.0)).max(Instant::now()),
-            };
+                if !dry {
+                    lasting.witnesses().save(this.state, sim.wall()).unwrap();
+                }
+            }
+            sleep(secs(1.0)).await;
         }
     }
 
@@ -253,20 +361,13 @@ impl<'s> Standby<'s> {
     async fn turn(&mut self, sim: &Sim<'s>) {
         let script = sim.script;
         let dry = script.dry > 0.0 && self.rng.random_bool(script.dry);
-        // Most of all where something is at stake.
-        let freezes = if script.dead.at(sim.now()) { (script.freezes * 7.0).min(1.0) } else { script.freezes };
-        let freeze = (freezes > 0.0 && self.rng.random_bool(freezes))
-            .then(|| (secs(self.rng.random_range(0.0..4.0)), secs(self.rng.random_range(30.0..600.0))));
-        let kill = (script.kills > 0.0 && self.rng.random_bool(script.kills))
-            .then(|| (self.rng.random_range(1..=script.subnets), secs(self.rng.random_range(0.0..0.3))));
-        let twin =
-            (script.twins > 0.0 && self.rng.random_bool(script.twins)).then(|| secs(self.rng.random_range(0.0..4.0)));
-        let seen = self.before(sim, dry);
+        let fate = Fate::draw(script, sim.now(), &mut self.rng);
+        let seen = self.before(sim, dry, self.witnesses.clone());
         let witnesses = self.witnesses.clone();
         let (first, second) = (self.rng.random(), self.rng.random());
         let this = &*self;
         let passing = async {
-            let Some(after) = twin else { return vec![this.pass(sim, witnesses, dry, first).await] };
+            let Some(after) = fate.twin else { return vec![this.pass(sim, witnesses, dry, first).await] };
             let one = this.pass(sim, witnesses.clone(), dry, first);
             let two = async {
                 sleep(after).await;
@@ -275,31 +376,7 @@ impl<'s> Standby<'s> {
             let (one, two) = tokio::join!(one, two);
             vec![one, two]
         };
-        let killed = async {
-            let Some((changes, later)) = kill else { return std::future::pending().await };
-            for _ in 0..changes {
-                sim.ec2.changing[this.n].notified().await;
-            }
-            sleep(later).await;
-        };
-        let frozen = async {
-            let Some((after, length)) = freeze else { return std::future::pending().await };
-            sleep(after).await;
-            let from = sim.now();
-            sim.tell(&|| format!("frozen for {length:?}"));
-            sim.freezes.borrow_mut().push((from, from + length));
-            advance(length).await;
-            std::future::pending::<()>().await;
-        };
-        let done = tokio::select! {
-            biased;
-            done = passing => done,
-            () = killed => Vec::new(),
-            () = frozen => Vec::new(),
-        };
-        if done.is_empty() {
-            sim.tell(&|| format!("standby {}: killed", self.n));
-        }
+        let done = fate.meet(sim, this.n, passing).await.unwrap_or_default();
         check::after(sim, &seen, &done, self.state);
         if dry {
             return;
@@ -309,9 +386,14 @@ impl<'s> Standby<'s> {
         }
     }
 
-    /// One pass, as `run` would make it.
-    async fn pass(&self, sim: &Sim<'s>, witnesses: Witnesses, dry: bool, seed: u64) -> Done {
-        let world = World {
+    fn world<'w>(
+        &'w self,
+        seed: u64,
+        clock: &'w dyn Fn() -> Moment,
+        wall: &'w dyn Fn() -> Timestamp,
+        tell: &'w dyn Fn(&str),
+    ) -> World<'w, Network<'s>, Network<'s>, Client<'s>, Machine<'s>> {
+        World {
             vantages: &self.network,
             uplink: &self.network,
             cloud: &self.client,
@@ -319,12 +401,24 @@ impl<'s> Standby<'s> {
             state: self.state,
             moving: Cell::new(false),
             rng: RefCell::new(SmallRng::seed_from_u64(seed)),
-            clock: &|| sim.now(),
-            wall: &|| sim.wall(),
-            tell: &|text| sim.tell(&|| format!("standby {}: {text}", self.n)),
-        };
+            clock,
+            wall,
+            tell,
+        }
+    }
+
+    /// One pass, as `run` would make it.
+    async fn pass(&self, sim: &Sim<'s>, witnesses: Witnesses, dry: bool, seed: u64) -> Done {
+        let (clock, wall) = (|| sim.now(), || sim.wall());
+        let tell = |text: &str| sim.tell(&|| format!("standby {}: {text}", self.n));
+        let world = self.world(seed, &clock, &wall, &tell);
         let mode = if dry { Mode::DryRun } else { Mode::Act };
         let done = Box::pin(pass::pass(&world, &self.settings, witnesses, mode)).await;
+        self.trace(sim, &done);
+        done
+    }
+
+    fn trace(&self, sim: &Sim<'s>, done: &Done) {
         sim.tell(&|| {
             let verdicts: Vec<String> = done.pass.judgements.iter().map(|one| one.because.clone()).collect();
             let holds: Vec<String> = done.pass.holds.iter().map(ToString::to_string).collect();
@@ -333,10 +427,9 @@ impl<'s> Standby<'s> {
                 self.n, done.pass.outcome, done.pass.exit, done.pass.notes
             )
         });
-        done
     }
 
-    fn before(&self, sim: &Sim<'s>, dry: bool) -> Seen {
+    fn before(&self, sim: &Sim<'s>, dry: bool, witnesses: Witnesses) -> Seen {
         let known = |set: GuardedSet| {
             set.subnets.len() == sim.script.subnets
                 && set.subnets.iter().enumerate().all(|(n, one)| one.on == table(sim.ec2.on(n)))
@@ -346,7 +439,7 @@ impl<'s> Standby<'s> {
             from: sim.now(),
             dry,
             taken: matches!(self.state.read_record(None), Found::Present(record) if record.phase == Phase::Taken),
-            witnesses: self.witnesses.clone(),
+            witnesses,
             wall: sim.wall(),
             // Asked for only in an outage, and it costs a file to read.
             known: sim.script.dead.at(sim.now()) && self.state.read_guarded().0.is_some_and(known),

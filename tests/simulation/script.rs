@@ -112,6 +112,8 @@ pub(crate) struct StandbySpec {
 pub(crate) struct Script {
     pub(crate) cadence: Cadence,
     pub(crate) end: Duration,
+    /// `decision.interval`.
+    pub(crate) interval: Duration,
     pub(crate) subnets: usize,
     pub(crate) panel: usize,
     pub(crate) targets: usize,
@@ -190,7 +192,7 @@ impl Script {
         let passes: f64 = rng.random_range(76.0..108.0);
         let (period, unit) = match cadence {
             Cadence::Cron => (120.0, 120.0),
-            Cadence::Watch => (1.0, 4.0),
+            Cadence::Watch => (4.0, 4.0),
         };
         let end = passes * period;
         let subnets = rng.random_range(1..=4);
@@ -199,6 +201,7 @@ impl Script {
         let mut script = Self {
             cadence,
             end: secs(end),
+            interval: secs([1.0, 1.0, 0.3, 2.0][rng.random_range(0..4)]),
             subnets,
             panel,
             targets: rng.random_range(2..=TARGETS),

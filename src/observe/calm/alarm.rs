@@ -84,7 +84,12 @@ impl Alarm {
         let excess = self.row.len().saturating_sub(targets + 1);
         self.row.drain(..excess);
         let enough = self.row.iter().any(|(_, news)| *news) || self.row.len() > targets;
-        enough && now >= self.not_before
+        enough && self.rings(now)
+    }
+
+    /// Whether it rings at all, at the moment.
+    pub(super) fn rings(&self, now: Moment) -> bool {
+        now >= self.not_before
     }
 
     /// The misses since the last reply, oldest first; they are taken, and the next ones begin a new row.
