@@ -69,7 +69,9 @@ use model::failure::exit;
 pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     let env = |name: &str| std::env::var(name).ok();
     let json = cli.global.format == cli::Format::Json;
-    report::log::Log::new(cli.global.verbose, cli.global.quiet, json, env).init();
+    // A daemon says when it begins and when all is well again; `-v` brings what it thinks of each pass.
+    let more = u8::from(matches!(cli.command, Command::Watch { .. }));
+    report::log::Log::new(cli.global.verbose.saturating_add(more), cli.global.quiet, json, env).init();
     match (carry_out(cli, json), &cli.command) {
         (Err(failure), Command::Check { .. }) => check::unknown(&cli.global, failure),
         (done, _) => done,
