@@ -227,7 +227,12 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
     pub(super) fn tell_of_targets(&mut self) -> Vec<String> {
         let mut notes = self.targets.notes(self.case.looks.last().map(|look| &look.round), (self.world.wall)());
         for note in &notes {
-            tracing::info!("{note}");
+            // The passes of a watch are told of where something changes.
+            if self.lasting {
+                tracing::debug!("{note}");
+            } else {
+                tracing::info!("{note}");
+            }
         }
         if self.mode == Mode::Act {
             notes.extend(self.targets.save(self.world.state, &self.settings.observe.targets));
