@@ -107,6 +107,12 @@ fn progress(text: &str) {
     complain(&format!("bench: {text}"));
 }
 
+/// Says whether a figure is what was aimed at. No failure: a busy machine is none of natwatch's.
+fn aim(what: &str, is: f64, most: f64) {
+    let kept = if is <= most { "kept" } else { "NOT KEPT" };
+    progress(&format!("aim {kept}: {what}: {is:.2}, at most {most:.2}"));
+}
+
 /// Measures what is wanted, tells it, and writes it where it is wanted.
 pub(crate) fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
     // Before hours of measuring, not after.
