@@ -15,6 +15,7 @@ mod http;
 mod iam;
 mod imds;
 mod route;
+mod warm;
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

@@ -398,3 +398,71 @@ async fn after_the_public_address_has_changed_no_old_connection_is_asked_again()
         "{form}"
     );
 }
+
+/// Keeps connections open, and answers nothing before `wanted` of them are; remembers each request with its connection's number.
+async fn keeps_open(wanted: usize, asked: Arc<Mutex<Vec<(usize, String)>>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (opened, _) = tokio::sync::watch::channel(0_usize);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            opened.send_modify(|count| *count += 1);
+            let (number, mut opened, asked) = (*opened.borrow(), opened.subscribe(), asked.clone());
+            tokio::spawn(async move {
+                let mut bytes = Vec::new();
+                loop {
+                    let mut some = [0; 4096];
+                    match stream.read(&mut some).await {
+                        Ok(0) | Err(_) => return,
+                        Ok(n) => bytes.extend_from_slice(&some[..n]),
+                    }
+                    let text = String::from_utf8(bytes.clone()).unwrap();
+                    let whole = text.starts_with("GET") || text.contains("Action=");
+                    if !(whole && text.contains("\r\n\r\n")) {
+                        continue;
+                    }
+                    bytes.clear();
+                    asked.lock().unwrap().push((number, text));
+                    opened.wait_for(|count| *count >= wanted).await.unwrap();
+                    let body = "<ReplaceRouteTableAssociationResponse><newAssociationId>rtbassoc-0c</newAssociationId>\
+                                </ReplaceRouteTableAssociationResponse>";
+                    let answer = format!("HTTP/1.1 200 X\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn f107_warm_connections_are_opened_without_a_call_and_are_those_that_the_moves_use() {
+    let asked = Arc::default();
+    let url = keeps_open(16, Arc::clone(&asked)).await;
+    let ec2 = Server { url, asked: Arc::default() }.ec2(Timeouts::default());
+    crate::act::warm(&ec2, 0).await;
+    assert!(asked.lock().unwrap().is_empty());
+    crate::act::warm(&ec2, 50).await;
+    let knocks = std::mem::take(&mut *asked.lock().unwrap());
+    assert_eq!(knocks.len(), 16, "as many as are made at once: {knocks:?}");
+    for (_, text) in &knocks {
+        let head = text.to_lowercase();
+        assert!(head.starts_with("get / http/1.1"), "{text}");
+        for told in ["action", "authorization", "x-amz", "content-"] {
+            assert!(!head.contains(told), "{told}: {text}");
+        }
+    }
+    let (association, table) = ids();
+    let moves = futures_util::future::join_all((0..16).map(|_| ec2.associate(&association, &table, false))).await;
+    assert!(moves.iter().all(Result::is_ok), "{moves:?}");
+    let mut over: Vec<usize> = asked.lock().unwrap().iter().map(|(number, _)| *number).collect();
+    over.sort_unstable();
+    assert_eq!(over, (1..=16).collect::<Vec<_>>(), "each over one of its own, and none over a new one");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_does_not_answer_is_knocked_at_once_and_given_up() {
+    let server = Server::with([]).await;
+    crate::act::warm(&server.ec2(quick()), 1).await;
+    assert_eq!(server.asked().len(), 1, "not tried again");
+}
