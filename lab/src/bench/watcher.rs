@@ -51,7 +51,7 @@ impl Pace {
             Self::Fast => &[
                 ("decision.interval", "\"300ms\""),
                 ("decision.watch_span", "\"200ms\""),
-                ("targets.timeout", "\"150ms\""),
+                ("targets.timeout", "\"100ms\""),
             ],
         }
     }
