@@ -75,7 +75,7 @@ trait Tool: Send {
         Ok(())
     }
 
-    /// The outage has ended (`taken`), or was missed; waits until all that belongs to it has been done.
+    /// The outage has ended (`taken`), or was missed, or there was none; waits until all that belongs to it has been done.
     fn rest(&mut self, lab: &Lab, taken: bool) -> anyhow::Result<()>;
 
     /// When it first looked more closely after `since`, as seen from outside.
@@ -153,7 +153,7 @@ impl Place {
         tool.settle(lab)?;
         thread::sleep(tool.period().mul_f64(rand::random()));
         if carried(lab) > 0 {
-            tool.rest(lab, true)?;
+            tool.rest(lab, false)?;
             return Ok(Done::Astray);
         }
         lab.api().forget_calls();

@@ -12,8 +12,8 @@ use super::samples::Sample;
 use super::watcher::{Pace, Watcher};
 use super::{Bench, aim, progress};
 
-/// Several refreshes of what a takeover needs fall into it.
-const WINDOW: Duration = Duration::from_mins(12);
+/// What a takeover needs is read anew every five minutes: twice in it.
+const WINDOW: Duration = Duration::from_mins(10);
 
 /// Twice the panel and more, so that its members change.
 const BACKENDS: usize = 20;
