@@ -33,6 +33,7 @@ use crate::demo::guarded;
 use parts::Pages;
 
 /// What is typed.
+#[expect(clippy::struct_excessive_bools, reason = "flags, as they are typed")]
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
     /// natwatch's binary; default: the one beside this program
@@ -139,10 +140,10 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
             pages.put("rounds", &text::details(&head, &rounds, &hosts))?;
         }
         if bench.all() || bench.outages {
-            let data = outages::all(bench, &where_from)?;
-            pages.put("outages", &outages::brief(&data))?;
-            pages.put("outages-full", &outages::full(&data))?;
-            pages.keep(&data)?;
+            let measured = outages::all(bench, &where_from)?;
+            pages.put("outages", &outages::brief(&measured))?;
+            pages.put("outages-full", &outages::full(&measured))?;
+            pages.keep(&measured)?;
         }
         if bench.all() || bench.resources {
             pages.put("resources", &resources::all(bench, &where_from)?)?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use natwatch_lab::{Lab, Options};
 
 use super::figures::{Memory, mebibytes, table};
-use super::meter::{measure, weigh};
+use super::meter::{Group, measure, weigh};
 use super::outages::seasoned;
 use super::samples::Sample;
 use super::watcher::{Pace, Watcher};
@@ -85,7 +85,7 @@ fn watch(bench: &Bench, pace: Pace, window: Duration) -> anyhow::Result<Row> {
     seasoned(&lab)?;
     let watcher = Watcher::start(&lab, &["watch"])?;
     watcher.settle(&lab)?;
-    let spent = |watcher: &Watcher| watcher.group.as_ref().map(|group| group.spent()).transpose();
+    let spent = |watcher: &Watcher| watcher.group.as_ref().map(Group::spent).transpose();
     let bytes = || lab.wire("nat2").map(|(received, sent)| received + sent);
     lab.api().forget_calls();
     let (began, spent_before, bytes_before) = (Instant::now(), spent(&watcher)?, bytes()?);

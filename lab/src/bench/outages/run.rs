@@ -7,7 +7,7 @@ use natwatch_lab::{Lab, Running};
 use super::Tool;
 
 /// A run takes four seconds; one that takes this long hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Default)]
 pub(super) struct Cron(Option<Running>);
