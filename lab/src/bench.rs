@@ -33,6 +33,7 @@ use crate::demo::guarded;
 use parts::Pages;
 
 /// What is typed.
+#[expect(clippy::struct_excessive_bools, reason = "flags, as they are typed")]
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
     /// natwatch's binary; default: the one beside this program
@@ -107,6 +108,12 @@ fn progress(text: &str) {
     complain(&format!("bench: {text}"));
 }
 
+/// Says whether a figure is what was aimed at. No failure: a busy machine is none of natwatch's.
+fn aim(what: &str, is: f64, most: f64) {
+    let kept = if is <= most { "kept" } else { "NOT KEPT" };
+    progress(&format!("aim {kept}: {what}: {is:.2}, at most {most:.2}"));
+}
+
 /// Measures what is wanted, tells it, and writes it where it is wanted.
 pub(crate) fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
     // Before hours of measuring, not after.
@@ -133,10 +140,10 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
             pages.put("rounds", &text::details(&head, &rounds, &hosts))?;
         }
         if bench.all() || bench.outages {
-            let data = outages::all(bench, &where_from)?;
-            pages.put("outages", &outages::brief(&data))?;
-            pages.put("outages-full", &outages::full(&data))?;
-            pages.keep(&data)?;
+            let measured = outages::all(bench, &where_from)?;
+            pages.put("outages", &outages::brief(&measured))?;
+            pages.put("outages-full", &outages::full(&measured))?;
+            pages.keep(&measured)?;
         }
         if bench.all() || bench.resources {
             pages.put("resources", &resources::all(bench, &where_from)?)?;

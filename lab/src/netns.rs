@@ -51,7 +51,7 @@ pub(crate) fn sysctl(ns: &str, settings: &[(&str, &str)]) -> anyhow::Result<()> 
     })
 }
 
-/// Bytes received and sent by `eth0` of the namespace since it was made, by the table of proc_net_dev(5).
+/// Bytes received and sent by `eth0` of the namespace since it was made, by the table of `proc_net_dev`(5).
 pub(crate) fn bytes(ns: &str) -> anyhow::Result<(u64, u64)> {
     let table = within(ns, || Ok(fs::read_to_string("/proc/thread-self/net/dev")?))?;
     let line = table.lines().find_map(|line| line.trim_start().strip_prefix("eth0:"));

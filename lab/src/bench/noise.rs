@@ -25,7 +25,7 @@ const REBOOT: Duration = Duration::from_secs(20);
 const BACKENDS: usize = 10;
 
 /// By when the last outage must be over; a third of all pings to a dead primary are lost to begin with, and EC2's too.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) fn all(bench: &Bench, measured: &str, minutes: u16) -> anyhow::Result<String> {
     let lab = Lab::up(&Options { natwatch: bench.natwatch()?, backends: BACKENDS, ..Options::default() })?;

@@ -19,9 +19,10 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use natwatch_lab::{Fault, Hop, Lab, Nat, Options};
 
+use super::figures::Seconds;
 use super::outage::home;
 use super::watcher::Pace;
-use super::{Bench, complain, progress};
+use super::{Bench, aim, complain, progress};
 pub(super) use data::{Data, Flow, Mark, Measured, Runs, Takeover};
 pub(super) use run::seasoned;
 pub(super) use text::{brief, full};
@@ -74,7 +75,7 @@ trait Tool: Send {
         Ok(())
     }
 
-    /// The outage has ended (`taken`), or was missed; waits until all that belongs to it has been done.
+    /// The outage has ended (`taken`), or was missed, or there was none; waits until all that belongs to it has been done.
     fn rest(&mut self, lab: &Lab, taken: bool) -> anyhow::Result<()>;
 
     /// When it first looked more closely after `since`, as seen from outside.
@@ -152,7 +153,7 @@ impl Place {
         tool.settle(lab)?;
         thread::sleep(tool.period().mul_f64(rand::random()));
         if carried(lab) > 0 {
-            tool.rest(lab, true)?;
+            tool.rest(lab, false)?;
             return Ok(Done::Astray);
         }
         lab.api().forget_calls();
@@ -225,6 +226,23 @@ fn takeover(lab: &Lab, tool: &dyn Tool, mark: Instant, zero: Timestamp, worst: D
     Ok(Takeover { outage: millis(worst), subnets, marks })
 }
 
+/// Median and worst over all faults, in seconds, that natwatch's paces are meant to keep.
+fn aims(data: &Data) {
+    for (pace, median, worst) in [(Pace::Usual, 1.5, Some(2.0)), (Pace::Fast, 0.9, None)] {
+        let tool = data.tools.iter().find(|tool| tool.tool == watch::Watch::new(pace).label());
+        let mut all = Seconds::default();
+        for outage in tool.into_iter().flat_map(|tool| &tool.faults).flat_map(|runs| &runs.outages) {
+            all.add(Duration::from_millis(*outage));
+        }
+        if let Some((middle, longest)) = all.median().zip(all.longest()) {
+            aim(&format!("median outage, {pace:?}"), middle.as_secs_f64(), median);
+            if let Some(worst) = worst {
+                aim(&format!("worst outage, {pace:?}"), longest.as_secs_f64(), worst);
+            }
+        }
+    }
+}
+
 /// Runs all tools, or those asked for.
 pub(super) fn all(bench: &Bench, measured: &str) -> anyhow::Result<Data> {
     let runs = bench.outage_runs();
@@ -270,5 +288,6 @@ pub(super) fn all(bench: &Bench, measured: &str) -> anyhow::Result<Data> {
             .try_for_each(|one| one.join().map_err(|_| anyhow::anyhow!("a measuring thread panicked")).flatten())
     })?;
     data.tools.extend(others.into_iter().map(|place| place.measured));
+    aims(&data);
     Ok(data)
 }

@@ -86,6 +86,18 @@ mod tests {
     }
 
     #[test]
+    fn the_pictures_in_the_documents_are_of_the_data_beside_them() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        let read =
+            |name: &str| std::fs::read_to_string(docs.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let pictures = all(&serde_json::from_str(&read("bench/outages.json")).unwrap());
+        assert_eq!(pictures.len(), 2);
+        for (name, picture) in pictures {
+            assert!(read(name) == picture, "docs/{name} is behind: lab bench --pictures --docs docs");
+        }
+    }
+
+    #[test]
     fn every_datagram_of_a_takeover_is_drawn() {
         let picture = takeover::draw(data().takeover.as_ref().unwrap());
         let document = roxmltree::Document::parse(&picture).unwrap();

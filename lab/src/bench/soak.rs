@@ -37,7 +37,7 @@ fn nuisances(n: usize) -> [Fault; 5] {
         Fault::BackendDead(two),
         Fault::ApiDown,
         Fault::TargetDead(1 + u8::try_from(n % 3).unwrap_or(0)),
-        if n % 2 == 0 { Fault::ImdsDown } else { Fault::UplinkDead(Nat::Standby) },
+        if n.is_multiple_of(2) { Fault::ImdsDown } else { Fault::UplinkDead(Nat::Standby) },
     ]
 }
 

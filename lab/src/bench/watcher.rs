@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use natwatch_lab::{Lab, Nat, Pings, Running, Signal, UID};
+use natwatch_lab::{Call, Lab, Nat, Outcome, Pings, Running, Signal, UID};
 use serde_json::Value;
 
 use super::meter::Group;
@@ -51,7 +51,7 @@ impl Pace {
             Self::Fast => &[
                 ("decision.interval", "\"300ms\""),
                 ("decision.watch_span", "\"200ms\""),
-                ("targets.timeout", "\"150ms\""),
+                ("targets.timeout", "\"100ms\""),
             ],
         }
     }
@@ -87,10 +87,7 @@ impl Watcher {
 
     /// Waits until it is at work through the primary, without a lock: one that an earlier takeover left is cleared.
     pub(super) fn settle(&self, lab: &Lab) -> anyhow::Result<()> {
-        if lab.plan().state().join("natwatch/takeover.json").exists() {
-            let run = lab.natwatch(&["reset", "--yes"])?;
-            anyhow::ensure!(run.status == Some(0), "the lock cannot be cleared: {run}");
-        }
+        unlock(lab)?;
         self.pings.forget()?;
         let limit = Instant::now() + PATIENCE;
         let through = |ping: &natwatch_lab::Ping| ping.source == Nat::Primary.address();
@@ -100,6 +97,17 @@ impl Watcher {
                 "the watch does not ping through the primary:\n{}",
                 self.running.stderr()
             );
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Waits until it has read what a takeover needs to know; the log of calls begins with its start.
+    pub(super) fn at_hand(&self, lab: &Lab) -> anyhow::Result<()> {
+        let limit = Instant::now() + PATIENCE;
+        let read = |calls: &[Call]| !calls.is_empty() && calls.iter().all(|call| call.outcome != Outcome::Pending);
+        while !read(&lab.api().calls()) {
+            anyhow::ensure!(Instant::now() < limit, "the watch does not ask EC2:\n{}", self.running.stderr());
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
@@ -119,6 +127,15 @@ impl Watcher {
         anyhow::ensure!(run.status == Some(0), "the watch has not ended well: {run}");
         Ok(())
     }
+}
+
+/// Clears the lock that an earlier takeover left, as an operator does.
+pub(super) fn unlock(lab: &Lab) -> anyhow::Result<()> {
+    if lab.plan().state().join("natwatch/takeover.json").exists() {
+        let run = lab.natwatch(&["reset", "--yes"])?;
+        anyhow::ensure!(run.status == Some(0), "the lock cannot be cleared: {run}");
+    }
+    Ok(())
 }
 
 /// Waits until a takeover is on record as complete, and judged.

@@ -1,8 +1,8 @@
-//! `natwatch watch`: one process for all runs of a lab.
+//! `natwatch watch`: a process for each run, as one that has just been brought home would not know so for half a minute, and nobody's
+//! primary dies then. The state folder stays.
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use natwatch_lab::{Lab, Running};
 
 use super::Tool;
@@ -38,14 +38,19 @@ impl Tool for Watch {
 
     fn begin(&mut self, lab: &Lab) -> anyhow::Result<()> {
         lab.configure(self.pace.changes())?;
-        seasoned(lab)?;
-        // Its steps are shown beside the packets.
-        self.watcher = Some(Watcher::start(lab, &["-v", "watch"])?);
-        Ok(())
+        seasoned(lab)
     }
 
     fn settle(&mut self, lab: &Lab) -> anyhow::Result<()> {
-        self.watcher.as_ref().context("the watch has not been begun")?.settle(lab)
+        self.watcher.take().map_or(Ok(()), Watcher::stop)?;
+        watcher::unlock(lab)?;
+        lab.api().forget_calls();
+        // Its steps are shown beside the packets.
+        let watcher = Watcher::start(lab, &["-v", "watch"])?;
+        watcher.settle(lab)?;
+        watcher.at_hand(lab)?;
+        self.watcher = Some(watcher);
+        Ok(())
     }
 
     fn rest(&mut self, lab: &Lab, taken: bool) -> anyhow::Result<()> {
