@@ -20,7 +20,7 @@ RUNNER := --config "target.'cfg(all())'.runner = ['$(CURDIR)/.ci/as-root']"
 help:
 	@echo 'make demo       the whole story in a lab on this machine: an outage, the takeover, the repair'
 	@echo 'make test       every test; those that need packets run in the lab, as root'
-	@echo 'make bench      a release build, measured in the lab; writes the tables in README.md and docs/bench.md'
+	@echo 'make bench      a release build, measured in the lab for an hour; writes tables and pictures in README.md and docs'
 	@echo 'make lab-setup  install what the lab needs (Debian packages; moto in /var/cache/natwatch-lab)'
 	@echo
 	@echo 'The first build takes about 5 minutes on 2 cores and 7.2 GB of memory. Not root: sudo is asked for where it is needed.'
@@ -34,11 +34,9 @@ test: build-tests
 	$(CARGO) test --locked --workspace $(RUNNER)
 
 bench: tools
-	@test -x /usr/bin/aws || $(SUDO) apt-get install -y --no-install-recommends awscli || \
-		{ $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends awscli; }
 	$(CARGO) build --locked --workspace --release
-	$(SUDO) '$(TARGET)/release/lab' setup
-	$(SUDO) '$(TARGET)/release/lab' bench --write '$(CURDIR)/README.md' --details '$(CURDIR)/docs/bench.md'
+	$(SUDO) '$(TARGET)/release/lab' setup --bench
+	$(SUDO) '$(TARGET)/release/lab' bench --write '$(CURDIR)/README.md' --write '$(CURDIR)/docs/bench.md' --docs '$(CURDIR)/docs'
 
 lab-setup: build
 	$(SUDO) '$(TARGET)/debug/lab' setup

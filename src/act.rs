@@ -70,6 +70,11 @@ pub trait Changer: Routes + Addresses {
     fn disable_check(&self, interface: &InterfaceId, dry_run: bool) -> impl Future<Output = Result<(), ChangeError>>;
     /// `RebootInstances`: EC2 answers when it has queued it.
     fn reboot(&self, instance: &InstanceId, dry_run: bool) -> impl Future<Output = Result<(), ChangeError>>;
+    /// Opens so many connections for calls that are soon to be made at once, without making any. It may fail, and nobody is told;
+    /// who stops waiting for it takes nothing back. Where there are no connections it does nothing.
+    fn warm(&self, _connections: usize) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
 }
 
 /// EC2's routes, changed. There is no token: each call does what it says, whoever has been there meanwhile.
@@ -197,6 +202,13 @@ pub async fn carry_out(
         *step = AddressStep { plan, result, took: began.elapsed() };
     }
     Carried { moves, address }
+}
+
+/// Prepares for `moves` that are made at once ([`Changer::warm`]), before it is known whether they will be.
+pub async fn warm(changer: &impl Changer, moves: usize) {
+    if moves > 0 {
+        changer.warm(moves.min(AT_ONCE)).await;
+    }
 }
 
 /// Asks for the reboot of `instance`, after a verified takeover.

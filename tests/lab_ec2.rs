@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,18 +60,52 @@ fn f062_an_association_that_fails_is_made_again_once() {
 }
 
 #[test]
-fn f107_sixteen_subnets_are_moved_at_once_each_over_a_connection_of_its_own() {
-    // The handshakes of sixteen connections share two processors with this test: no call ends before all have begun.
+fn f107_sixteen_subnets_are_moved_at_once_each_over_a_connection_that_was_open_before() {
+    // The handshakes of sixteen connections share two processors with this test: no call ends before all have begun, and the
+    // span leaves them seconds.
     let mutate_latency = Duration::from_secs(1);
-    let lab = seasoned(&Options { subnets: 16, backends: 16, mutate_latency, ..Options::default() }, &[]);
+    let options = Options { subnets: 16, backends: 16, mutate_latency, ..Options::default() };
+    let lab = seasoned(&options, &[("decision.run_span", "\"5s\"")]);
     let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
     assert_eq!(run.status, Some(4), "{run}");
     let calls = moves(&lab);
     assert_eq!(calls.len(), 16, "one call a subnet: {run}");
     assert!(calls.iter().all(|call| call.outcome == Outcome::Done), "{calls:?}");
-    let last = calls.iter().map(|call| call.at).max().unwrap();
+    let (first, last) =
+        (calls.iter().map(|call| call.at).min().unwrap(), calls.iter().map(|call| call.at).max().unwrap());
     let first_end = calls.iter().map(|call| call.at + call.took).min().unwrap();
     assert!(last < first_end, "one waited for another's connection: {calls:?}");
+    let over: BTreeSet<usize> = calls.iter().map(|call| call.connection).collect();
+    assert_eq!(over.len(), 16, "a connection each: {calls:?}");
+    let opened = lab.api().connections();
+    assert!(over.iter().all(|n| opened[*n] < first), "a handshake stood in the way: {opened:?}, {calls:?}");
+    let reading = lab.api().calls().len() - calls.len();
+    assert_eq!(reading, 2, "no call was made to open them: {run}");
+}
+
+#[test]
+fn f107_connections_that_ec2_has_closed_meanwhile_cost_a_takeover_nothing_but_new_ones() {
+    let lab = seasoned(&Options::default(), &[("decision.run_span", "\"5s\"")]);
+    lab.api().idle(Some(Duration::from_millis(300)));
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    assert_eq!(run.status, Some(4), "{run}");
+    let calls = moves(&lab);
+    assert_eq!(calls.len(), 2, "no move was made again: {run}");
+    assert!(calls.iter().all(|call| call.outcome == Outcome::Done), "{calls:?}");
+    let before = |call: &Call| call.at - lab.api().connections()[call.connection] > Duration::from_millis(300);
+    assert!(!calls.iter().any(before), "over a connection that was closed: {calls:?}");
+    let result = json(&run)["moves"].to_string();
+    assert!(!result.contains("unknown") && !result.contains("error"), "{run}");
+}
+
+#[test]
+fn a_healthy_run_connects_to_nobody() {
+    let lab = seasoned(&Options::default(), &[]);
+    lab.heal(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    let before = lab.api().connections().len();
+    let run = lab.natwatch(&["run"]).unwrap();
+    assert_eq!(run.status, Some(0), "{run}");
+    assert_eq!(lab.api().connections().len(), before);
 }
 
 #[test]

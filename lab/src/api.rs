@@ -44,6 +44,8 @@ pub enum Outcome {
 pub struct Call {
     /// When it arrived.
     pub at: Instant,
+    /// Over which of [`Api::connections`].
+    pub connection: usize,
     /// Such as `DescribeRouteTables`.
     pub action: String,
     /// Its parameters, `Action` and `Version` left out.
@@ -77,6 +79,7 @@ struct Settings {
     describe_latency: Duration,
     mutate_latency: Duration,
     propagation: Duration,
+    idle: Option<Duration>,
 }
 
 /// The layer in front of moto.
@@ -85,6 +88,7 @@ pub struct Api {
     moto: Moto,
     world: World,
     calls: Mutex<Vec<Call>>,
+    connections: Mutex<Vec<Instant>>,
     armed: Mutex<Vec<Armed>>,
     settings: Mutex<Settings>,
     /// Unfiltered `DescribeRouteTables` before the last change; kept while a `stale` fault is armed.
@@ -106,11 +110,13 @@ impl Api {
             world: World::new(moto, fabric, ids),
             moto: moto.clone(),
             calls: Mutex::default(),
+            connections: Mutex::default(),
             armed: Mutex::default(),
             settings: Mutex::new(Settings {
                 describe_latency: options.describe_latency,
                 mutate_latency: options.mutate_latency,
                 propagation: Duration::ZERO,
+                idle: None,
             }),
             before: Mutex::default(),
         };
@@ -158,6 +164,17 @@ impl Api {
         lock(&self.settings).propagation = delay;
     }
 
+    /// When each connection so far was ready for requests, its TLS handshake included. A connection carries one request at a time.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Instant> {
+        lock(&self.connections).clone()
+    }
+
+    /// Connections are closed once they have been without a request for so long; `None`: they are the client's to close.
+    pub fn idle(&self, limit: Option<Duration>) {
+        lock(&self.settings).idle = limit;
+    }
+
     /// Makes the fabric follow what EC2 says now.
     ///
     /// # Errors
@@ -166,11 +183,19 @@ impl Api {
         self.world.sync()
     }
 
-    fn log(&self, action: &str, params: &BTreeMap<String, String>) -> Ticket {
+    /// Numbers a connection.
+    fn opened(&self) -> usize {
+        let mut connections = lock(&self.connections);
+        connections.push(Instant::now());
+        connections.len() - 1
+    }
+
+    fn log(&self, connection: usize, action: &str, params: &BTreeMap<String, String>) -> Ticket {
         let mut params = params.clone();
         params.retain(|key, _| key != "Action" && key != "Version");
         let at = Instant::now();
-        let call = Call { at, action: action.to_owned(), params, outcome: Outcome::Pending, took: Duration::ZERO };
+        let (action, outcome) = (action.to_owned(), Outcome::Pending);
+        let call = Call { at, connection, action, params, outcome, took: Duration::ZERO };
         lock(&self.calls).push(call);
         Ticket(at)
     }

@@ -28,7 +28,11 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Install what the lab needs: Debian packages, and moto in a folder of its own
-    Setup,
+    Setup {
+        /// Also what `bench` measures natwatch against
+        #[arg(long)]
+        bench: bool,
+    },
     /// Raise a lab and hold it until Ctrl-C
     Up(Up),
     /// Make a fault happen in the running lab
@@ -137,8 +141,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         send(&words)
     };
     match &args.command {
-        Command::Setup => {
-            let done = setup()?;
+        Command::Setup { bench } => {
+            let done = setup(*bench)?;
             say(&if done.is_empty() { "everything is there".to_owned() } else { done.join("\n") });
         }
         Command::Up(options) => up(options)?,

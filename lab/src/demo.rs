@@ -17,7 +17,8 @@ use natwatch_lab::{Fault, Hop, Lab, Nat, Options, Outage, PERIOD, Run};
 
 use crate::cli::say;
 pub(crate) use guarded::guarded;
-use timeline::{axis, bucket, events, quoted, row, wrapped};
+pub(crate) use timeline::events;
+use timeline::{axis, bucket, quoted, row, wrapped};
 
 /// How much of the flow is shown before the fault, and after the last subnet is back.
 const MARGIN: Duration = Duration::from_millis(400);

@@ -95,11 +95,30 @@ impl Fabric {
 
     /// Makes the router follow a subnet's route table.
     pub(crate) fn route(&self, subnet: usize, wanted: &Routes) -> anyhow::Result<()> {
+        self.route_all(&[(subnet, wanted.clone())])
+    }
+
+    /// The same for several at once: the process that tells the router is what takes the time.
+    pub(crate) fn route_all(&self, all: &[(usize, Routes)]) -> anyhow::Result<()> {
         let mut state = self.lock();
-        let present = state.routes.get_mut(subnet).with_context(|| format!("there is no private subnet {subnet}"))?;
-        let table = PUBLIC_TABLE + 1 + subnet;
         let mut lines = Vec::new();
+        for (subnet, wanted) in all {
+            let present = state.routes.get(*subnet).with_context(|| format!("there is no private subnet {subnet}"))?;
+            lines.extend(self.changes(PUBLIC_TABLE + 1 + subnet, present, wanted));
+        }
+        if !lines.is_empty() {
+            shell::ip(Some(&self.plan.router()), &lines)?;
+            for (subnet, wanted) in all {
+                state.routes[*subnet].clone_from(wanted);
+            }
+        }
+        Ok(())
+    }
+
+    /// What `ip` is told to make `wanted` of `present`.
+    fn changes(&self, table: usize, present: &Routes, wanted: &Routes) -> Vec<String> {
         let carried = |net: &IpNet| self.plan.ipv6 || net.addr().is_ipv4();
+        let mut lines = Vec::new();
         for (net, hop) in wanted.iter().filter(|(net, hop)| carried(net) && present.get(*net) != Some(*hop)) {
             lines.push(match hop {
                 Hop::Nat(nat) => {
@@ -115,11 +134,7 @@ impl Fabric {
                 .filter(|net| carried(net) && !wanted.contains_key(*net))
                 .map(|net| format!("route del {net} table {table}")),
         );
-        if !lines.is_empty() {
-            shell::ip(Some(&self.plan.router()), &lines)?;
-            present.clone_from(wanted);
-        }
-        Ok(())
+        lines
     }
 
     /// Where the router sends this subnet's traffic to the internet now.

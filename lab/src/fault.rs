@@ -22,6 +22,8 @@ pub enum Fault {
     UplinkDead(Nat),
     /// That NAT's way to the internet loses this many percent of packets, in each direction.
     Loss(Nat, u8),
+    /// Every link of the VPC and to the internet loses this many percent of packets, in each direction.
+    LinksLose(u8),
     /// The primary drops everything for so long, then goes on by itself.
     Pause(Duration),
     /// A target (1 to 5) answers nobody.
@@ -87,7 +89,7 @@ pub enum Fault {
 }
 
 /// Every fault: its words and what it does, for help and README.
-pub const FAULTS: [(&str, &str); 41] = [
+pub const FAULTS: [(&str, &str); 42] = [
     ("masquerade-gone [standby]", "the NAT's masquerade rule is removed"),
     ("forward-off [standby]", "`ip_forward` is 0"),
     ("masquerade6-gone [standby]", "likewise its rule for IPv6, in a lab with `--ipv6`"),
@@ -99,6 +101,7 @@ pub const FAULTS: [(&str, &str); 41] = [
     ("primary-uplink6-dead | standby-uplink6-dead", "its way to the IPv6 internet is dead"),
     ("primary-loss PERCENT", "the primary's way to the internet loses packets, each way"),
     ("standby-loss PERCENT", "likewise the standby's"),
+    ("links-lose PERCENT", "every link of the VPC, and the internet's, loses packets, each way"),
     ("primary-pause MS", "the primary drops everything for so long, then heals by itself"),
     ("primary-stopped", "the instance is stopped: its routes become black holes"),
     ("target-dead N", "target 203.0.113.N (1 to 5) answers nobody"),
@@ -145,6 +148,7 @@ impl fmt::Display for Fault {
             Self::Crash(nat) => write!(f, "{nat}-crash"),
             Self::UplinkDead(nat) => write!(f, "{nat}-uplink-dead"),
             Self::Loss(nat, percent) => write!(f, "{nat}-loss {percent}"),
+            Self::LinksLose(percent) => write!(f, "links-lose {percent}"),
             Self::Pause(time) => write!(f, "primary-pause {}", time.as_millis()),
             Self::TargetDead(n) => write!(f, "target-dead {n}"),
             Self::AllTargetsDead => f.write_str("all-targets-dead"),
@@ -223,6 +227,7 @@ impl FromStr for Fault {
             "standby-uplink-dead" => none(Self::UplinkDead(Nat::Standby)),
             "primary-loss" => Ok(Self::Loss(Nat::Primary, percent()?)),
             "standby-loss" => Ok(Self::Loss(Nat::Standby, percent()?)),
+            "links-lose" => Ok(Self::LinksLose(percent()?)),
             "primary-pause" => Ok(Self::Pause(Duration::from_millis(one()?))),
             "primary-stopped" => none(Self::Stopped(Nat::Primary)),
             "standby-stopped" => none(Self::Stopped(Nat::Standby)),
@@ -322,6 +327,7 @@ mod tests {
             "primary-crash",
             "standby-uplink-dead",
             "primary-loss 30",
+            "links-lose 5",
             "primary-pause 500",
             "primary-stopped",
             "target-dead 5",

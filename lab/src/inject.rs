@@ -168,6 +168,9 @@ impl Injector {
             // nft refuses a comparison that is always true, hence all loss is a plain drop.
             Fault::UplinkDead(nat) | Fault::Loss(nat, 100..) => uplink(nat, "drop"),
             Fault::Loss(nat, percent) => uplink(nat, &format!("numgen random mod 100 < {percent} drop")),
+            // Two links meet in the router at each packet: the one it came by, and the one it leaves by.
+            Fault::LinksLose(100..) => vec!["drop".to_owned()],
+            Fault::LinksLose(percent) => vec![format!("numgen random mod 100 < {percent} drop"); 2],
             Fault::Pause(_) => link(Nat::Primary.host()),
             Fault::Uplink6Dead(nat) => self
                 .plan

@@ -158,6 +158,14 @@ impl Lab {
         self.injector.fabric.carrier(subnet)
     }
 
+    /// Bytes that a host has received and sent by its link so far, Ethernet headers included.
+    ///
+    /// # Errors
+    /// When there is no such host.
+    pub fn wire(&self, host: &str) -> anyhow::Result<(u64, u64)> {
+        netns::bytes(&self.plan.host(host)?.ns)
+    }
+
     /// Moves a private subnet to a route table, as an operator would; past the layer. The fabric follows.
     ///
     /// # Errors
@@ -167,8 +175,11 @@ impl Lab {
         self.ec2("ReplaceRouteTableAssociation", &[("AssociationId", &association), ("RouteTableId", table)]).map(drop)
     }
 
-    /// Association id and table of a private subnet.
-    fn association(&self, subnet: usize) -> anyhow::Result<(String, String)> {
+    /// Association id and table of a private subnet, by EC2 itself.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn association(&self, subnet: usize) -> anyhow::Result<(String, String)> {
         let id = &self.ids().subnets.get(subnet).with_context(|| format!("there is no private subnet {subnet}"))?.id;
         let tables = xml::tables(&self.injector.moto.call("DescribeRouteTables", &[])?)?;
         let mut all =

@@ -51,6 +51,15 @@ pub(crate) fn sysctl(ns: &str, settings: &[(&str, &str)]) -> anyhow::Result<()> 
     })
 }
 
+/// Bytes received and sent by `eth0` of the namespace since it was made, by the table of `proc_net_dev`(5).
+pub(crate) fn bytes(ns: &str) -> anyhow::Result<(u64, u64)> {
+    let table = within(ns, || Ok(fs::read_to_string("/proc/thread-self/net/dev")?))?;
+    let line = table.lines().find_map(|line| line.trim_start().strip_prefix("eth0:"));
+    let counts: Vec<u64> = line.unwrap_or_default().split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    // Eight columns of what was received, bytes first, then likewise of what was sent.
+    counts.first().copied().zip(counts.get(8).copied()).with_context(|| format!("{ns} has no counts of eth0"))
+}
+
 /// A command line that runs in the namespace with the namespace's own `/etc` files, and dies with the thread that starts it.
 pub(crate) fn exec(ns: &str) -> Command {
     let mut command = Command::new("ip");

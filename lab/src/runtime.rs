@@ -184,19 +184,22 @@ pub(crate) const TOOLS: [(&str, &str); 14] = [
     ("/usr/bin/strace", "strace"),
 ];
 
+/// Likewise what others use in natwatch's place.
+pub(crate) const BENCH_TOOLS: [(&str, &str); 2] = [("/usr/bin/aws", "awscli"), ("/usr/sbin/keepalived", "keepalived")];
+
 /// Packages of the tools that are missing.
-pub(crate) fn missing_packages() -> Vec<&'static str> {
+pub(crate) fn missing_packages(tools: &[(&str, &'static str)]) -> Vec<&'static str> {
     // Either side of a merged /usr will do.
     let there =
         |path: &str| Path::new(path).exists() || path.strip_prefix("/usr").is_some_and(|path| Path::new(path).exists());
-    let mut packages: Vec<_> = TOOLS.iter().filter(|(path, _)| !there(path)).map(|(_, package)| *package).collect();
+    let mut packages: Vec<_> = tools.iter().filter(|(path, _)| !there(path)).map(|(_, package)| *package).collect();
     packages.dedup();
     packages
 }
 
 /// Fails with the remedy when a tool or moto's environment is missing.
 pub(crate) fn need_tools() -> anyhow::Result<()> {
-    let packages = missing_packages();
+    let packages = missing_packages(&TOOLS);
     anyhow::ensure!(
         packages.is_empty(),
         "the lab misses tools: `lab setup` installs them, or `apt-get install {}`",

@@ -37,14 +37,18 @@ fn is_current(venv: &Path) -> bool {
     fs::read_to_string(stamp(venv)).is_ok_and(|text| text == REQUIREMENTS)
 }
 
-/// Installs what is missing and gives a line for each thing it did; nothing on the second call.
+/// Installs what is missing and gives a line for each thing it did; nothing on the second call. `bench`: what natwatch is measured
+/// against, too.
 ///
 /// # Errors
 /// Without root, or when apt or pip fail.
-pub fn setup() -> anyhow::Result<Vec<String>> {
+pub fn setup(bench: bool) -> anyhow::Result<Vec<String>> {
     runtime::need_root()?;
     let mut done = Vec::new();
-    let mut packages = runtime::missing_packages();
+    let mut packages = runtime::missing_packages(&runtime::TOOLS);
+    if bench {
+        packages.extend(runtime::missing_packages(&runtime::BENCH_TOOLS));
+    }
     let venv = venv();
     if !is_current(&venv) && !has_ensurepip() {
         packages.push("python3-venv");

@@ -46,6 +46,7 @@ fn packet_faults_cut_what_they_name_and_heal() {
         ("backend-dead 0", false, true, true),
         ("primary-loss 100", false, true, true),
         ("standby-loss 100", true, true, false),
+        ("links-lose 100", false, false, false),
         ("source-dest-check-on primary", false, true, true),
         ("source-dest-check-on standby", true, true, true),
     ] {
@@ -120,13 +121,29 @@ fn a_pause_ends_by_itself_and_loss_is_what_it_says() {
     assert!(outage.restored && (450..900).contains(&outage.silence.as_millis()), "{outage:?}");
     assert!(lab.faults().is_empty());
 
-    lab.inject(&fault("primary-loss 30")).unwrap();
-    let mark = lab.traffic().mark();
-    while lab.traffic().outages_since(mark)[0].sent < 200 {
-        assert!(mark.elapsed() < Duration::from_secs(20));
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let outage = lab.traffic().outages_since(mark)[0];
     // 30 % each way lose 51 % of the round trips; six standard deviations of 200 are 42.
-    assert!((60..145).contains(&outage.lost), "{outage:?}");
+    // Four links each way, 5 % each: 34 %, and 40.
+    for (text, lost) in [("primary-loss 30", 60..145), ("links-lose 5", 27..108)] {
+        lab.inject(&fault(text)).unwrap();
+        let mark = lab.traffic().mark();
+        while lab.traffic().outages_since(mark)[0].sent < 200 {
+            assert!(mark.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let outage = lab.traffic().outages_since(mark)[0];
+        assert!(lost.contains(&outage.lost), "{text}: {outage:?}");
+        lab.heal_all().unwrap();
+    }
+}
+
+#[test]
+fn a_hosts_bytes_are_counted_on_its_own_link() {
+    let lab = Lab::up(&Options { backends: 1, subnets: 1, traffic: false, ..Options::default() }).unwrap();
+    let bytes = |host| lab.wire(host).unwrap();
+    let (before, other) = (bytes("b0"), bytes("f0"));
+    assert!(reaches(&lab, "b0", 1));
+    // An echo request of 56 bytes: ICMP, IP and Ethernet headers make it 98.
+    assert_eq!(bytes("b0"), (before.0 + 98, before.1 + 98));
+    assert_eq!(bytes("f0"), other);
+    assert!(lab.wire("b7").is_err());
 }

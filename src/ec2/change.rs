@@ -63,6 +63,10 @@ impl Changer for Ec2 {
         }
     }
 
+    async fn warm(&self, connections: usize) {
+        self.open(connections).await;
+    }
+
     async fn reboot(&self, instance: &InstanceId, dry_run: bool) -> Result<(), ChangeError> {
         let client = self.changing().await?;
         let began = Instant::now();

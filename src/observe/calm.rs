@@ -81,7 +81,13 @@ enum Event {
 /// The latest control ping of a target that came to its end.
 struct Checked {
     turn: u64,
-    good: bool,
+    fate: ControlFate,
+}
+
+impl Checked {
+    const fn good(&self) -> bool {
+        matches!(self.fate, ControlFate::Good { .. })
+    }
 }
 
 /// See the module.
@@ -307,7 +313,7 @@ where
         // Once: there is a next turn, and the target is to be spared.
         self.work.push(async move { Event::Control(turn, addr, observer.control_ping(addr, 1).await) }.boxed_local());
         // A target that does not answer the standby proves nothing, and its miss would call for pings of the others.
-        if self.checked.get(&addr).is_some_and(|checked| !checked.good) {
+        if self.checked.get(&addr).is_some_and(|checked| !checked.good()) {
             return;
         }
         let Some(at) = self.posts.iter().position(|post| post.state == Place::Ready) else { return };
@@ -329,13 +335,12 @@ where
             Event::Opened(host, Ok(())) => self.place(&host, Place::Ready),
             Event::Opened(host, Err(silence)) => self.silent(&host, silence, true),
             Event::Control(turn, addr, fate) => {
-                let good = matches!(fate, ControlFate::Good { .. });
-                self.checked.insert(addr, Checked { turn, good });
                 // One reply is enough for the round.
                 let known = self.round.controls.entry(addr).or_insert(ControlFate::NoReply);
                 if !matches!(known, ControlFate::Good { .. }) {
-                    *known = fate;
+                    *known = fate.clone();
                 }
+                self.checked.insert(addr, Checked { turn, fate });
             }
             Event::Heard(host, Ok(probes)) => {
                 self.place(&host, Place::Ready);
@@ -394,7 +399,7 @@ where
         for (turn, missed) in std::mem::take(&mut self.doubtful) {
             match self.checked.get(&missed.probe.target.addr) {
                 Some(checked) if checked.turn >= turn => {
-                    rings |= checked.good && self.alarm.missed(missed, targets, now);
+                    rings |= checked.good() && self.alarm.missed(missed, targets, now);
                 }
                 _ => self.doubtful.push((turn, missed)),
             }
@@ -404,7 +409,7 @@ where
 
     /// The targets that answered when last asked.
     fn tell_good(&self, located: &[Target]) {
-        let answers = |one: &&Target| self.checked.get(&one.addr).is_some_and(|checked| checked.good);
+        let answers = |one: &&Target| self.checked.get(&one.addr).is_some_and(Checked::good);
         let good: Vec<Target> = located.iter().filter(answers).cloned().collect();
         if self.good.borrow().as_ref() != Some(&good) {
             self.good.send_replace(Some(good));
@@ -426,8 +431,11 @@ where
     fn carve(&mut self, targets: &[(TargetName, Result<Target, String>)]) -> Round {
         let limit = self.limit(targets.len()) + LATE;
         let fate = |target: &Target| {
-            let known = self.round.controls.get(&target.addr).cloned();
-            known.unwrap_or_else(|| ControlFate::NotAsked("its turn did not come in this round".to_owned()))
+            let now = self.round.controls.get(&target.addr);
+            // A round of few backends is over before each target has had its turn.
+            let before = self.checked.get(&target.addr).map(|checked| &checked.fate);
+            let known = now.or(before).cloned();
+            known.unwrap_or_else(|| ControlFate::NotAsked("its turn has not come yet".to_owned()))
         };
         let controls = targets.iter().map(|(name, target)| match target {
             Ok(target) => Control { name: name.clone(), target: Some(target.clone()), fate: fate(target) },

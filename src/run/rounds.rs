@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::{FutureExt as _, LocalBoxFuture};
+use futures_util::future::{self, Either, FutureExt as _, LocalBoxFuture};
 use tokio::time::Instant;
 
 use super::own;
 use super::pass::{Going, Mode, World};
-use crate::act::Changer;
+use crate::act::{self, Changer};
 use crate::config::Settings;
 use crate::decide::{self, Look, Next};
-use crate::model::{Backend, BackendVerdict, Family, Fate, Judgement, Moment, Round, Survey, Testimony};
+use crate::model::{Backend, BackendVerdict, Family, Fate, Judgement, Method, Moment, Round, Survey, Testimony};
 use crate::observe::panel::{Drawn, SubnetMap, draw};
 use crate::observe::resolve::System;
 use crate::observe::{Ask, Pace, Uplink, Vantages};
@@ -51,11 +51,13 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
                 self.targets.locate(&System, names, Some(pause), (self.world.wall)()).await;
                 // What a takeover needs to know is read in the shadow of the confirming rounds. A survey that EC2 did not
                 // answer is made again.
+                let mut warm = 0;
                 if !surveyed && surveying.is_none() {
                     surveying = Some(self.surveying());
+                    warm = self.moves_ahead();
                 }
                 let mut fresh = None;
-                let (round, said) = {
+                let seen = async {
                     let mut deciding = pin!(self.deciding_round(ask, own::GRACE));
                     loop {
                         tokio::select! {
@@ -66,6 +68,7 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
                         }
                     }
                 };
+                let (round, said) = beside(seen, act::warm(self.world.cloud, warm)).await;
                 self.case.own = said;
                 // One that was made beforehand is enough, and not waited for.
                 let at_hand = self.case.survey.as_ref().is_some_and(Survey::answered);
@@ -103,6 +106,17 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
                     ask = Ask { not_before, pace: further, until: self.deadline };
                 }
             }
+        }
+    }
+
+    /// How many calls a takeover would make at once, by what is known so far.
+    pub(super) fn moves_ahead(&self) -> usize {
+        let Some(guarded) = &self.case.guarded else { return 0 };
+        let on_primary = guarded.subnets.iter().filter(|one| one.on == guarded.primary).count();
+        match &self.settings.preflight.method {
+            Method::Association => on_primary,
+            Method::Route { destinations } if on_primary > 0 => destinations.len(),
+            Method::Route { .. } => 0,
         }
     }
 
@@ -209,5 +223,13 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
                 self.witnesses.saw(&backend.host, backend.addr, judgement.family, now);
             }
         }
+    }
+}
+
+/// What is waited for, and what is done meanwhile and no longer.
+async fn beside<T>(awaited: impl Future<Output = T>, meanwhile: impl Future<Output = ()>) -> T {
+    match future::select(pin!(awaited), pin!(meanwhile)).await {
+        Either::Left((done, _)) => done,
+        Either::Right(((), awaited)) => awaited.await,
     }
 }

@@ -1,15 +1,18 @@
 //! Takes connections, and carries each call through latency, faults, `DryRun`, moto and the fabric, in this order.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Api, ApiFaultKind, Outcome, is_mutating, lock};
@@ -39,15 +42,41 @@ pub(crate) async fn listen(api: Arc<Api>, listener: Listener) -> anyhow::Result<
 async fn connection(api: Arc<Api>, stream: TcpStream, tls: Option<TlsAcceptor>) {
     // Clients that go away, or do not like our certificate, are their own business: errors end the connection and no more.
     let _ = stream.set_nodelay(true);
-    let answer = hyper::service::service_fn(move |request| answer(Arc::clone(&api), request));
-    let mut server = hyper::server::conn::http1::Builder::new();
-    server.timer(TokioTimer::new());
     match tls {
-        None => drop(server.serve_connection(TokioIo::new(stream), answer).await),
+        None => serve(api, stream).await,
         Some(tls) => {
             if let Ok(stream) = tls.accept(stream).await {
-                drop(server.serve_connection(TokioIo::new(stream), answer).await);
+                serve(api, stream).await;
             }
+        }
+    }
+}
+
+/// One connection, to its end, or until it has been idle for too long.
+async fn serve(api: Arc<Api>, stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let number = api.opened();
+    // Bumped at the beginning and at the end of each request: an odd one is under way.
+    let (turns, mut turned) = watch::channel(0_usize);
+    let asked = Arc::clone(&api);
+    let answer = hyper::service::service_fn(move |request| {
+        let (api, turns) = (Arc::clone(&asked), turns.clone());
+        turns.send_modify(|turn| *turn += 1);
+        async move {
+            let answered = answer(api, number, request).await;
+            turns.send_modify(|turn| *turn += 1);
+            answered
+        }
+    });
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server.timer(TokioTimer::new());
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), answer));
+    loop {
+        let waiting = turned.borrow_and_update().is_multiple_of(2);
+        let limit = lock(&api.settings).idle.filter(|_| waiting);
+        tokio::select! {
+            _ = &mut connection => return,
+            Ok(()) = turned.changed() => {}
+            () = tokio::time::sleep(limit.unwrap_or(Duration::MAX)), if limit.is_some() => return,
         }
     }
 }
@@ -64,13 +93,23 @@ impl std::fmt::Display for NoReply {
 
 impl std::error::Error for NoReply {}
 
-async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, NoReply> {
+async fn answer(
+    api: Arc<Api>,
+    connection: usize,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, NoReply> {
+    // No call, as it has no action: a browser that looks by is sent to a page about the product.
+    if request.method() == Method::GET && request.uri().query().is_none() {
+        let elsewhere = Response::builder().status(302).header("location", "https://aws.amazon.com/ec2");
+        return elsewhere.body(Full::default()).map_err(|_| NoReply);
+    }
     let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
     // EC2's own bound on a request is far below this.
     let body = Limited::new(request.into_body(), 1 << 20).collect().await.map_err(|_| NoReply)?.to_bytes();
     let form = String::from_utf8_lossy(&body).into_owned();
     // A task of its own: a client that goes away does not undo what it has asked for.
-    let reply = tokio::spawn(async move { call(&api, form, authorization).await }).await.map_err(|_| NoReply)?;
+    let reply =
+        tokio::spawn(async move { call(&api, connection, form, authorization).await }).await.map_err(|_| NoReply)?;
     let Some(reply) = reply else { return Err(NoReply) };
     let response = Response::builder()
         .status(reply.status)
@@ -80,10 +119,10 @@ async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Result<Response<Fu
 }
 
 /// `None`: no reply.
-async fn call(api: &Arc<Api>, form: String, authorization: Option<String>) -> Option<Reply> {
+async fn call(api: &Arc<Api>, connection: usize, form: String, authorization: Option<String>) -> Option<Reply> {
     let params = decode(&form);
     let action = params.get("Action").cloned().unwrap_or_default();
-    let ticket = api.log(&action, &params);
+    let ticket = api.log(connection, &action, &params);
     let latency = {
         let settings = lock(&api.settings);
         if is_mutating(&action) { settings.mutate_latency } else { settings.describe_latency }
@@ -93,33 +132,32 @@ async fn call(api: &Arc<Api>, form: String, authorization: Option<String>) -> Op
         api.close(ticket, Outcome::Hung);
         return std::future::pending().await;
     }
-    tokio::time::sleep(latency).await;
-    let refuse = |status, code: &str, message: &str| {
+    let due = Instant::now() + latency;
+    if let Some((status, code, message)) = refusal(fault, &action, &params) {
+        tokio::time::sleep_until(due.into()).await;
         api.close(ticket, Outcome::Refused(code.to_owned()));
-        Some(error(status, code, message))
-    };
-    match fault {
-        Some(ApiFaultKind::Error500) => return refuse(500, "InternalError", "An internal error has occurred"),
-        Some(ApiFaultKind::Throttle) => return refuse(503, "RequestLimitExceeded", "Request limit exceeded."),
-        Some(ApiFaultKind::Deny) => {
-            return refuse(403, "UnauthorizedOperation", &format!("You are not authorized to perform: ec2:{action}"));
-        }
-        _ => {}
-    }
-    if params.get("DryRun").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        return refuse(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
+        return Some(error(status, code, &message));
     }
     if fault == Some(ApiFaultKind::Failed) {
+        tokio::time::sleep_until(due.into()).await;
         api.close(ticket, Outcome::Refused("failed".to_owned()));
         return Some(Reply { status: 200, body: FAILED.to_owned() });
     }
+    if !is_mutating(&action) {
+        // A reading is of the moment at which it is answered.
+        tokio::time::sleep_until(due.into()).await;
+    }
     let stale = fault == Some(ApiFaultKind::Stale);
     let worker = Arc::clone(api);
-    let done =
-        tokio::task::spawn_blocking(move || worker.carry_out(&action, &params, &form, authorization.as_deref(), stale));
+    let done = tokio::task::spawn_blocking(move || {
+        worker.carry_out(&action, &params, &form, authorization.as_deref(), stale, due)
+    });
     let (reply, outcome, delayed) = match done.await.context("a call panicked").flatten() {
         Ok(done) => done,
-        Err(trouble) => return refuse(500, "InternalError", &format!("the lab: {trouble:#}")),
+        Err(trouble) => {
+            api.close(ticket, Outcome::Refused("InternalError".to_owned()));
+            return Some(error(500, "InternalError", &format!("the lab: {trouble:#}")));
+        }
     };
     if delayed {
         let later = Arc::clone(api);
@@ -138,8 +176,29 @@ async fn call(api: &Arc<Api>, form: String, authorization: Option<String>) -> Op
     Some(reply)
 }
 
+/// Status, code and message of a call that is not carried out.
+fn refusal(
+    fault: Option<ApiFaultKind>,
+    action: &str,
+    params: &BTreeMap<String, String>,
+) -> Option<(u16, &'static str, String)> {
+    let dry_run = params.get("DryRun").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    match fault {
+        Some(ApiFaultKind::Error500) => Some((500, "InternalError", "An internal error has occurred".to_owned())),
+        Some(ApiFaultKind::Throttle) => Some((503, "RequestLimitExceeded", "Request limit exceeded.".to_owned())),
+        Some(ApiFaultKind::Deny) => {
+            Some((403, "UnauthorizedOperation", format!("You are not authorized to perform: ec2:{action}")))
+        }
+        _ if dry_run => {
+            Some((412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.".to_owned()))
+        }
+        _ => None,
+    }
+}
+
 impl Api {
-    /// Asks moto, and lets the fabric follow; the last says whether it still has to.
+    /// Asks moto, and lets the fabric follow; the last says whether it still has to. A change takes effect when it is `due`: what moto
+    /// takes is part of the latency and not on top of it, as sixteen at once stand in line there, which they don't at EC2.
     fn carry_out(
         &self,
         action: &str,
@@ -147,6 +206,7 @@ impl Api {
         form: &str,
         authorization: Option<&str>,
         stale: bool,
+        due: Instant,
     ) -> anyhow::Result<(Reply, Outcome, bool)> {
         if let (true, Some(before)) = (stale, lock(&self.before).as_ref()) {
             let body = xml::complete_routes(&xml::answer_from(before, params)?, &self.world.instances())?;
@@ -158,6 +218,7 @@ impl Api {
             *lock(&self.before) = Some(now);
         }
         let mut reply = self.moto.send(form, authorization)?;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
         if reply.status != 200 {
             let code = xml::first(&reply.body, "Code").unwrap_or_else(|_| reply.status.to_string());
             return Ok((reply, Outcome::Refused(code), false));

@@ -22,6 +22,10 @@ impl Seconds {
         Some((lower + upper) / 2)
     }
 
+    pub(super) fn longest(&self) -> Option<Duration> {
+        self.0.last().copied()
+    }
+
     /// `0.21 s`
     pub(super) fn middle(&self) -> String {
         self.median().map_or_else(none, seconds)
@@ -85,7 +89,8 @@ impl Memory {
     }
 }
 
-fn seconds(time: Duration) -> String {
+/// `0.21 s`
+pub(super) fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }
 
@@ -111,17 +116,6 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     text.extend(["|", &"---|".repeat(head.len()), "\n"]);
     text.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
     text
-}
-
-const BEGIN: &str = "<!-- bench:begin -->";
-const END: &str = "<!-- bench:end -->";
-
-/// The document with the block between the two marks replaced; `None` unless both are there once, in order.
-pub(super) fn replaced(document: &str, block: &str) -> Option<String> {
-    let (head, rest) = document.split_once(BEGIN)?;
-    let (_, tail) = rest.split_once(END)?;
-    let again = [head, rest].iter().any(|part| part.contains(BEGIN)) || tail.contains(END);
-    (!again).then(|| format!("{head}{BEGIN}\n{}\n{END}{tail}", block.trim_end()))
 }
 
 #[cfg(test)]
@@ -170,17 +164,5 @@ mod tests {
         assert_eq!(mebibytes(1024), "1.0 MiB");
         assert_eq!(mebibytes(1587), "1.5 MiB");
         assert_eq!(mebibytes(2047), "2.0 MiB");
-    }
-
-    #[test]
-    fn a_block_is_replaced_and_nothing_else() {
-        let document = "a\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nb\n";
-        let new = replaced(document, "new\n").unwrap();
-        assert_eq!(new, "a\n<!-- bench:begin -->\nnew\n<!-- bench:end -->\nb\n");
-        assert_eq!(replaced(&new, "new").unwrap(), new);
-        for broken in ["", "<!-- bench:begin -->", "<!-- bench:end --><!-- bench:begin -->"] {
-            assert_eq!(replaced(broken, "new"), None);
-        }
-        assert_eq!(replaced(&format!("{document}{document}"), "new"), None);
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Measured {
     pub(super) processor: Option<Duration>,
 }
 
-/// Peaks in KiB.
+/// Peaks, or what is seen in one look, in KiB.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Peak {
     /// The sum over the tree, pages that are shared counted by share (PSS).
@@ -53,15 +53,20 @@ pub(super) fn measure(invocation: &Invocation) -> anyhow::Result<Measured> {
 
 /// Runs something for its memory; looking slows it down, so its time is not worth knowing.
 pub(super) fn weigh(lab: &Lab, invocation: &Invocation) -> anyhow::Result<(Run, Peak)> {
-    let standby = fs::metadata(lab.plan().nat(Nat::Standby)?.ns_path()).context("the standby's namespace")?;
     let (group, running) = start(invocation)?;
-    let sampler = Sampler::start((standby.dev(), standby.ino()), running.pid());
+    let sampler = Sampler::start(standby(lab)?, running.pid());
     let run = running.wait(PATIENCE);
     let peak = sampler.stop();
     let run = run?;
     group.map(|group| group.close()).transpose()?;
     anyhow::ensure!(peak.own > 0, "the run's memory was never seen: {run}");
     Ok((run, peak))
+}
+
+/// The standby's network namespace, for [`look`].
+pub(super) fn standby(lab: &Lab) -> anyhow::Result<(u64, u64)> {
+    let standby = fs::metadata(lab.plan().nat(Nat::Standby)?.ns_path()).context("the standby's namespace")?;
+    Ok((standby.dev(), standby.ino()))
 }
 
 fn start(invocation: &Invocation) -> anyhow::Result<(Option<Group>, Running)> {
@@ -74,10 +79,10 @@ fn start(invocation: &Invocation) -> anyhow::Result<(Option<Group>, Running)> {
 }
 
 /// A control group of its own for each run.
-struct Group(PathBuf);
+pub(super) struct Group(PathBuf);
 
 impl Group {
-    fn make() -> Option<Self> {
+    pub(super) fn make() -> Option<Self> {
         let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
         let mount = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
         let mount = mount.filter(|words| words.get(2) == Some(&"cgroup2")).find_map(|words| words.get(1).copied())?;
@@ -94,7 +99,7 @@ impl Group {
 
     /// Does `start` while this process is in the group, as children are born where their parent is. To move them afterwards would
     /// be too late for those they have started by then.
-    fn inside<T>(&self, start: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    pub(super) fn inside<T>(&self, start: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
         let home = fs::read_to_string("/proc/self/cgroup").context("find our own control group")?;
         let home = home.lines().find_map(|line| line.strip_prefix("0::/")).context("we are in no control group")?;
         let home = self.0.parent().context("a group without a parent")?.join(home);
@@ -119,6 +124,11 @@ impl Group {
             }
             thread::sleep(LOOK_EVERY);
         }
+        self.spent()
+    }
+
+    /// User and system time so far of all who were or are in it.
+    pub(super) fn spent(&self) -> anyhow::Result<Duration> {
         let stat = fs::read_to_string(self.0.join("cpu.stat"))?;
         let micros = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")?.parse().ok());
         Ok(Duration::from_micros(micros.context("the control group tells no processor time")?))
@@ -177,7 +187,8 @@ impl Sampler {
     }
 }
 
-fn look(namespace: (u64, u64), own: i32) -> Peak {
+/// All processes in a namespace as they are now; `own` is natwatch's.
+pub(super) fn look(namespace: (u64, u64), own: i32) -> Peak {
     let mut peak = Peak::default();
     let line = |pid: i32| fs::read(format!("/proc/{pid}/cmdline")).ok();
     let own_line = line(own);

@@ -42,7 +42,7 @@ pub(super) struct Row {
 }
 
 pub(super) fn all(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    anyhow::ensure!(Path::new(AWS).exists(), "the bench misses {AWS}: apt-get install awscli");
+    anyhow::ensure!(Path::new(AWS).exists(), "the bench misses {AWS}: `lab setup --bench` installs it");
     let sizes: &[usize] = if bench.quick { &[1, 4] } else { &[1, 4, 16, 50] };
     sizes.iter().map(|subnets| row(bench, *subnets)).collect()
 }

@@ -5,12 +5,16 @@ use super::rounds::Holes;
 use super::{healthy, hosts, moves, outage, rounds};
 
 /// When, with what and where.
-pub(super) fn head(date: &str, binary: &str, machine: &str, runs: usize) -> String {
-    let runs = match runs {
-        1 => "one run each, so no medians".to_owned(),
-        runs => format!("medians of {runs} runs each"),
-    };
-    format!("Measured {date} by `lab bench` in the lab (`lab/README.md`): {binary}; {machine} before; {runs}.")
+pub(super) fn head(date: &str, binary: &str, machine: &str) -> String {
+    format!("Measured {date} by `lab bench` in the lab (`lab/README.md`): {binary}; {machine} before.")
+}
+
+/// The same, with the number of runs.
+pub(super) fn medians(head: &str, runs: usize) -> String {
+    match runs {
+        1 => format!("{head} One run each, so no medians."),
+        runs => format!("{head} Medians of {runs} runs each."),
+    }
 }
 
 /// Whole runs and whole outages.
@@ -290,9 +294,8 @@ Measured.
 
     #[test]
     fn the_head_says_whether_figures_are_medians() {
-        assert!(
-            head("2026-01-02", "natwatch", "machine", 5).ends_with("natwatch; machine before; medians of 5 runs each.")
-        );
-        assert!(head("2026-01-02", "natwatch", "machine", 1).ends_with("one run each, so no medians."));
+        let head = head("2026-01-02", "natwatch", "machine");
+        assert!(medians(&head, 5).ends_with("natwatch; machine before. Medians of 5 runs each."));
+        assert!(medians(&head, 1).ends_with("before. One run each, so no medians."));
     }
 }

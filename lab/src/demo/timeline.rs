@@ -11,7 +11,7 @@ pub(super) const COLUMNS: usize = 100;
 const STRIP: u32 = 72;
 
 /// A line of natwatch's log with its time since `zero` in seconds.
-pub(super) fn events(log: &str, zero: Timestamp) -> Vec<(f64, String)> {
+pub(crate) fn events(log: &str, zero: Timestamp) -> Vec<(f64, String)> {
     let parse = |line: &str| {
         let (stamp, text) = line.split_once(' ')?;
         let at: Timestamp = stamp.parse().ok()?;
