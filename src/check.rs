@@ -17,7 +17,7 @@ use crate::decide;
 use crate::model::failure::exit;
 use crate::model::{Failure, Found, Outcome, Pass, ServiceState, printable};
 use crate::record::State;
-use crate::record::lock::{self, LockError};
+use crate::record::lock::{self, LockError, Watcher};
 use crate::record::pause::Boot;
 use crate::record::round::LastRound;
 use crate::record::witnesses::Witnesses;
@@ -34,6 +34,10 @@ const MAX_AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fro
 /// takes about half of this: EC2 twice, 5 s each, and a round with slow logins between.
 const ANSWER_WITHIN: Duration = Duration::from_secs(50);
 
+/// Beside a `watch`, its last round is judged if it is younger than this: while nothing changes it is written each half a minute, what
+/// changes at once, and a takeover that goes well takes less than the rest. An older one is of a watch that hangs.
+const WATCHED: Duration = Duration::from_mins(1);
+
 /// Of a pause, whose reason an operator may have given at length.
 const PAUSE_SHOWN: usize = 100;
 
@@ -48,14 +52,15 @@ pub async fn command(settings: &Settings, global: &Global, max_age: Option<&str>
         .transpose()?;
     let state = State::look(&settings.state).map_err(|error| Failure::new(exit::FAILED, error.to_string()))?;
     let last = Last::read(&state, Timestamp::now());
-    let mut check = match last.young(max_age) {
+    let watcher = lock::watching(&state);
+    let mut check = match last.young(max_age.or(watcher.as_ref().map(|_| WATCHED))) {
         Some(pass) => Check { saved: true, ..judged(settings, pass.clone(), pass.because.clone()) },
         None => look(settings, &state).await?,
     };
     check.age = last.age();
     check.max_age = max_age;
     let paused = state.read_pause().present().and_then(|pause| pause.holds(Timestamp::now(), Boot::now().as_ref()));
-    let (remark, unwatched) = last.remark(check.saved, max_age);
+    let (remark, unwatched) = last.remark(check.saved, max_age, watcher.as_ref());
     if (unwatched || paused.is_some()) && check.state == ServiceState::Ok {
         // The network is well, and nobody would do anything about it if it were not.
         check.state = ServiceState::Warning;
@@ -147,9 +152,21 @@ impl Last {
     }
 
     /// What to say of it, and whether it shows that nobody watches.
-    fn remark(&self, judged: bool, max_age: Option<Duration>) -> (String, bool) {
-        match self {
-            Self::Known { age, .. } => {
+    fn remark(&self, judged: bool, max_age: Option<Duration>, watcher: Option<&Watcher>) -> (String, bool) {
+        match (self, watcher) {
+            (Self::Known { age, .. }, Some(Watcher { pid, .. })) => {
+                let ago = report::span(*age);
+                let late = *age > max_age.unwrap_or(WATCHED);
+                let text = if judged {
+                    format!("by the watch (process {pid}) {ago} ago")
+                } else if late {
+                    format!("the last round of the watch (process {pid}) was {ago} ago: does it hang?")
+                } else {
+                    format!("last round of the watch (process {pid}) {ago} ago")
+                };
+                (text, late)
+            }
+            (Self::Known { age, .. }, None) => {
                 let ago = report::span(*age);
                 match max_age {
                     _ if judged => (format!("by the run {ago} ago"), false),
@@ -157,14 +174,17 @@ impl Last {
                     _ => (format!("last run {ago} ago"), false),
                 }
             }
-            Self::Never => {
+            (Self::Never, Some(Watcher { pid, .. })) => {
+                (format!("a watch (process {pid}) is at work, and no round of it is on record"), false)
+            }
+            (Self::Never, None) => {
                 let mut text = "no run is on record".to_owned();
                 if max_age.is_some() {
                     let _ = write!(text, ": is the timer running?");
                 }
                 (text, max_age.is_some())
             }
-            Self::Unusable(why) => (why.clone(), max_age.is_some()),
+            (Self::Unusable(why), _) => (why.clone(), max_age.is_some()),
         }
     }
 }

@@ -92,7 +92,7 @@ fn remember(state: &State, kind: Deed, at: Timestamp, why: &str, took: Duration)
 
 fn say(global: &Global, until: Option<Timestamp>, text: &str) -> Result<u8, Failure> {
     let out = match global.format {
-        Format::Json => report::status::pause_json(until),
+        Format::Json => report::json::pause(until),
         Format::Text if global.quiet => String::new(),
         Format::Text => format!("{text}\n"),
     };

@@ -17,10 +17,12 @@
 //! | `untold` | a complete takeover that a killed process did not tell |
 //! | `own` | the standby's own witnesses |
 //! | `facts` | what only root can see, left for those who can't |
+//! | `beside` | a pass beside a `watch` |
 //! | `lasting` | passes without end |
 //! | `signals` | what a signal does to a pass |
 
 mod astray;
+mod beside;
 pub(crate) mod clients;
 mod down;
 mod facts;

@@ -15,11 +15,11 @@ use crate::ec2::Ec2;
 use crate::model::failure::exit;
 use crate::model::{Failure, Family, Found, GuardedSet, Move, Paused, Record, Survey};
 use crate::preflight::{self, LocalHost};
-use crate::record::State;
 use crate::record::history::Deed;
 use crate::record::pause::{Boot, in_force};
+use crate::record::{State, lock};
 use crate::report;
-use crate::report::status::{Active, Carrier, LastTakeover, Status};
+use crate::report::status::{Active, Carrier, LastTakeover, Status, Watcher};
 
 /// What EC2 may take to answer: somebody waits at a terminal.
 const ASKING: Duration = Duration::from_secs(8);
@@ -72,6 +72,7 @@ pub(crate) async fn gather(settings: &Settings, state: &State) -> Result<Status,
         active: guarded.as_ref().map(|set| active(set, settings, &survey, &record)).map_err(Clone::clone),
         holds: holds(settings, &survey, &record, paused.as_ref(), guarded.as_ref().ok().or(saved.as_ref())),
         paused,
+        watcher: lock::watching(state).map(|watcher| Watcher { pid: watcher.pid, since: watcher.began }),
         last_round,
         last_takeover: last_takeover(state, &record, &mut notes),
         record,

@@ -37,6 +37,10 @@ fn settings(unit: &str) -> BTreeMap<(String, String), Vec<String>> {
     found
 }
 
+/// The services. Those that watch are the same but for what names the configuration.
+const SERVICES: [&str; 3] = ["natwatch.service", WATCHES[0], WATCHES[1]];
+const WATCHES: [&str; 2] = ["natwatch-watch.service", "natwatch-watch@.service"];
+
 /// That `unit` has exactly these values.
 fn expect(unit: &str, section: &str, wanted: &[(&str, &str)]) {
     let found = settings(&read(unit));
@@ -50,13 +54,17 @@ fn expect(unit: &str, section: &str, wanted: &[(&str, &str)]) {
 fn systemd_finds_no_fault_with_the_units() {
     let folder = tempfile::tempdir().unwrap();
     // The program is not installed here; /bin/true is everywhere.
-    let service = read("systemd/natwatch.service");
-    assert!(service.contains("ExecStart=/usr/bin/natwatch run\n"));
-    fs::write(folder.path().join("natwatch.service"), service.replace("/usr/bin/natwatch", "/bin/true")).unwrap();
+    let units = SERVICES.map(|unit| unit.replace("@.", "@web."));
+    for (unit, name) in SERVICES.iter().zip(&units) {
+        let service = read(&format!("systemd/{unit}"));
+        assert!(service.contains("ExecStart=/usr/bin/natwatch "));
+        fs::write(folder.path().join(name), service.replace("/usr/bin/natwatch", "/bin/true")).unwrap();
+    }
     fs::copy(shipped("systemd/natwatch.timer"), folder.path().join("natwatch.timer")).unwrap();
     let output = Command::new("timeout")
         .args([VERIFY_SECONDS, "systemd-analyze", "verify", "--man=no"])
-        .args(["natwatch.service", "natwatch.timer"].map(|unit| folder.path().join(unit)))
+        .args(units.iter().map(|unit| folder.path().join(unit)))
+        .arg(folder.path().join("natwatch.timer"))
         .output()
         .unwrap();
     assert_ne!(output.status.code(), Some(127), "systemd-analyze is not installed: apt-get install systemd");
@@ -96,10 +104,82 @@ fn the_service_is_what_the_contract_says() {
 }
 
 #[test]
+fn a_watch_is_restarted_for_ever_unless_it_is_told_what_can_not_be() {
+    for unit in WATCHES {
+        let file = format!("systemd/{unit}");
+        let stays = [
+            ("Type", "notify"),
+            ("NotifyAccess", "main"),
+            ("ExecReload", "kill -HUP $MAINPID"),
+            // Twice decision.deadline.
+            ("WatchdogSec", "2min"),
+            ("Restart", "on-failure"),
+            // Usage and configuration.
+            ("RestartPreventExitStatus", "64 78"),
+            ("RestartSec", "5"),
+            ("TimeoutStopSec", "15"),
+        ];
+        expect(&file, "Service", &stays);
+        expect(&file, "Unit", &[("StartLimitIntervalSec", "0")]);
+        expect(&file, "Install", &[("WantedBy", "multi-user.target")]);
+        // A watch that is told to stop ends with 0, and nothing else is a success.
+        assert!(!settings(&read(&file)).contains_key(&("Service".to_owned(), "SuccessExitStatus".to_owned())));
+    }
+    expect("systemd/natwatch-watch.service", "Service", &[("ExecStart", "/usr/bin/natwatch watch")]);
+    expect("systemd/natwatch-watch.service", "Unit", &[("Conflicts", "natwatch.timer")]);
+    let several = [("ExecStart", "/usr/bin/natwatch watch -c /etc/natwatch/%i.toml")];
+    expect("systemd/natwatch-watch@.service", "Service", &several);
+}
+
+#[test]
+fn all_services_are_confined_alike() {
+    /// What they are for, and how they live.
+    const OWN: [&str; 12] = [
+        "Type",
+        "NotifyAccess",
+        "ExecStart",
+        "ExecReload",
+        "SuccessExitStatus",
+        "TimeoutStartSec",
+        "WatchdogSec",
+        "Restart",
+        "RestartPreventExitStatus",
+        "RestartSec",
+        "RuntimeDirectory",
+        "TimeoutStopSec",
+    ];
+    let confined = |unit: &str| {
+        let mut found = settings(&read(&format!("systemd/{unit}")));
+        found.retain(|(section, key), _| section == "Service" && !OWN.contains(&key.as_str()));
+        found
+    };
+    let all = SERVICES.map(confined);
+    assert!(all[0].len() > 25, "{:?}", all[0]);
+    for (unit, one) in SERVICES.iter().zip(&all) {
+        assert_eq!(one, &all[0], "{unit}");
+    }
+}
+
+/// systemd removes a unit's folder under /run when the unit ends, with all that is in it (systemd.exec(5)).
+#[test]
+fn f041_no_service_takes_the_control_sockets_of_another_with_it() {
+    let folder = |unit: &str| {
+        let found = settings(&read(&format!("systemd/{unit}")));
+        let values = &found[&("Service".to_owned(), "RuntimeDirectory".to_owned())];
+        let [value] = values.as_slice() else { panic!("{unit}: {values:?}") };
+        assert!(!value.contains('/'), "{unit}: a folder in another's goes with that");
+        value.clone()
+    };
+    assert_eq!(SERVICES.map(folder), ["natwatch", "natwatch-watch", "natwatch-watch-%i"]);
+}
+
+#[test]
 fn f007_the_units_hide_neither_the_uptime_nor_the_network_from_natwatch() {
-    let found = settings(&read("systemd/natwatch.service"));
-    for key in ["ProcSubset", "PrivateUsers", "PrivateNetwork", "DynamicUser"] {
-        assert!(!found.contains_key(&("Service".to_owned(), key.to_owned())), "{key} is set");
+    for unit in SERVICES {
+        let found = settings(&read(&format!("systemd/{unit}")));
+        for key in ["ProcSubset", "PrivateUsers", "PrivateNetwork", "DynamicUser"] {
+            assert!(!found.contains_key(&("Service".to_owned(), key.to_owned())), "{unit}: {key} is set");
+        }
     }
 }
 

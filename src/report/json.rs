@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{safe, verification, whole, whole_ms};
@@ -221,4 +222,15 @@ pub(super) fn document(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned());
     text.push('\n');
     text
+}
+
+#[derive(Serialize)]
+struct PauseView {
+    paused_until: Option<Timestamp>,
+}
+
+/// The document for `pause --format json` and `resume --format json`: until when automatic action is held now.
+#[must_use]
+pub fn pause(until: Option<Timestamp>) -> String {
+    document(&PauseView { paused_until: until })
 }

@@ -31,9 +31,9 @@ pub struct Check {
     pub remarks: Vec<String>,
     /// The pass that was judged.
     pub pass: Pass,
-    /// It is the last one of `run`, not one made now.
+    /// It is the last one of `run` or `watch`, not one made now.
     pub saved: bool,
-    /// How old the last pass of `run` is; `None`: there is none, or it is dated in the future.
+    /// How old the last pass of `run` or `watch` is; `None`: there is none, or it is dated in the future.
     pub age: Option<Duration>,
     /// How old it may be.
     pub max_age: Option<Duration>,

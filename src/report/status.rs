@@ -62,6 +62,15 @@ pub struct LastTakeover {
     pub took: Option<Duration>,
 }
 
+/// The `watch` that is at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Watcher {
+    /// Its process id.
+    pub pid: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// All that `status` tells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
@@ -73,6 +82,8 @@ pub struct Status {
     pub record: Found<Record>,
     /// The pause that holds all automatic action, where there is one.
     pub paused: Option<Paused>,
+    /// The `watch` that is at work, where there is one.
+    pub watcher: Option<Watcher>,
     /// Where the guarded subnets are, or why EC2 could not be asked.
     pub active: Result<Vec<Active>, String>,
     /// The gates that would hold a takeover now.
@@ -105,6 +116,7 @@ struct View {
     record_error: Option<String>,
     paused_until: Option<Timestamp>,
     pause_reason: Option<String>,
+    watch: Option<Watcher>,
     active: BTreeMap<String, String>,
     active_error: Option<String>,
     holds: Vec<HoldView>,
@@ -144,6 +156,7 @@ pub fn json(status: &Status) -> String {
         record_error: status.record.trouble().as_deref().map(safe),
         paused_until: status.paused.as_ref().map(|pause| pause.until),
         pause_reason: status.paused.as_ref().map(|pause| safe(&pause.reason)),
+        watch: status.watcher,
         active,
         active_error,
         holds: status.holds.iter().map(HoldView::from).collect(),
@@ -182,6 +195,9 @@ pub fn text(status: &Status, style: Style) -> String {
     let _ = writeln!(out, "{}: {lock}", title(&safe(&status.name)));
     if let Some(pause) = &status.paused {
         let _ = writeln!(out, "{}", style.paint(Paint::Yellow, &safe(&pause.to_string())));
+    }
+    if let Some(Watcher { pid, since }) = status.watcher {
+        let _ = writeln!(out, "natwatch watch is at work: process {pid}, since {}", moment(status, since));
     }
 
     let _ = writeln!(out, "\n{}", title("Active"));
@@ -252,17 +268,6 @@ struct ResetView {
 pub fn reset_json(status: &Status, cleared: bool) -> String {
     let (active, active_error) = active_view(status);
     document(&ResetView { name: safe(&status.name), cleared, active, active_error })
-}
-
-#[derive(Serialize)]
-struct PauseView {
-    paused_until: Option<Timestamp>,
-}
-
-/// The document for `pause --format json` and `resume --format json`: until when automatic action is held now.
-#[must_use]
-pub fn pause_json(until: Option<Timestamp>) -> String {
-    document(&PauseView { paused_until: until })
 }
 
 fn active_view(status: &Status) -> (BTreeMap<String, String>, Option<String>) {

@@ -264,6 +264,7 @@ fn status() -> Status {
         }),
         record: Found::Present(record),
         paused: None,
+        watcher: None,
         active: Ok(vec![
             active("subnet-0a", Some("web-a"), Carrier::Standby),
             active("subnet-0b", None, Carrier::Primary),
@@ -313,6 +314,21 @@ Notes
   guarded.json can't be used
 "
     );
+}
+
+#[test]
+fn f094_status_says_that_a_watch_is_at_work_and_how_old_its_last_round_is() {
+    let watcher = status::Watcher { pid: 4711, since: status().now - SignedDuration::from_hours(5) };
+    let status = Status { watcher: Some(watcher), ..status() };
+    let text = status::text(&status, Style::PLAIN);
+    assert!(
+        text.contains("\nnatwatch watch is at work: process 4711, since 2026-03-01T07:00:00Z (5 h ago)\n"),
+        "{text}"
+    );
+    assert!(text.contains("\nLast round\n  2026-03-01T11:57:50Z (2 min ago)\n"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&status::json(&status)).unwrap();
+    assert_eq!(json["watch"], serde_json::json!({"pid": 4711, "since": "2026-03-01T07:00:00Z"}));
+    assert_eq!(json["last_round"]["age_s"], 130);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
+use super::beside;
 use super::targets::TargetBook;
 use crate::act::Changer;
 use crate::config::Settings;
@@ -20,7 +21,7 @@ use crate::observe::resolve::{self, System};
 use crate::observe::{CONTROLS, Observer, Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::State;
-use crate::record::lock::{self, LockError};
+use crate::record::lock::LockError;
 use crate::record::witnesses::Witnesses;
 
 /// Everything that is not in the settings.
@@ -111,7 +112,7 @@ pub async fn pass<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
     let began = Instant::now();
     let mut case = Case::new(settings.decide.clone());
     if mode != Mode::Look
-        && let Some(holder) = lock::peek(world.state)
+        && let Some(holder) = beside::mover(world.state).await
     {
         let overdue = holder.overdue((world.wall)());
         let note = overdue
@@ -202,7 +203,11 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
     }
 
     async fn go(mut self, began: Instant) -> Done {
-        let concluded = if self.rounds().await { self.down().await } else { self.rested().await };
+        let mut down = self.rounds().await;
+        if down && self.overtaken().await {
+            down = self.rounds().await;
+        }
+        let concluded = if down { self.down().await } else { self.rested().await };
         self.end(concluded, began).await
     }
 

@@ -1,0 +1,325 @@
+//! `natwatch watch` in the lab: as a service that systemd has started, with a socket in systemd's place. Needs root; `make test` runs
+//! it so.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "support/seasoned.rs"]
+mod support;
+#[path = "support/systemd.rs"]
+mod systemd;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use natwatch_lab::testing::{FLOWS_WITHIN, carried_by, expect, json, ssh_processes};
+use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat, Signal};
+
+use support::seasoned;
+use systemd::{SOON, Systemd};
+
+/// A lab whose backends are witnesses, watched by natwatch with `args` and these keys; it is ready.
+fn watched(keys: &[(&str, &str)], args: &[&str]) -> (Lab, Systemd) {
+    let lab = seasoned();
+    lab.configure(keys).unwrap();
+    lab.api().forget_calls();
+    let systemd = Systemd::start(&lab, args);
+    systemd.waits_for("READY=1");
+    (lab, systemd)
+}
+
+/// The last round is one in which the primary was well.
+fn healthy(systemd: &Systemd) {
+    systemd.waits_for(" healthy: ");
+}
+
+#[test]
+fn f077_a_watch_takes_over_by_one_call_a_subnet_and_waits_for_no_other() {
+    let (lab, systemd) = watched(&[], &[]);
+    healthy(&systemd);
+    let first_reading: Vec<String> = lab.api().calls().into_iter().map(|call| call.action).collect();
+    assert!(first_reading.iter().all(|action| action.starts_with("Describe")), "{first_reading:?}");
+    lab.api().forget_calls();
+    let since = lab.traffic().mark();
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    systemd.waits_for(" taken-over: ");
+    carried_by(&lab, Nat::Standby);
+    lab.traffic().wait_flowing(FLOWS_WITHIN).unwrap();
+    assert!(lab.traffic().outage_since(since) < FLOWS_WITHIN);
+    let calls = lab.api().calls();
+    let moves: Vec<_> = calls.iter().filter(|call| call.is_mutating()).collect();
+    assert_eq!(moves.len(), 2, "one call a subnet: {calls:?}");
+    assert!(moves.iter().all(|call| call.action == "ReplaceRouteTableAssociation"), "{calls:?}");
+    // Both at once: the second does not wait for the first, nor either for a description that is under way.
+    assert!(moves[1].at < moves[0].at + moves[0].took, "{calls:?}");
+
+    // It stays where it is, whatever the primary does from now on (row 80).
+    for _ in 0..2 {
+        lab.heal_all().unwrap();
+        systemd.waits_for(" locked: ");
+        lab.inject(&Fault::Crash(Nat::Primary)).unwrap();
+        systemd.waits_for(" locked: ");
+    }
+    assert_eq!(lab.api().mutations().len(), 2);
+    let run = systemd.ends();
+    assert!(run.stderr.contains("taken-over: ") && run.stderr.matches("taken-over: ").count() == 1, "{run}");
+    assert!(!run.stdout.contains("moved"), "events are for the log: {run}");
+}
+
+#[test]
+fn f094_systemd_is_told_that_a_watch_is_ready_well_alive_and_ending() {
+    let lab = seasoned();
+    lab.configure(&[]).unwrap();
+    let systemd = Systemd::start_with(&lab, &[], &[("WATCHDOG_USEC", "4000000")]);
+    systemd.waits_for("READY=1");
+    for _ in 0..3 {
+        healthy(&systemd);
+        systemd.waits_for("WATCHDOG=1");
+    }
+    // A process that does not come round any more gives no sign of life, nor does one that is frozen.
+    let run = systemd.ends();
+    let heard = systemd.heard();
+    assert_eq!(heard.iter().filter(|one| one.text.contains("READY=1")).count(), 1, "{heard:?}");
+    assert_eq!(heard.last().unwrap().text, "STOPPING=1\n", "{heard:?}");
+    let signs: Vec<Instant> = heard.iter().filter(|one| one.text == "WATCHDOG=1\n").map(|one| one.at).collect();
+    assert!(signs.windows(2).all(|two| two[1] - two[0] > Duration::from_millis(900)), "at most each second: {heard:?}");
+    assert!(run.stderr.contains("watching by 6 backends and 3 targets, each pinged every 1000 ms"), "{run}");
+    assert_eq!(run.stderr.lines().filter(|line| line.contains(" healthy: ")).count(), 1, "{run}");
+    assert!(lab.api().mutations().is_empty());
+    // They have been told to end.
+    let until = Instant::now() + SOON;
+    while !ssh_processes(&lab).is_empty() {
+        assert!(Instant::now() < until, "ssh goes on");
+    }
+}
+
+#[test]
+fn f075_a_configuration_that_is_changed_is_taken_over_and_one_that_is_broken_is_not() {
+    let (lab, systemd) = watched(&[], &[]);
+    healthy(&systemd);
+    // Broken: everything that is wrong is said, and the one before holds.
+    lab.configure(&[("decision.threshold", "0"), ("decision.rounds", "99")]).unwrap();
+    systemd.signal(Signal::HUP);
+    systemd.waits_for("RELOADING=1\nMONOTONIC_USEC=");
+    systemd.waits_for("READY=1");
+    systemd.waits_for("the configuration on disk is refused (see the log), the one before holds; 2");
+    let said = systemd.said();
+    for key in ["decision.threshold = 0", "decision.rounds = 99"] {
+        assert!(said.lines().any(|line| line.contains("error: ") && line.contains(key)), "{key}: {said}");
+    }
+    // Another name would be another state: that is another natwatch.
+    lab.configure(&[("name", "\"other\"")]).unwrap();
+    systemd.signal(Signal::HUP);
+    systemd.says("name or state.dir is another");
+    assert!(!lab.plan().state().join("other").exists());
+    // As it was.
+    lab.configure(&[]).unwrap();
+    systemd.signal(Signal::HUP);
+    systemd.says("it says what it said before");
+    // Another one, with sessions of its own.
+    let before: BTreeSet<String> = ssh_processes(&lab).into_iter().collect();
+    lab.configure(&[("decision.interval", "\"500ms\"")]).unwrap();
+    systemd.signal(Signal::HUP);
+    systemd.says("each pinged every 500 ms");
+    healthy(&systemd);
+    let after: BTreeSet<String> = ssh_processes(&lab).into_iter().collect();
+    assert!(!after.is_empty() && before.is_disjoint(&after), "{before:?} {after:?}");
+    // Hosts come and go (autoscaling): nobody has to say so.
+    let hosts = lab.plan().hosts_file();
+    let listed = fs::read_to_string(&hosts).unwrap();
+    let fewer: String = listed.lines().filter(|line| !line.contains("b5")).map(|line| format!("{line}\n")).collect();
+    assert_ne!(fewer, listed);
+    fs::write(&hosts, fewer).unwrap();
+    systemd.says("watching by 5 backends");
+    healthy(&systemd);
+    // And by all that, it is still the same watch, which takes over.
+    lab.inject(&Fault::ForwardOff(Nat::Primary)).unwrap();
+    systemd.waits_for(" taken-over: ");
+    carried_by(&lab, Nat::Standby);
+    let run = systemd.ends();
+    assert_eq!(run.stderr.matches("configuration was read again").count(), 5, "{run}");
+}
+
+#[test]
+fn f090_a_watch_that_is_told_to_stop_in_a_takeover_brings_it_to_its_end() {
+    let (lab, systemd) = watched(&[], &[]);
+    healthy(&systemd);
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    lab.api().arm(ApiFault::new(ApiFaultKind::Hang).on("ReplaceRouteTableAssociation").after(1).times(1));
+    systemd.waits_for("moved after");
+    let run = systemd.ends();
+    assert!(run.elapsed < Duration::from_secs(60), "{run}");
+    carried_by(&lab, Nat::Standby);
+    let status = lab.natwatch(&["status", "--format", "json"]).unwrap();
+    assert_eq!(json(&status)["phase"], "taken", "{status} {run}");
+}
+
+#[test]
+fn f004_what_was_missed_before_a_watch_was_frozen_is_no_evidence_once_it_is_thawed() {
+    let (lab, systemd) = watched(&[("decision.watch_span", "\"4s\"")], &[]);
+    healthy(&systemd);
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    systemd.waits_for("; looking again");
+    systemd.signal(Signal::STOP);
+    lab.traffic().wait_silent(FLOWS_WITHIN).unwrap();
+    lab.heal_all().unwrap();
+    lab.traffic().wait_flowing(FLOWS_WITHIN).unwrap();
+    systemd.signal(Signal::CONT);
+    healthy(&systemd);
+    healthy(&systemd);
+    carried_by(&lab, Nat::Primary);
+    assert!(lab.api().mutations().is_empty());
+    // It has its eyes open again.
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    systemd.waits_for(" taken-over: ");
+    systemd.ends();
+}
+
+#[test]
+fn a_second_watch_of_the_same_name_is_refused_and_a_dry_run_is_none() {
+    let (lab, systemd) = watched(&[], &[]);
+    let second = lab.natwatch(&["watch"]).unwrap();
+    expect(&second, 2);
+    let first = format!("another natwatch watch (process {}, since ", systemd.pid());
+    assert!(second.stderr.contains(&first) && second.stderr.contains("systemctl stop natwatch-watch"), "{second}");
+    let dry = lab.command(&["watch", "--dry-run"]).spawn().unwrap();
+    dry.wait_output(" healthy (dry run: nothing was changed): ", SOON).unwrap();
+    dry.kill(Signal::INT).unwrap();
+    expect(&dry.wait(SOON).unwrap(), 0);
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    systemd.waits_for(" taken-over: ");
+    systemd.ends();
+}
+
+/// Holds the run lock, as a natwatch that is moving subnets does, until it is killed.
+fn mover(lab: &Lab) -> natwatch_lab::Running {
+    let lock = lab.plan().state().join("natwatch/run.lock");
+    let script = format!(
+        r#"printf '{{"pid":1,"began":"2026-03-01T12:00:00Z","deadline":"2999-03-01T12:00:00Z"}}' > {0}; echo held; exec sleep 600"#,
+        lock.display()
+    );
+    let args = ["--no-fork", "-x", lock.to_str().unwrap(), "sh", "-c", &script];
+    let mover = lab.program("nat2", "/usr/bin/flock", &args).as_user().spawn().unwrap();
+    mover.wait_output("held", SOON).unwrap();
+    mover
+}
+
+#[test]
+fn f067_beside_a_watch_all_other_commands_work_and_wait_for_who_moves() {
+    let (lab, systemd) = watched(&[], &[]);
+    healthy(&systemd);
+    // Told by the watch's own last round: nobody is asked anything.
+    lab.api().forget_calls();
+    let check = lab.natwatch(&["check"]).unwrap();
+    expect(&check, 0);
+    let by = format!("; by the watch (process {}) ", systemd.pid());
+    assert!(check.stdout.contains(&by), "{check}");
+    assert!(lab.api().calls().is_empty());
+    let status = lab.natwatch(&["status", "--format", "json"]).unwrap();
+    assert_eq!(json(&status)["watch"]["pid"], systemd.pid(), "{status}");
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+
+    // Whoever moves is waited for beside a watch, and what is seen then is what counts.
+    let moves = mover(&lab);
+    let waits = lab.command(&["run", "--format", "json"]).spawn().unwrap();
+    assert!(waits.wait_output("outcome", Duration::from_secs(2)).is_err());
+    moves.kill(Signal::KILL).unwrap();
+    let run = waits.wait(SOON).unwrap();
+    expect(&run, 0);
+    // For ten seconds, and no longer.
+    let moves = mover(&lab);
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 75);
+    assert!(run.elapsed > Duration::from_secs(9), "{run}");
+    moves.kill(Signal::KILL).unwrap();
+    moves.wait(SOON).unwrap();
+
+    // A pause holds the watch too; an outage meanwhile is told, and taken over once the pause has ended.
+    expect(&lab.natwatch(&["pause", "--for", "30m", "--reason", "a new kernel"]).unwrap(), 0);
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    systemd.waits_for(" down, held by gate paused: ");
+    assert!(lab.api().mutations().is_empty());
+    let check = lab.natwatch(&["check"]).unwrap();
+    expect(&check, 2);
+    assert!(check.stdout.contains(&by) && check.stdout.contains("; paused until"), "{check}");
+    expect(&lab.natwatch(&["resume"]).unwrap(), 0);
+    systemd.waits_for(" taken-over: ");
+    carried_by(&lab, Nat::Standby);
+    // Back again, and guarded again.
+    lab.heal_all().unwrap();
+    systemd.waits_for(" locked: ");
+    expect(&lab.natwatch(&["failback", "--yes"]).unwrap(), 0);
+    carried_by(&lab, Nat::Primary);
+    healthy(&systemd);
+    lab.inject(&Fault::ForwardOff(Nat::Primary)).unwrap();
+    systemd.waits_for(" taken-over: ");
+    carried_by(&lab, Nat::Standby);
+    // Planned work needs no evidence, and finds nothing to do.
+    lab.heal_all().unwrap();
+    systemd.ends();
+    // Without a watch, nobody waits for who moves, and a check makes a round of its own.
+    let _moves = mover(&lab);
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 75);
+    assert!(run.elapsed < Duration::from_secs(9), "{run}");
+    let check = lab.natwatch(&["check"]).unwrap();
+    assert!(!check.stdout.contains("by the "), "{check}");
+}
+
+#[test]
+fn a_state_folder_that_is_gone_is_made_again_and_told_once() {
+    let (lab, systemd) = watched(&[], &[]);
+    healthy(&systemd);
+    let folder = lab.plan().state().join("natwatch");
+    fs::remove_dir_all(&folder).unwrap();
+    systemd.says("was gone, and is made again");
+    systemd.says("what is to be kept can be kept again");
+    assert!(folder.join("last-round.json").exists());
+    // The lock is its own again.
+    expect(&lab.natwatch(&["watch"]).unwrap(), 2);
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    systemd.waits_for(" taken-over: ");
+    let run = systemd.ends();
+    assert_eq!(run.stderr.matches("was gone").count(), 1, "{run}");
+    let status = lab.natwatch(&["status", "--format", "json"]).unwrap();
+    assert_eq!(json(&status)["phase"], "taken", "{status}");
+}
+
+#[test]
+fn f100_f101_a_calm_watch_spares_the_targets_and_ec2_and_a_short_pause_moves_nothing() {
+    let (lab, systemd) = watched(&[], &[]);
+    healthy(&systemd);
+    lab.api().forget_calls();
+    let pings = lab.pings().unwrap();
+    // Eleven rounds, and at least half a minute.
+    let (began, mut rounds) = (Instant::now(), 0);
+    while rounds < 11 || began.elapsed() < Duration::from_secs(30) {
+        healthy(&systemd);
+        rounds += 1;
+    }
+    let seen = pings.seen().unwrap();
+    let calls = lab.api().calls();
+    assert!(calls.is_empty(), "{calls:?}");
+    for nat in [Nat::Primary, Nat::Standby] {
+        let sources = lab.plan().nat_addresses(nat);
+        for n in 1..=3 {
+            let addresses = lab.plan().target_addresses(n);
+            let ours = |ping: &&natwatch_lab::Ping| sources.contains(&ping.source) && addresses.contains(&ping.target);
+            let at: Vec<Instant> = seen.iter().filter(ours).map(|ping| ping.at).collect();
+            // Once a second, by a clock that a busy machine reads late; never two of them at once, and none left out.
+            let most = began.elapsed().as_secs() + 2;
+            assert!((25..=most).contains(&(at.len() as u64)), "{nat:?}, target {n}: {} of {most}", at.len());
+            let close = at.windows(2).filter(|two| two[1] - two[0] < Duration::from_millis(500)).count();
+            assert!(close <= 1, "{nat:?}, target {n}: {close} within half a second");
+        }
+    }
+    for pause in [500, 700] {
+        lab.inject(&Fault::Pause(Duration::from_millis(pause))).unwrap();
+        healthy(&systemd);
+        healthy(&systemd);
+        lab.heal_all().unwrap();
+    }
+    assert!(lab.api().mutations().is_empty());
+    carried_by(&lab, Nat::Primary);
+    systemd.ends();
+}
