@@ -60,6 +60,8 @@ pub struct Settings {
     pub act: ActSettings,
     /// For `watch`.
     pub watch: WatchSettings,
+    /// `backends.hosts_file`, from which some of the backends are: `watch` reads the configuration again when it is another.
+    pub hosts_file: Option<PathBuf>,
     /// `failback.canary`: the subnet that is brought back first.
     pub canary: Option<crate::model::SubnetId>,
     /// What is allowed but not advised; printed by `-v` and `doctor`.

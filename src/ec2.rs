@@ -10,6 +10,7 @@
 mod address;
 mod change;
 mod convert;
+mod credentials;
 mod errors;
 mod http;
 mod iam;
@@ -22,7 +23,6 @@ use std::time::{Duration, Instant};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
-use aws_config::identity::IdentityCache;
 use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
@@ -72,9 +72,6 @@ const READ_ATTEMPTS: u32 = 2;
 
 /// The pause before a read's second attempt is drawn from 0 up to this.
 const READ_PAUSE: Duration = Duration::from_millis(100);
-
-/// All of credentials: three requests to IMDS take milliseconds, an STS call for a web identity token half a second.
-const CREDENTIALS_WITHIN: Duration = Duration::from_millis(1500);
 
 /// EC2 takes up to 200 values in one filter.
 const FILTER_VALUES: usize = 200;
@@ -184,7 +181,7 @@ impl Ec2 {
             .region(region)
             .http_client(self.http.clone())
             .timeout_config(self.timeouts.sdk())
-            .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_WITHIN).build())
+            .identity_cache(credentials::kept().build())
             .credentials_provider(credentials)
             .load()
             .await;

@@ -25,6 +25,7 @@
 //! | `preflight` | facts for gates and plan, read just before they are needed | model |
 //! | `act` | carry out a plan step by step, reconcile | model |
 //! | `record` | run lock, takeover record, history, last round; durable writes | model |
+//! | `daemon` | what systemd is told of a `watch`, and what tells it to read its configuration again | model |
 //! | `ec2` | the only room that names the AWS SDK | model, the traits of preflight and act |
 //! | `report` | text and JSON | model |
 
@@ -33,6 +34,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 mod confirm;
+pub mod daemon;
 pub mod decide;
 pub mod ec2;
 pub mod failback;
@@ -67,7 +69,9 @@ use model::failure::exit;
 pub fn execute(cli: &Cli) -> Result<u8, Failure> {
     let env = |name: &str| std::env::var(name).ok();
     let json = cli.global.format == cli::Format::Json;
-    report::log::Log::new(cli.global.verbose, cli.global.quiet, json, env).init();
+    // A daemon says when it begins and when all is well again; `-v` brings what it thinks of each pass.
+    let more = u8::from(matches!(cli.command, Command::Watch { .. }));
+    report::log::Log::new(cli.global.verbose.saturating_add(more), cli.global.quiet, json, env).init();
     match (carry_out(cli, json), &cli.command) {
         (Err(failure), Command::Check { .. }) => check::unknown(&cli.global, failure),
         (done, _) => done,

@@ -98,6 +98,13 @@ pub struct SshSettings {
     pub connect_timeout: Duration,
     /// All up to the first command.
     pub login_timeout: Duration,
+    /// A session over which nothing is asked ends after this by itself, should natwatch have been killed; whole seconds.
+    pub idle: Duration,
+}
+
+impl SshSettings {
+    /// The longest pause between two commands of a pass is that of a takeover's moves.
+    pub const IDLE: Duration = Duration::from_secs(30);
 }
 
 /// A target as configured: an address, or a name to be resolved.

@@ -34,6 +34,8 @@ use folder::Folder;
 
 /// The lock of whoever is moving subnets.
 pub(crate) const RUN_LOCK: &str = "run.lock";
+/// The lock of the one `watch`.
+pub(crate) const WATCH_LOCK: &str = "watch.lock";
 /// The takeover record, which is the lock that outlives us.
 pub(crate) const TAKEOVER: &str = "takeover.json";
 /// The guarded subnets as last seen.
@@ -54,7 +56,8 @@ pub(crate) const PRINTED: &str = "printed.json";
 pub(crate) const HISTORY: &str = "history.jsonl";
 
 /// Every file of ours, for the check at [`State::open`].
-const FILES: &[&str] = &[RUN_LOCK, TAKEOVER, GUARDED, WITNESSES, TARGETS, LAST_ROUND, PAUSE, FACTS, PRINTED, HISTORY];
+const FILES: &[&str] =
+    &[RUN_LOCK, WATCH_LOCK, TAKEOVER, GUARDED, WITNESSES, TARGETS, LAST_ROUND, PAUSE, FACTS, PRINTED, HISTORY];
 
 /// Layout of the files that this program writes.
 pub const VERSION: u32 = 1;

@@ -57,7 +57,7 @@ use clients::{Clients, Live};
 use pass::{Done, Mode};
 pub use planned::planned;
 pub use signals::Stop;
-pub(crate) use signals::{signal, to_its_end};
+pub(crate) use signals::{Signals, signal, to_its_end};
 
 /// One pass, told and remembered; returns the exit status, which after a signal that ended it is 128 and the signal's number.
 ///
@@ -115,7 +115,9 @@ pub(crate) async fn make(
     if watched {
         report::progress(&format!("asking {} of {} backends", panel(settings), settings.observe.backends.len()));
     }
-    let mut done = match signals::to_its_end(Box::pin(pass(&world, witnesses)), &world.moving, stop).await {
+    let mut signals = Signals::new();
+    let passing = Box::pin(pass(&world, witnesses));
+    let mut done = match to_its_end(&mut signals, passing, &world.moving, stop).await {
         Ok(done) => done,
         Err(number) => {
             clients.close().await;
@@ -140,18 +142,23 @@ fn panel(settings: &Settings) -> usize {
 /// Keeps what the next pass needs. What can't be kept is a note, never a failure: the pass has happened.
 fn remember(settings: &Settings, state: &State, ssh: &Ssh, done: &mut Done) {
     let now = Timestamp::now();
-    let found: BTreeSet<String> = ssh.whole_seconds().into_iter().collect();
-    for one in settings.observe.backends.iter().filter(|one| found.contains(&one.host)) {
-        if !done.witnesses.whole_seconds_ping(&one.host, one.addr, now) {
-            done.witnesses.found_whole_seconds(&one.host, one.addr, now);
-        }
-    }
+    remember_whole_seconds(settings, ssh, &mut done.witnesses, now);
     if let Err(error) = done.witnesses.save(state, now) {
         done.forgets(error.to_string());
     }
     let last = LastRound { version: VERSION, at: now, case: done.case.clone(), pass: done.pass.clone() };
     if let Err(error) = state.write_last_round(&last) {
         done.forgets(error.to_string());
+    }
+}
+
+/// Keeps whose `ping` takes whole seconds only.
+pub(crate) fn remember_whole_seconds(settings: &Settings, ssh: &Ssh, witnesses: &mut Witnesses, now: Timestamp) {
+    let found: BTreeSet<String> = ssh.whole_seconds().into_iter().collect();
+    for one in settings.observe.backends.iter().filter(|one| found.contains(&one.host)) {
+        if !witnesses.whole_seconds_ping(&one.host, one.addr, now) {
+            witnesses.found_whole_seconds(&one.host, one.addr, now);
+        }
     }
 }
 

@@ -1,33 +1,73 @@
 //! `natwatch watch`: passes without end.
 //!
-//! What it watches by is one snapshot of the configuration; a new one is read when somebody asks for it (SIGHUP), and everything is
-//! made anew from it, sessions too. One that is not valid changes nothing.
+//! What it watches by is one snapshot of the configuration; a new one is read when somebody asks for it (SIGHUP) or when the hosts file
+//! is another, and then everything is made anew from it, sessions too. One that is not valid changes nothing.
 //!
 //! | file | job |
 //! |---|---|
+//! | `again` | the configuration, read again |
+//! | `keep` | what is kept for others, and the watch lock |
+//! | `pulse` | when systemd is told that it is ready and alive |
 //! | `tell` | which passes are worth an event |
 
+mod again;
+mod keep;
+mod pulse;
 mod tell;
 
-use std::time::Duration;
+use std::cell::RefCell;
+use std::time::Instant;
 
 use jiff::Timestamp;
 
 use crate::cli::Global;
 use crate::config::Settings;
-use crate::model::{Failure, Outcome, Pass};
-use crate::record::round::LastRound;
+use crate::daemon::{Changes, Manager, Why};
+use crate::model::failure::exit;
+use crate::model::{Failure, Outcome};
+use crate::record::State;
+use crate::record::lock::WatchLock;
 use crate::record::witnesses::Witnesses;
-use crate::record::{State, VERSION};
 use crate::run::clients::{self, Clients, Live};
 use crate::run::lasting::Lasting;
 use crate::run::pass::Mode;
-use crate::run::{self, Stop};
+use crate::run::{self, Signals, Stop};
+use keep::Keeper;
+use pulse::Pulse;
 use tell::Teller;
 
-/// While nothing changes, the last round is kept so often: it is what a monitoring system and a restart go by, and a disk is to be
-/// spared.
-const KEEP: Duration = Duration::from_secs(30);
+/// What a watch is made of, by one configuration.
+struct Made {
+    settings: Settings,
+    clients: Clients,
+}
+
+/// What outlives a configuration.
+struct Watch<'a> {
+    global: &'a Global,
+    mode: Mode,
+    state: State,
+    manager: RefCell<Manager>,
+    changes: Changes,
+    teller: Teller,
+    keeper: Keeper,
+    /// What systemd is told besides, while the configuration on disk is not the one that holds.
+    refused: &'static str,
+    ready: bool,
+}
+
+/// What interrupts the calm.
+enum Wish {
+    Stop,
+    Read(Why),
+    Breathe,
+}
+
+/// Why a watch by one configuration ended.
+enum End {
+    Stop,
+    Again(Box<Made>),
+}
 
 /// Watches until a signal ends it: 0.
 ///
@@ -35,71 +75,122 @@ const KEEP: Duration = Duration::from_secs(30);
 /// The state folder can't be used, another `watch` of this name is at work, or SSH can't be prepared; 78: the configuration is another
 /// instance's.
 pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Result<u8, Failure> {
-    let _ = global;
-    let mode = if dry_run { Mode::DryRun } else { Mode::Act };
-    let mut settings = settings.clone();
-    settings.decide.span = settings.watch.span;
-    let state = run::open(&settings)?;
-    let mut teller = Teller::new(&settings.name);
-    generation(&settings, &state, mode, &mut teller).await?;
+    let mut signals = Signals::new();
+    let changes = Changes::new(settings.hosts_file.as_deref());
+    let state = run::open(settings)?;
+    let lock = if dry_run { None } else { Some(lock(&state).await?) };
+    let mut made = Box::new(Made::of(again::lasting(settings.clone())).await?);
+    let mut watch = Watch {
+        global,
+        mode: if dry_run { Mode::DryRun } else { Mode::Act },
+        state,
+        manager: RefCell::new(Manager::from_env()),
+        changes,
+        teller: Teller::new(&settings.name),
+        keeper: Keeper::new(lock),
+        refused: "",
+        ready: false,
+    };
+    loop {
+        watch.begins(&made.settings);
+        match Box::pin(watch.by(&made, &mut signals)).await? {
+            End::Stop => break,
+            End::Again(next) => made = next,
+        }
+    }
+    watch.manager.borrow_mut().stopping();
     Ok(0)
 }
 
-/// By one configuration.
-async fn generation(settings: &Settings, state: &State, mode: Mode, teller: &mut Teller) -> Result<(), Failure> {
-    let (witnesses, trouble) = Witnesses::load(state, Timestamp::now());
-    if let Some(trouble) = trouble {
-        tracing::warn!("{trouble}");
-    }
-    let clients = Clients::build(settings, &witnesses)?;
-    let host = clients.host(settings).await?;
-    let clock = clients::clock();
-    let tell = |text: &str| tracing::info!("{text}");
-    let world: Live<'_> = clients.world(&host, state, &clock, &tell);
-    let stop = Stop::default();
-    let watching = async {
-        let mut lasting = Lasting::begin(&world, settings, witnesses, mode, settings.watch.interval).await;
-        let mut kept = None;
-        while let Ok(passed) = lasting.next(stop.wait()).await {
-            let told = teller.tell(&passed.pass, std::time::Instant::now());
-            if mode == Mode::Act && passed.pass.outcome != Outcome::Busy {
-                keep(&mut lasting, settings, state, &clients, &passed.pass, told, &mut kept);
-            }
-        }
-        lasting.close().await;
-    };
-    if run::to_its_end(Box::pin(watching), &world.moving, &stop).await.is_err() {
-        clients.close().await;
-    }
-    Ok(())
+async fn lock(state: &State) -> Result<WatchLock, Failure> {
+    WatchLock::acquire(state).await.map_err(|error| Failure::new(exit::FAILED, error.to_string()))
 }
 
-/// Keeps what others go by. What can't be kept is told, and tried again with the next pass.
-fn keep(
-    lasting: &mut Lasting<
-        '_,
-        crate::observe::ssh::Ssh,
-        crate::observe::icmp::Icmp,
-        crate::ec2::Ec2,
-        impl crate::preflight::Host,
-    >,
-    settings: &Settings,
-    state: &State,
-    clients: &Clients,
-    pass: &Pass,
-    told: bool,
-    kept: &mut Option<std::time::Instant>,
-) {
-    let now = Timestamp::now();
-    let _ = (clients, settings);
-    if let Err(error) = lasting.witnesses().save(state, now) {
-        tracing::warn!("{error}");
+impl Made {
+    /// # Errors
+    /// SSH can't be prepared; 78: the configuration is another instance's.
+    async fn of(settings: Settings) -> Result<Self, Failure> {
+        // What can't be read of them is said where they are used.
+        let witnesses = State::look(&settings.state).map(|state| Witnesses::load(&state, Timestamp::now()).0);
+        let clients = Clients::build(&settings, &witnesses.unwrap_or_default())?;
+        clients.host(&settings).await?;
+        Ok(Self { settings, clients })
     }
-    if told || kept.is_none_or(|at| at.elapsed() >= KEEP) {
-        let last = LastRound { version: VERSION, at: now, case: lasting.case().clone(), pass: pass.clone() };
-        match state.write_last_round(&last) {
-            Ok(()) => *kept = Some(std::time::Instant::now()),
-            Err(error) => tracing::warn!("{error}"),
+}
+
+impl Watch<'_> {
+    fn begins(&self, settings: &Settings) {
+        let observe = &settings.observe;
+        let (backends, targets) = (observe.backends.len(), observe.targets.len());
+        let text = format!(
+            "{}: watching by {backends} backends and {targets} targets, each pinged every {} ms{}",
+            settings.name,
+            settings.watch.interval.as_millis(),
+            if self.mode == Mode::DryRun { "; dry run: nothing is changed" } else { "" }
+        );
+        tracing::info!(event = "watching", "{text}");
+        self.manager.borrow_mut().status(&text);
+    }
+
+    /// Watches by one configuration.
+    async fn by(&mut self, made: &Made, signals: &mut Signals) -> Result<End, Failure> {
+        let Made { settings, clients } = made;
+        let (witnesses, trouble) = Witnesses::load(&self.state, Timestamp::now());
+        if let Some(trouble) = trouble {
+            tracing::warn!("{trouble}");
+        }
+        let host = clients.host(settings).await?;
+        let clock = clients::clock();
+        let Self { state, manager, changes, teller, keeper, refused, ready, mode, global } = self;
+        let tell = |text: &str| {
+            tracing::debug!("{text}");
+            manager.borrow_mut().status(text);
+        };
+        let world: Live<'_> = clients.world(&host, state, &clock, &tell);
+        let stop = Stop::default();
+        let watching = async {
+            let mut lasting = Lasting::begin(&world, settings, witnesses, *mode, settings.watch.interval).await;
+            let mut pulse = Pulse::new(settings, manager.borrow().watchdog(), *ready);
+            let end = loop {
+                let wish = async {
+                    tokio::select! {
+                        biased;
+                        () = stop.wait() => Wish::Stop,
+                        why = changes.next() => Wish::Read(why),
+                        () = pulse.due() => Wish::Breathe,
+                    }
+                };
+                match lasting.next(wish).await {
+                    Ok(passed) => {
+                        let told = teller.tell(&passed.pass, Instant::now());
+                        if *mode == Mode::Act && passed.pass.outcome != Outcome::Busy {
+                            keeper.keep(&mut lasting, made, state, &passed, told).await?;
+                        }
+                        let mut manager = manager.borrow_mut();
+                        manager.status(&tell::status(&passed.pass, Timestamp::now(), refused));
+                        pulse.passed(&mut manager);
+                    }
+                    Err(Wish::Stop) => break End::Stop,
+                    Err(Wish::Breathe) => pulse.breathe(&mut manager.borrow_mut()),
+                    Err(Wish::Read(why)) => match again::read(&global.config, &why, made, manager, refused).await {
+                        Some(next) => {
+                            changes.follow(next.settings.hosts_file.as_deref());
+                            break End::Again(next);
+                        }
+                        None => pulse.ready(&mut manager.borrow_mut()),
+                    },
+                }
+            };
+            *ready = true;
+            lasting.close().await;
+            Ok(end)
+        };
+        match run::to_its_end(signals, Box::pin(watching), &world.moving, &stop).await {
+            Ok(end) => end,
+            Err(_) => {
+                clients.close().await;
+                Ok(End::Stop)
+            }
         }
     }
 }

@@ -92,7 +92,7 @@ fn f107_connections_that_ec2_has_closed_meanwhile_cost_a_takeover_nothing_but_ne
     let calls = moves(&lab);
     assert_eq!(calls.len(), 2, "no move was made again: {run}");
     assert!(calls.iter().all(|call| call.outcome == Outcome::Done), "{calls:?}");
-    let before = |call: &Call| lab.api().connections()[call.connection] < call.at - Duration::from_millis(300);
+    let before = |call: &Call| call.at - lab.api().connections()[call.connection] > Duration::from_millis(300);
     assert!(!calls.iter().any(before), "over a connection that was closed: {calls:?}");
     let result = json(&run)["moves"].to_string();
     assert!(!result.contains("unknown") && !result.contains("error"), "{run}");

@@ -39,7 +39,7 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("preflight", Only(&["PreflightSettings"])),
             ("act", Only(&["ActSettings"])),
         ],
-        "observe" | "decide" | "preflight" | "act" | "record" | "report" => vec![model],
+        "observe" | "decide" | "preflight" | "act" | "record" | "report" | "daemon" => vec![model],
         "ec2" => vec![model, TRAITS[1], TRAITS[2]],
         "doctor" | "drill" | "init" | "notify" => [vec![model], TRAITS.to_vec()].concat(),
         // What an operator asks for: a pass of `run`'s, shown, confirmed and told.
@@ -118,7 +118,7 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
 }
 
 /// Every room that may be used by another.
-const ROOMS: [&str; 26] = [
+const ROOMS: [&str; 27] = [
     "model",
     "cli",
     "config",
@@ -127,6 +127,7 @@ const ROOMS: [&str; 26] = [
     "preflight",
     "act",
     "record",
+    "daemon",
     "ec2",
     "report",
     "doctor",
@@ -148,10 +149,11 @@ const ROOMS: [&str; 26] = [
 ];
 
 /// A crate made for one job is named in one place: a file, or a folder where the path ends in `/`.
-const OWNED: [(&str, &[&str]); 10] = [
+const OWNED: [(&str, &[&str]); 11] = [
     ("openssh", &["observe/ssh.rs"]),
     ("surge_ping", &["observe/icmp.rs"]),
     ("fs2", &["record/lock.rs"]),
+    ("sd_notify", &["daemon/manager.rs"]),
     ("aws_config", &["ec2.rs", "ec2/"]),
     ("aws_sdk_ec2", &["ec2.rs", "ec2/"]),
     ("aws_smithy_http_client", &["ec2.rs", "ec2/"]),

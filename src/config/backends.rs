@@ -4,13 +4,87 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 
 use regex_lite::Regex;
 
 use super::hosts::HostsEntry;
-use super::reader::Entry;
-use super::values::{Host, special};
+use super::keys;
+use super::permissions::Role;
+use super::reader::{Entry, Reader};
+use super::values::{self, Host, special};
+use super::{Files, Violation, hosts, shown};
 use crate::model::{Backend, Cidr};
+
+/// So many junk lines of a hosts file are shown; the others are counted.
+const JUNK: usize = 20;
+
+/// The backends, and `within`; `hosts_file`: the path of the hosts file, where one is named that will do.
+pub(super) fn backends(
+    reader: &mut Reader<'_>,
+    files: &dyn Files,
+    hosts_file: Option<&Path>,
+    advice: &mut Vec<String>,
+) -> (Option<Vec<Backend>>, Option<Vec<Cidr>>) {
+    let typed = reader.list(&keys::HOSTS, values::host, Host::identity);
+    let within = reader.list(&keys::WITHIN, values::cidr, Cidr::clone);
+    let within: Option<Vec<Cidr>> = within.map(|entries| entries.into_iter().map(|entry| entry.value).collect());
+    let pattern = reader.text(&keys::MATCH, Pattern::new);
+    let filterable = within.is_some() && pattern.is_some() == reader.has(&keys::MATCH);
+    if !reader.has(&keys::HOSTS_FILE) {
+        if typed.as_ref().is_some_and(Vec::is_empty) {
+            reader.clash(
+                &keys::HOSTS,
+                "no backends",
+                "at least decision.threshold backends in backends.hosts, backends.hosts_file or both",
+            );
+        }
+        if reader.has(&keys::MATCH) {
+            advice.push("backends.match filters the entries of backends.hosts_file, and there is none".to_owned());
+        }
+        return (typed.map(|typed| union(&typed, &[])), within);
+    }
+    let Some(path) = hosts_file else { return (None, within) };
+    for fault in files.faults(path, Role::Data) {
+        reader.clash(&keys::HOSTS_FILE, &fault, "");
+    }
+    let content = match files.read(path) {
+        Ok(content) => content,
+        Err(why) => {
+            reader.clash(&keys::HOSTS_FILE, &why, "a readable hosts file");
+            return (None, within);
+        }
+    };
+    let (entries, junk) = hosts::parse(&content);
+    let clean = junk.is_empty();
+    let more = junk.len().saturating_sub(JUNK);
+    for (line, text) in junk.into_iter().take(JUNK) {
+        reader.violations.push(Violation { file: shown(path), line: Some(line), text });
+    }
+    if more > 0 {
+        reader.violations.push(Violation {
+            file: shown(path),
+            line: None,
+            text: format!("and {more} more lines that are no entries"),
+        });
+    }
+    let filter = Filter { pattern, within: within.clone().unwrap_or_default() };
+    let listed = filter.apply(&entries);
+    if clean && filterable && listed.is_empty() {
+        let what = if entries.is_empty() {
+            "has no entries".to_owned()
+        } else {
+            format!(
+                "none of its {} entries is another host's that passes backends.match and backends.within",
+                entries.len()
+            )
+        };
+        reader.clash(&keys::HOSTS_FILE, &what, "a file with an entry for every backend");
+        return (None, within);
+    }
+    let known = if clean && filterable { typed.map(|typed| union(&typed, &listed)) } else { None };
+    (known, within)
+}
 
 /// `backends.match` compiled.
 #[derive(Debug, Clone)]

@@ -5,22 +5,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::backends::{Filter, Pattern, union};
+use super::backends::{backends, union};
 use super::counts::counts;
 use super::keys::{self, Key};
 use super::permissions::Role;
 use super::reader::{Entry, Reader};
 use super::times::times;
 use super::values::{self, Host, written};
-use super::{Files, Settings, Violation, hosts, how, shown};
+use super::{Files, Settings, how};
 use crate::act::ActSettings;
 use crate::decide::DecideSettings;
-use crate::model::{Backend, Cidr, Method, SubnetId};
+use crate::model::{Method, SubnetId};
 use crate::observe::{HostKeys, ObserveSettings, SshSettings};
 use crate::preflight::PreflightSettings;
-
-/// So many junk lines of a hosts file are shown; the others are counted.
-const JUNK: usize = 20;
 
 /// All settings; `None`: the reader has noted why not.
 pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) -> Option<Settings> {
@@ -39,7 +36,8 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
     let elastic_ip = reader.text(&keys::ELASTIC_IP, id);
     let reboot_primary = how::reboot_primary(reader);
     let ssh = ssh(reader, files);
-    let (backends, within) = backends(reader, files, &mut advice);
+    let hosts_file = reader.text(&keys::HOSTS_FILE, values::path);
+    let (backends, within) = backends(reader, files, hosts_file.as_deref(), &mut advice);
     let targets = targets(reader, &mut advice);
     let counts = counts(reader, backends.as_deref(), targets.as_deref());
     let min_uptime = reader.duration(&keys::MIN_UPTIME);
@@ -84,6 +82,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
         preflight,
         act: ActSettings { verify_for: times.verify_for },
         watch: times.watch,
+        hosts_file,
         canary,
         advice,
     })
@@ -195,6 +194,7 @@ fn ssh(reader: &mut Reader<'_>, files: &dyn Files) -> Option<SshSettings> {
         ssh_config,
         connect_timeout: connect_timeout?,
         login_timeout: login_timeout?,
+        idle: SshSettings::IDLE,
     })
 }
 
@@ -205,73 +205,6 @@ fn owned(reader: &mut Reader<'_>, files: &dyn Files, key: &Key, role: Role) -> O
         reader.clash(key, &fault, "");
     }
     Some(path)
-}
-
-/// The backends, and `within`.
-fn backends(
-    reader: &mut Reader<'_>,
-    files: &dyn Files,
-    advice: &mut Vec<String>,
-) -> (Option<Vec<Backend>>, Option<Vec<Cidr>>) {
-    let typed = reader.list(&keys::HOSTS, values::host, Host::identity);
-    let within = reader.list(&keys::WITHIN, values::cidr, Cidr::clone);
-    let within: Option<Vec<Cidr>> = within.map(|entries| entries.into_iter().map(|entry| entry.value).collect());
-    let pattern = reader.text(&keys::MATCH, Pattern::new);
-    let filterable = within.is_some() && pattern.is_some() == reader.has(&keys::MATCH);
-    let path = reader.text(&keys::HOSTS_FILE, values::path);
-    if !reader.has(&keys::HOSTS_FILE) {
-        if typed.as_ref().is_some_and(Vec::is_empty) {
-            reader.clash(
-                &keys::HOSTS,
-                "no backends",
-                "at least decision.threshold backends in backends.hosts, backends.hosts_file or both",
-            );
-        }
-        if reader.has(&keys::MATCH) {
-            advice.push("backends.match filters the entries of backends.hosts_file, and there is none".to_owned());
-        }
-        return (typed.map(|typed| union(&typed, &[])), within);
-    }
-    let Some(path) = path else { return (None, within) };
-    for fault in files.faults(&path, Role::Data) {
-        reader.clash(&keys::HOSTS_FILE, &fault, "");
-    }
-    let content = match files.read(&path) {
-        Ok(content) => content,
-        Err(why) => {
-            reader.clash(&keys::HOSTS_FILE, &why, "a readable hosts file");
-            return (None, within);
-        }
-    };
-    let (entries, junk) = hosts::parse(&content);
-    let clean = junk.is_empty();
-    let more = junk.len().saturating_sub(JUNK);
-    for (line, text) in junk.into_iter().take(JUNK) {
-        reader.violations.push(Violation { file: shown(&path), line: Some(line), text });
-    }
-    if more > 0 {
-        reader.violations.push(Violation {
-            file: shown(&path),
-            line: None,
-            text: format!("and {more} more lines that are no entries"),
-        });
-    }
-    let filter = Filter { pattern, within: within.clone().unwrap_or_default() };
-    let listed = filter.apply(&entries);
-    if clean && filterable && listed.is_empty() {
-        let what = if entries.is_empty() {
-            "has no entries".to_owned()
-        } else {
-            format!(
-                "none of its {} entries is another host's that passes backends.match and backends.within",
-                entries.len()
-            )
-        };
-        reader.clash(&keys::HOSTS_FILE, &what, "a file with an entry for every backend");
-        return (None, within);
-    }
-    let known = if clean && filterable { typed.map(|typed| union(&typed, &listed)) } else { None };
-    (known, within)
 }
 
 fn targets(reader: &mut Reader<'_>, advice: &mut Vec<String>) -> Option<Vec<Host>> {

@@ -55,13 +55,17 @@ impl Server {
     }
 
     fn ec2(&self, timeouts: Timeouts) -> Ec2 {
+        let provider = SharedCredentialsProvider::new(Credentials::new("AKIDTEST", "s3cr3t", None, None, "test"));
+        self.ec2_signed_by(provider, timeouts)
+    }
+
+    fn ec2_signed_by(&self, provider: SharedCredentialsProvider, timeouts: Timeouts) -> Ec2 {
         let shared = SdkConfig::builder()
             .behavior_version(behavior())
             .region(Region::new("eu-central-1"))
             .endpoint_url(&self.url)
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "AKIDTEST", "s3cr3t", None, None, "test",
-            )))
+            .credentials_provider(provider)
+            .identity_cache(credentials::kept().build())
             .http_client(http::direct())
             .timeout_config(timeouts.sdk())
             .build();
@@ -465,4 +469,67 @@ async fn an_endpoint_that_does_not_answer_is_knocked_at_once_and_given_up() {
     let server = Server::with([]).await;
     crate::act::warm(&server.ec2(quick()), 1).await;
     assert_eq!(server.asked().len(), 1, "not tried again");
+}
+
+/// IMDS, whose credentials have so much left whenever they are asked for; each has its number in its key.
+async fn gives_out(left: Duration) -> SharedCredentialsProvider {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut given = 0;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut some = [0; 4096];
+            let read = stream.read(&mut some).await.unwrap();
+            let asked = String::from_utf8_lossy(&some[..read]).into_owned();
+            let body = if asked.starts_with("PUT") {
+                "token".to_owned()
+            } else if asked.contains("security-credentials/role") {
+                given += 1;
+                let until = jiff::Timestamp::now() + left;
+                format!(
+                    r#"{{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"ASIA{given}","SecretAccessKey":"s","Token":"t",
+                       "LastUpdated":"2026-01-01T00:00:00Z","Expiration":"{until:.0}"}}"#
+                )
+            } else {
+                "role".to_owned()
+            };
+            let answer = format!(
+                "HTTP/1.1 200 X\r\nConnection: close\r\nx-aws-ec2-metadata-token-ttl-seconds: 21600\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let sources = ProviderConfig::without_region().with_http_client(http::direct());
+    let imds = aws_config::imds::Client::builder().configure(&sources).endpoint(&url).unwrap().build();
+    let provider =
+        aws_config::imds::credentials::ImdsCredentialsProvider::builder().configure(&sources).imds_client(imds);
+    SharedCredentialsProvider::new(provider.build())
+}
+
+/// The keys that calls were signed by: one first, as in the shadow of the confirming rounds, then sixteen at once.
+async fn keys(left: Duration) -> Vec<String> {
+    let asked = Arc::default();
+    let url = keeps_open(1, Arc::clone(&asked)).await;
+    let server = Server { url, asked: Arc::default() };
+    let ec2 = server.ec2_signed_by(gives_out(left).await, Timeouts::default());
+    let (association, table) = ids();
+    ec2.associate(&association, &table, true).await.unwrap();
+    let moves = futures_util::future::join_all((0..16).map(|_| ec2.associate(&association, &table, false))).await;
+    assert!(moves.iter().all(Result::is_ok), "{moves:?}");
+    let asked: Vec<(usize, String)> = std::mem::take(&mut *asked.lock().unwrap());
+    let key = |text: &str| text.split_once("Credential=")?.1.split_once('/').map(|(key, _)| key.to_owned());
+    asked.iter().map(|(_, text)| key(text).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn credentials_that_imds_may_still_give_out_serve_every_call_of_a_takeover() {
+    let keys = keys(Duration::from_mins(5)).await;
+    assert_eq!(keys, vec!["ASIA1"; 17], "fetched once, before the moves");
+}
+
+#[tokio::test]
+async fn f057_credentials_that_may_not_outlast_a_takeover_are_fetched_anew_before_they_expire() {
+    let keys = keys(Duration::from_secs(110)).await;
+    assert!(keys[1..].iter().all(|key| key != "ASIA1"), "signed with what is about to expire: {keys:?}");
 }

@@ -215,6 +215,7 @@ pub(super) fn settings(panel: usize) -> ObserveSettings {
             ssh_config: None,
             connect_timeout: Duration::from_secs(3),
             login_timeout: Duration::from_secs(10),
+            idle: SshSettings::IDLE,
         },
         panel,
         targets: Vec::new(),

@@ -295,6 +295,7 @@ mod tests {
             ssh_config: None,
             connect_timeout: Duration::from_secs(3),
             login_timeout: Duration::from_secs(10),
+            idle: SshSettings::IDLE,
         }
     }
 

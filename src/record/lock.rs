@@ -1,19 +1,21 @@
-//! The run lock (`run.lock`): who is moving subnets now.
+//! Who is at work: the run lock (`run.lock`) of whoever is moving subnets now, and the watch lock (`watch.lock`) of the one `watch`.
 //!
-//! The lock is flock(2), which ends with its holder however that ends. The content only says who holds it; an old content
-//! without a lock is nobody. The file is never deleted: a deleted lock file can be held twice.
+//! Each lock is flock(2), which ends with its holder however that ends. The content only says who holds it; an old content
+//! without a lock is nobody. The files are never deleted: a deleted lock file can be held twice.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use fs2::FileExt;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::{RUN_LOCK, State, StateError};
+use super::{RUN_LOCK, State, StateError, WATCH_LOCK};
 
 /// Between two attempts: short against a takeover's second, long against the microseconds of a [`peek`].
 const AGAIN: Duration = Duration::from_millis(10);
@@ -24,7 +26,7 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(30);
 /// The content is about 120 bytes; more than this is not ours.
 const CONTENT_LIMIT: u64 = 4096;
 
-/// Who holds the lock, as that process wrote it.
+/// Who holds the run lock, as that process wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Its process id.
@@ -43,12 +45,24 @@ impl Holder {
     }
 }
 
-/// Why the lock was not taken.
+/// The `watch` that is at work, as that process wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watcher {
+    /// Its process id.
+    pub pid: u32,
+    /// Since when.
+    pub began: Timestamp,
+}
+
+/// Why a lock was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Somebody holds it; who, where that could be read.
+    /// Somebody is moving subnets; who, where that could be read.
     #[error("{}", busy(.0.as_ref()))]
     Busy(Option<Holder>),
+    /// Another `watch` is at work; which, where that could be read.
+    #[error("{}", watched(.0.as_ref()))]
+    Watched(Option<Watcher>),
     /// The lock file can't be used.
     #[error(transparent)]
     State(#[from] StateError),
@@ -63,10 +77,20 @@ fn busy(holder: Option<&Holder>) -> String {
     }
 }
 
+fn watched(watcher: Option<&Watcher>) -> String {
+    let (who, which) = match watcher {
+        Some(Watcher { pid, began }) => (format!(" (process {pid}, since {began:.0})"), format!("process {pid}")),
+        None => (String::new(), "it".to_owned()),
+    };
+    format!(
+        "another natwatch watch{who} is at work on this name; stop {which} first (systemctl stop natwatch-watch), or give this configuration another `name`"
+    )
+}
+
 /// The run lock, held; dropping it lets go.
 #[derive(Debug)]
 pub struct RunLock {
-    file: File,
+    _held: Held,
 }
 
 impl RunLock {
@@ -77,27 +101,98 @@ impl RunLock {
     ///
     /// [`LockError::Busy`] where somebody else still holds it then; [`LockError::State`] where the file can't be opened or locked.
     pub async fn acquire(state: &State, patience: Duration, term: Duration) -> Result<Self, LockError> {
-        let path = state.path(RUN_LOCK);
+        let mut held = Held::acquire(state, RUN_LOCK, patience, LockError::Busy).await?;
+        let began = Timestamp::now();
+        let deadline = began.checked_add(term).unwrap_or(Timestamp::MAX);
+        held.sign(&Holder { pid: std::process::id(), began, deadline });
+        Ok(Self { _held: held })
+    }
+}
+
+/// Who holds the run lock now. Doesn't keep a taker from it: an empty file is nobody, and else the lock is tested and let go at once.
+#[must_use]
+pub fn peek(state: &State) -> Option<Holder> {
+    holder(state, RUN_LOCK)
+}
+
+/// The watch lock, held for as long as a `watch` is at work; dropping it lets go. Whoever moves subnets takes the run lock besides.
+#[derive(Debug)]
+pub struct WatchLock {
+    held: Held,
+}
+
+impl WatchLock {
+    /// Takes the lock. Nobody is waited for: a `watch` has no end.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Watched`] where another `watch` has it; [`LockError::State`] where the file can't be opened or locked.
+    pub async fn acquire(state: &State) -> Result<Self, LockError> {
+        let mut held = Held::acquire(state, WATCH_LOCK, Duration::ZERO, LockError::Watched).await?;
+        held.sign(&Watcher { pid: std::process::id(), began: Timestamp::now() });
+        Ok(Self { held })
+    }
+
+    /// Whether this is still the lock that others would find: not where the folder was removed or another one put in its place, so that
+    /// a second `watch` could take another file.
+    #[must_use]
+    pub fn stands(&self, state: &State) -> bool {
+        let there = std::fs::symlink_metadata(state.path(WATCH_LOCK));
+        there
+            .and_then(|there| Ok((there, self.held.file.metadata()?)))
+            .is_ok_and(|(there, ours)| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+    }
+}
+
+/// The `watch` that is at work now; this process, where it is one. Keeps nobody from the lock, as [`peek`].
+#[must_use]
+pub fn watching(state: &State) -> Option<Watcher> {
+    holder(state, WATCH_LOCK)
+}
+
+/// A lock file that this process holds.
+#[derive(Debug)]
+struct Held {
+    file: File,
+}
+
+impl Held {
+    async fn acquire<T: DeserializeOwned>(
+        state: &State,
+        name: &str,
+        patience: Duration,
+        busy: impl Fn(Option<T>) -> LockError,
+    ) -> Result<Self, LockError> {
+        let path = state.path(name);
         let mut file = open(state, &path)?;
         let until = Instant::now() + patience.max(LEAST_PATIENCE);
         loop {
             match file.try_lock_exclusive() {
-                Ok(()) => break,
+                Ok(()) => return Ok(Self { file }),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(reason) => return Err(StateError::Io { doing: "lock", path, reason }.into()),
             }
             if Instant::now() >= until {
-                return Err(LockError::Busy(read(&mut file)));
+                return Err(busy(read(&mut file)));
             }
             sleep(AGAIN).await;
         }
-        // That others can't read who we are must not keep us from moving (a full disk): the lock itself is the kernel's.
-        let _ = sign(&mut file, term);
-        Ok(Self { file })
+    }
+
+    /// Says who we are. That others can't read it must not keep us from work (a full disk): the lock itself is the kernel's.
+    fn sign(&mut self, who: &impl Serialize) {
+        let _ = self.write(who);
+    }
+
+    fn write(&mut self, who: &impl Serialize) -> io::Result<()> {
+        let line = serde_json::to_vec(who)?;
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&line)
     }
 }
 
-impl Drop for RunLock {
+impl Drop for Held {
     fn drop(&mut self) {
         let _ = self.file.set_len(0);
         // Not left to the close: a child between fork and exec would hold its copy of the descriptor a little longer.
@@ -105,10 +200,8 @@ impl Drop for RunLock {
     }
 }
 
-/// Who holds the lock now. Doesn't keep a taker from it: an empty file is nobody, and else the lock is tested and let go at once.
-#[must_use]
-pub fn peek(state: &State) -> Option<Holder> {
-    let mut file = state.folder().open_file(&state.path(RUN_LOCK), OpenOptions::new().read(true)).ok()?;
+fn holder<T: DeserializeOwned>(state: &State, name: &str) -> Option<T> {
+    let mut file = state.folder().open_file(&state.path(name), OpenOptions::new().read(true)).ok()?;
     let holder = read(&mut file)?;
     match FileExt::try_lock_shared(&file) {
         Ok(()) => {
@@ -134,16 +227,7 @@ fn open(state: &State, path: &Path) -> Result<File, StateError> {
     }
 }
 
-fn sign(file: &mut File, term: Duration) -> io::Result<()> {
-    let began = Timestamp::now();
-    let deadline = began.checked_add(term).unwrap_or(Timestamp::MAX);
-    let line = serde_json::to_vec(&Holder { pid: std::process::id(), began, deadline })?;
-    file.set_len(0)?;
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(&line)
-}
-
-fn read(file: &mut File) -> Option<Holder> {
+fn read<T: DeserializeOwned>(file: &mut File) -> Option<T> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0)).ok()?;
     file.take(CONTENT_LIMIT).read_to_end(&mut bytes).ok()?;

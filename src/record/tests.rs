@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::history::{Deed, Entry};
-use super::lock::{LockError, RunLock, peek};
+use super::lock::{LockError, RunLock, WatchLock, peek, watching};
 use super::pause::{Boot, Pause, in_force};
 use super::printed::{Printed, should_print};
 use super::round::LastRound;
@@ -534,6 +534,42 @@ async fn f067_the_lock_of_a_killed_process_is_nobodys_and_its_name_says_nothing(
     child.wait().unwrap();
     assert_eq!(peek(&state), None, "the content is still there, the lock is not");
     RunLock::acquire(&state, Duration::ZERO, TERM).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_watch_is_told_who_is_at_work_and_how_to_stop_it() {
+    let (_dir, state) = scratch();
+    assert_eq!(watching(&state), None);
+    let lock = WatchLock::acquire(&state).await.unwrap();
+    assert_eq!(mode(&state.path(WATCH_LOCK)), 0o640);
+    let watcher = watching(&state).unwrap();
+    assert_eq!(watcher.pid, std::process::id());
+    let error = WatchLock::acquire(&state).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "another natwatch watch (process {0}, since {1:.0}) is at work on this name; stop process {0} first (systemctl stop natwatch-watch), or give this configuration another `name`",
+            watcher.pid, watcher.began
+        )
+    );
+    // A watch is at work for ever, and whoever moves is another matter.
+    assert_eq!(peek(&state), None);
+    drop(RunLock::acquire(&state, Duration::ZERO, TERM).await.unwrap());
+    drop(lock);
+    assert_eq!(fs::read(state.path(WATCH_LOCK)).unwrap(), b"", "emptied, not deleted");
+    assert_eq!(watching(&state), None);
+    WatchLock::acquire(&state).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_watch_lock_whose_file_is_gone_or_another_does_not_stand() {
+    let (_dir, state) = scratch();
+    let lock = WatchLock::acquire(&state).await.unwrap();
+    assert!(lock.stands(&state));
+    fs::remove_file(state.path(WATCH_LOCK)).unwrap();
+    assert!(!lock.stands(&state));
+    let other = WatchLock::acquire(&state).await.unwrap();
+    assert!(other.stands(&state) && !lock.stands(&state));
 }
 
 #[test]

@@ -98,7 +98,8 @@ impl Fields {
             let _ = write!(line, "{at:.3} ");
         }
         let _ = write!(line, "{}: {}", level.as_str().to_ascii_lowercase(), self.message);
-        for (key, value) in &self.others {
+        // An event's name is for programs, and the message says it in words.
+        for (key, value) in self.others.iter().filter(|(key, _)| *key != "event") {
             match value {
                 Value::String(text) if plain(text) => {
                     let _ = write!(line, " {key}={text}");

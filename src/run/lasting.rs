@@ -117,6 +117,7 @@ where
     }
 
     async fn calm<W>(&mut self, mut wish: Pin<&mut impl Future<Output = W>>) -> Result<Cut, W> {
+        self.reading.consider(&self.going);
         loop {
             self.reading.begin(&self.going);
             if self.drawn.is_none_or(|at| at.elapsed() >= DRAWN_FOR) {

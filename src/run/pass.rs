@@ -175,12 +175,16 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
         }
     }
 
+    /// Whether a takeover is on record, readable or not.
+    pub(super) fn recorded(&self) -> bool {
+        !matches!(self.world.state.read_record(None), Found::Absent)
+    }
+
     /// Whether a takeover is on record, or a subnet was last seen away from home: evidence is then sorted by who carries what now.
     pub(super) fn moved(&self) -> bool {
-        let recorded = !matches!(self.world.state.read_record(None), Found::Absent);
         // One without any subnet is none that could be gone by: whoever took them may have brought them back.
         let away = |set: &GuardedSet| set.subnets.is_empty() || set.subnets.iter().any(|one| one.on != set.primary);
-        recorded || self.case.guarded.as_ref().is_some_and(away)
+        self.recorded() || self.case.guarded.as_ref().is_some_and(away)
     }
 
     /// Ready for a further pass: what is known of the network is known still, and nothing of how this one went.
@@ -223,7 +227,12 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
     pub(super) fn tell_of_targets(&mut self) -> Vec<String> {
         let mut notes = self.targets.notes(self.case.looks.last().map(|look| &look.round), (self.world.wall)());
         for note in &notes {
-            tracing::info!("{note}");
+            // The passes of a watch are told of where something changes.
+            if self.lasting {
+                tracing::debug!("{note}");
+            } else {
+                tracing::info!("{note}");
+            }
         }
         if self.mode == Mode::Act {
             notes.extend(self.targets.save(self.world.state, &self.settings.observe.targets));

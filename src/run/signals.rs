@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::signal::unix::{self, SignalKind};
+use tokio::signal::unix::{self, Signal, SignalKind};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -42,37 +42,53 @@ impl Stop {
     }
 }
 
-/// Waits for SIGTERM or SIGINT, and returns its number (signal(7)). Where no handler can be had, it waits for ever, and the
-/// signal does what it does by default.
-pub(crate) async fn signal() -> u8 {
-    let (Ok(mut term), Ok(mut int)) = (unix::signal(SignalKind::terminate()), unix::signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => 15,
-        _ = int.recv() => 2,
+/// SIGTERM and SIGINT, heard from the moment this is made. Where no handler can be had, a signal does what it does by default.
+#[derive(Debug)]
+pub(crate) struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    pub(crate) fn new() -> Self {
+        Self(
+            unix::signal(SignalKind::terminate())
+                .and_then(|term| Ok((term, unix::signal(SignalKind::interrupt())?)))
+                .ok(),
+        )
     }
+
+    /// Waits for one of them, and returns its number (signal(7)).
+    pub(crate) async fn next(&mut self) -> u8 {
+        let Some((term, int)) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = term.recv() => 15,
+            _ = int.recv() => 2,
+        }
+    }
+}
+
+/// Waits for SIGTERM or SIGINT, and returns its number.
+pub(crate) async fn signal() -> u8 {
+    Signals::new().next().await
 }
 
 /// Waits for `passing`. A signal while nothing is `moving` ends it there, and its number is the error; later, what is under way
 /// has nine seconds to come to its end, unless there is a second signal.
 pub(crate) async fn to_its_end<T>(
+    signals: &mut Signals,
     mut passing: Pin<Box<impl Future<Output = T>>>,
     moving: &Cell<bool>,
     stop: &Stop,
 ) -> Result<T, u8> {
     let number = tokio::select! {
-        // The handlers first: until they are there, a signal ends the process and leaves what it has started.
+        // A signal first: what has been asked for is not begun by another poll.
         biased;
-        number = signal() => number,
+        number = signals.next() => number,
         done = &mut passing => return Ok(done),
     };
     tracing::warn!("ended by signal {number}");
     stop.ask();
     let last = tokio::select! {
         last = timeout(LAST_WORDS, &mut passing), if moving.get() => last.ok(),
-        _ = signal(), if moving.get() => None,
+        _ = signals.next(), if moving.get() => None,
         else => None,
     };
     last.ok_or(number)

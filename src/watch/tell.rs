@@ -1,78 +1,195 @@
 //! Which passes are worth an event: every change that lasts, each takeover, and a reminder while something is wrong.
 //!
 //! A pass comes every few seconds, and a network that loses packets is degraded in one and well in the next. What is told is what
-//! was so twice in a row; what somebody did, or could not do, at once.
+//! was so twice in a row; what somebody did, or could not do, at once. However it goes, an event is followed by none for ten seconds,
+//! unless something was moved; what could not be told for that is told then, even if it is over.
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use crate::model::{Gate, Outcome, Pass};
+use crate::report;
 
 /// While a state lasts that is not well, it is told again after this.
 const REMINDER: Duration = Duration::from_hours(1);
 
-/// Between two events about the same state flapping, at least: some 360 lines an hour at the very worst.
+/// Between two events, at least: some 360 an hour at the very worst.
 const APART: Duration = Duration::from_secs(10);
 
 type State = (Outcome, Option<Gate>);
+
+fn state(pass: &Pass) -> State {
+    (pass.outcome, pass.holds.first().map(|hold| hold.gate))
+}
 
 /// What was told.
 pub(super) struct Teller {
     name: String,
     told: Option<(State, Instant)>,
-    /// What the latest pass came to, if that is something else.
+    /// What the latest pass came to.
     seen: Option<State>,
+    /// Too urgent to be lost, and too soon after another event to be told.
+    owed: Option<Pass>,
 }
 
 impl Teller {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), told: None, seen: None }
+        Self { name: name.to_owned(), told: None, seen: None, owed: None }
     }
 
     /// Tells of a pass, if it is worth it; whether it was.
     pub(super) fn tell(&mut self, pass: &Pass, now: Instant) -> bool {
-        let state = (pass.outcome, pass.holds.first().map(|hold| hold.gate));
-        let worth = self.worth(state, !pass.moves.is_empty(), now);
-        self.seen = Some(state);
-        if worth {
-            self.told = Some((state, now));
-            say(pass, &self.name);
-        } else {
-            tracing::debug!("{}: {}", pass.outcome, pass.because);
+        match self.event(pass, now) {
+            Some(event) => {
+                say(&event, &self.name);
+                true
+            }
+            None => {
+                tracing::debug!("{}: {}", pass.outcome, pass.because);
+                false
+            }
         }
-        worth
     }
 
-    fn worth(&self, state: State, moved: bool, now: Instant) -> bool {
-        if moved {
-            return true;
-        }
-        let Some((told, at)) = self.told else { return true };
-        let age = now.saturating_duration_since(at);
-        if told == state {
-            return state.0 != Outcome::Healthy && age >= REMINDER;
-        }
-        let urgent = matches!(state.0, Outcome::Down | Outcome::Failed | Outcome::Partial | Outcome::Unverified);
-        (urgent || self.seen == Some(state)) && age >= APART
+    /// The pass to tell of, which is `pass` or an urgent one before it.
+    fn event(&mut self, pass: &Pass, now: Instant) -> Option<Pass> {
+        let current = state(pass);
+        let lasts = self.seen.replace(current) == Some(current);
+        let told = self.told.map(|(told, at)| (told, now.saturating_duration_since(at)));
+        let urgent = matches!(
+            current.0,
+            Outcome::Down | Outcome::Failed | Outcome::Partial | Outcome::Unverified | Outcome::WouldTakeOver
+        );
+        let event = match told {
+            _ if !pass.moves.is_empty() && !pass.dry_run => Some(pass),
+            None => Some(pass),
+            Some((told, age)) if told == current => (current.0 != Outcome::Healthy && age >= REMINDER).then_some(pass),
+            Some((_, age)) if age >= APART => (urgent || lasts).then_some(pass),
+            Some(_) => {
+                if urgent && self.owed.as_ref().is_none_or(|owed| state(owed) != current) {
+                    self.owed = Some(pass.clone());
+                }
+                None
+            }
+        };
+        let due = told.is_none_or(|(_, age)| age >= APART);
+        let event = match (event, self.owed.take()) {
+            (Some(event), _) if urgent || event.outcome == Outcome::TakenOver => event.clone(),
+            // Told of as it was, and what is now comes next.
+            (_, Some(owed)) if due => owed,
+            (Some(event), _) => event.clone(),
+            (None, owed) => {
+                self.owed = owed;
+                return None;
+            }
+        };
+        self.told = Some((state(&event), now));
+        Some(event)
     }
 }
 
+/// The report of a pass, an event a line.
 fn say(pass: &Pass, name: &str) {
     let event = pass.outcome.as_str();
-    let line = format!("{name}: {event}: {}", pass.because);
-    match pass.exit {
-        0 | 4 | 5 => tracing::warn!(event, "{line}"),
-        _ => tracing::error!(event, "{line}"),
+    for line in report::text::run(pass, name, report::Style::PLAIN).lines() {
+        match pass.exit {
+            0 => tracing::info!(event, "{line}"),
+            1 | 5 => tracing::warn!(event, "{line}"),
+            // A takeover is what an operator has to know of, however quiet it is to be.
+            _ => tracing::error!(event, "{line}"),
+        }
     }
-    for one in &pass.moves {
-        tracing::warn!("{}: {}", one.plan, one.result.as_str());
+}
+
+/// What systemd is told of a pass, in a line.
+pub(super) fn status(pass: &Pass, at: Timestamp, refused: &str) -> String {
+    let gate = pass.holds.first().map(|hold| format!(", held by gate {}", hold.gate)).unwrap_or_default();
+    format!("{refused}{at:.0} {}{gate}: {}", pass.outcome, pass.because)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Hold;
+
+    fn pass(outcome: Outcome, gate: Option<Gate>) -> Pass {
+        let hold = |gate| Hold { gate, why: "why".to_owned(), remedy: String::new() };
+        Pass {
+            outcome,
+            exit: 2,
+            because: "because".to_owned(),
+            holds: gate.map(hold).into_iter().collect(),
+            judgements: Vec::new(),
+            moves: Vec::new(),
+            last: crate::model::LastSteps::default(),
+            elapsed: Duration::ZERO,
+            dry_run: false,
+            notes: Vec::new(),
+            commands: Vec::new(),
+        }
     }
-    for hold in &pass.holds {
-        tracing::warn!("gate {}: {} {}", hold.gate, hold.why, hold.remedy);
+
+    /// Passes at these seconds, and what is told at which.
+    fn told(passes: impl IntoIterator<Item = (u64, Outcome)>) -> Vec<(u64, Outcome)> {
+        let begin = Instant::now();
+        let mut teller = Teller::new("n");
+        let event = |(at, outcome)| {
+            let event = teller.event(&pass(outcome, None), begin + Duration::from_secs(at))?;
+            Some((at, event.outcome))
+        };
+        passes.into_iter().filter_map(event).collect()
     }
-    for note in &pass.notes {
-        tracing::info!("{note}");
+
+    use Outcome::{Degraded, Down, Healthy, Isolated, Locked};
+
+    #[test]
+    fn f089_a_state_is_told_when_it_lasts_and_each_hour_unless_it_is_well() {
+        let hours = |outcome| (0..=7300).step_by(3).map(move |at| (at, outcome));
+        assert_eq!(told(hours(Healthy)), [(0, Healthy)]);
+        assert_eq!(told(hours(Locked)), [(0, Locked), (3600, Locked), (7200, Locked)]);
+        let comes =
+            [(0, Healthy), (30, Degraded), (33, Healthy), (36, Isolated), (39, Isolated), (60, Healthy), (63, Healthy)];
+        assert_eq!(told(comes), [(0, Healthy), (39, Isolated), (63, Healthy)]);
     }
-    for command in &pass.commands {
-        tracing::warn!("by hand: {command}");
+
+    #[test]
+    fn what_is_urgent_is_told_at_once_and_ten_seconds_after_another_event_at_the_latest() {
+        assert_eq!(told([(0, Healthy), (30, Down), (33, Down)]), [(0, Healthy), (30, Down)]);
+        // It lasts.
+        assert_eq!(told([(0, Healthy), (3, Down), (6, Down), (9, Down), (12, Down)]), [(0, Healthy), (12, Down)]);
+        // It is over by then, and told all the same; and then what is now.
+        let over = [(0, Healthy), (3, Down), (6, Healthy), (9, Healthy), (12, Healthy), (15, Healthy), (24, Healthy)];
+        assert_eq!(told(over), [(0, Healthy), (12, Down), (24, Healthy)]);
+    }
+
+    #[test]
+    fn however_it_flaps_an_event_is_followed_by_none_for_ten_seconds() {
+        let all = [Down, Healthy, Healthy, Degraded, Degraded, Down, Isolated, Isolated, Healthy];
+        let flaps = (0..3600).map(|at| (at, all[usize::try_from(at).unwrap() * 7 / 3 % all.len()]));
+        let told = told(flaps);
+        assert!((100..=360).contains(&told.len()), "{}", told.len());
+        assert!(told.windows(2).all(|two| two[1].0 - two[0].0 >= 10), "{told:?}");
+    }
+
+    #[test]
+    fn another_gate_is_another_state() {
+        let begin = Instant::now();
+        let mut teller = Teller::new("n");
+        let mut told = |at, gate| {
+            teller.event(&pass(Down, Some(gate)), begin + Duration::from_secs(at)).map(|event| event.holds[0].gate)
+        };
+        assert_eq!(told(0, Gate::Paused), Some(Gate::Paused));
+        assert_eq!(told(20, Gate::Paused), None);
+        assert_eq!(told(23, Gate::Unfit), Some(Gate::Unfit));
+    }
+
+    #[test]
+    fn the_status_has_its_moment_and_says_whose_configuration_holds() {
+        let at = "2026-03-01T12:00:00Z".parse().unwrap();
+        assert_eq!(
+            status(&pass(Down, Some(Gate::Unfit)), at, "refused; "),
+            "refused; 2026-03-01T12:00:00Z down, held by gate unfit: because"
+        );
     }
 }

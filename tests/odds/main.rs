@@ -14,6 +14,7 @@ use std::path::Path as File;
 
 use model::{Caller, Numbers};
 use natwatch::config::{Files, Role, Settings};
+use natwatch::observe::Pace;
 use observed::{Path, passes};
 
 /// Around the tables in `docs/design.md`.
@@ -54,12 +55,13 @@ fn cron() -> Numbers {
         panel: settings.observe.panel,
         pings: PINGS,
         targets: settings.observe.targets.len(),
+        paces: (Pace::Calm, Pace::Burst),
     }
 }
 
 /// The defaults of `watch`.
 fn watch() -> Numbers {
-    let mut numbers = cron();
+    let mut numbers = Numbers { paces: (Pace::Burst, Pace::AtOnce), ..cron() };
     numbers.rules.span = settings().watch.span;
     numbers
 }

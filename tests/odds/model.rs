@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use natwatch::decide::{Course, DecideSettings, Next, judge};
 use natwatch::model::{Backend, Control, ControlFate, Family, Fate, Member, Probe, Round, Target, Testimony};
+use natwatch::observe::Pace;
 
 /// Seconds of a year (365.25 days).
 const YEAR: f64 = 31_557_600.0;
@@ -25,6 +26,8 @@ pub(crate) struct Numbers {
     /// Pings of good targets that a backend which is cut off has missed in a round.
     pub(crate) pings: i32,
     pub(crate) targets: usize,
+    /// How the first round asks, and how those that follow.
+    pub(crate) paces: (Pace, Pace),
 }
 
 /// Who calls the rounds.

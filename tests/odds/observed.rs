@@ -114,10 +114,11 @@ pub(crate) fn passes(count: u32, pool: usize, path: &Path, numbers: &Numbers, se
             path.gone.replace(gone);
             let observer = Observer::new(&settings, path, path, &clock, &rng);
             let mut course = Course::default();
-            let mut ask = Ask { not_before: clock(), pace: Pace::Calm, until: Instant::now() + Duration::from_mins(1) };
+            let mut ask =
+                Ask { not_before: clock(), pace: numbers.paces.0, until: Instant::now() + Duration::from_mins(1) };
             counts.passes += 1;
             loop {
-                let first = !ask.burst;
+                let first = ask.pace == numbers.paces.0;
                 let judgement = round(&observer, pool, &targets, ask, numbers).await;
                 counts.down += u32::from(first && judgement.verdict == Verdict::Down);
                 counts.unheard += u32::from(first && judgement.verdict == Verdict::Unheard);
@@ -128,7 +129,7 @@ pub(crate) fn passes(count: u32, pool: usize, path: &Path, numbers: &Numbers, se
                         counts.acted += 1;
                         break;
                     }
-                    Next::Look { not_before } => ask = Ask { not_before, pace: Pace::Burst, ..ask },
+                    Next::Look { not_before } => ask = Ask { not_before, pace: numbers.paces.1, ..ask },
                 }
             }
         }

@@ -1,6 +1,4 @@
 //! What must hold of every pass, by the truth of the script.
-//!
-//! `watch` itself is still to be built: its place is at `Cadence::Watch`.
 
 use std::time::Duration;
 
@@ -141,14 +139,14 @@ fn begun(sim: &Sim<'_>, seen: &Seen, at: Duration) {
         heard.count() >= sim.settings.decide.threshold,
         "a takeover begins although fewer than the threshold could be heard"
     );
-    let frozen = sim.freezes.borrow().iter().any(|(from, to)| *from < at && at < *to + script.span());
+    let frozen = sim.freezes.borrow().iter().any(|(from, to)| *from < at && at < *to + script.span);
     assert!(!frozen, "a takeover begins on evidence from before a freeze");
     let dead = script.dead.0.iter().any(|(from, to)| {
-        *from <= at && *to + freshness(script) >= at && (*to).min(at).saturating_sub(*from) >= script.span()
+        *from <= at && *to + freshness(script) >= at && (*to).min(at).saturating_sub(*from) >= script.span
     });
     // Somebody brought a subnet back before EC2 was asked where it is, and its packets still took the way that they had: EC2 says
     // nothing of that, and a standby that is not up to its task looks like a primary then.
-    let asked = at.saturating_sub(script.span());
+    let asked = at.saturating_sub(script.span);
     let returned = sim.ec2.changes.borrow().iter().any(|one| {
         one.to == Carrier::Primary && one.at <= asked && one.at + script.ec2.effect + freshness(script) >= at
     });

@@ -65,6 +65,8 @@ pub(crate) struct Ec2<'s> {
     pub(crate) changes: RefCell<Vec<Change>>,
     /// Per standby: when a change was asked for, dry runs left out.
     pub(crate) asked: [RefCell<Vec<Duration>>; 2],
+    /// Calls that read.
+    pub(crate) reads: Cell<usize>,
     /// Per standby: told of each change asked for.
     pub(crate) changing: [Notify; 2],
     check_on: [Cell<bool>; 2],
@@ -119,6 +121,7 @@ impl<'s> Ec2<'s> {
             issued: Cell::new(0),
             changes: RefCell::default(),
             asked: Default::default(),
+            reads: Cell::new(0),
             changing: Default::default(),
             check_on: [check(0), check(1)],
         }
@@ -178,6 +181,7 @@ impl<'s> Ec2<'s> {
     }
 
     async fn read(&self) -> Result<(), String> {
+        self.reads.set(self.reads.get() + 1);
         sleep(self.latency()).await;
         if self.script.ec2.down.at(self.now()) || self.fails() {
             sleep(self.random(0.1, 2.0)).await;

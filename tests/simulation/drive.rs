@@ -120,7 +120,7 @@ fn settings(defaults: &Settings, script: &Script, standby: usize, dir: &Path) ->
     settings.observe.backends = backends(script);
     settings.observe.panel = script.panel;
     settings.observe.targets = (0..script.targets).map(target_name).collect();
-    settings.decide.span = script.span();
+    settings.decide.span = script.span;
     settings.decide.standby_table = table(Carrier::Standby(standby));
     settings.preflight.standby_table = table(Carrier::Standby(standby));
     settings.preflight.standby_instance = Some(instance(standby));
@@ -129,17 +129,30 @@ fn settings(defaults: &Settings, script: &Script, standby: usize, dir: &Path) ->
 
 /// Runs the simulation of `seed` in `folder` (which must be empty) and checks every pass of it.
 pub(crate) fn simulate(seed: u64, defaults: &Settings, folder: &Path, trace: bool) -> Tally {
+    play(&Script::draw(seed), seed, defaults, folder, trace).tally
+}
+
+/// What is left of a simulation.
+pub(crate) struct Played {
+    pub(crate) tally: Tally,
+    /// When the first standby asked for changes.
+    pub(crate) asked: Vec<Duration>,
+    /// How often EC2 was read.
+    pub(crate) reads: usize,
+}
+
+/// Plays `script`, with the chances of `seed`.
+pub(crate) fn play(script: &Script, seed: u64, defaults: &Settings, folder: &Path, trace: bool) -> Played {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let script = Script::draw(seed);
         let mut rng = SmallRng::seed_from_u64(!seed);
         let mut rng = || SmallRng::seed_from_u64(rng.random());
-        let ec2 = Ec2::new(&script, Instant::now(), rng());
+        let ec2 = Ec2::new(script, Instant::now(), rng());
         let sim = Sim {
-            script: &script,
+            script,
             ec2: &ec2,
             settings: Settings {
-                observe: ObserveSettings { backends: backends(&script), ..defaults.observe.clone() },
+                observe: ObserveSettings { backends: backends(script), ..defaults.observe.clone() },
                 ..defaults.clone()
             },
             freezes: RefCell::default(),
@@ -156,10 +169,10 @@ pub(crate) fn simulate(seed: u64, defaults: &Settings, folder: &Path, trace: boo
         let mut standbys: Vec<Standby<'_>> = (0..script.standbys.len())
             .map(|n| Standby {
                 n,
-                settings: settings(defaults, &script, n, states[n].dir()),
+                settings: settings(defaults, script, n, states[n].dir()),
                 state: &states[n],
-                network: Network { script: &script, ec2: &ec2, standby: n, rng: RefCell::new(rng()) },
-                machine: Machine { script: &script, ec2: &ec2, standby: n },
+                network: Network { script: script, ec2: &ec2, standby: n, rng: RefCell::new(rng()) },
+                machine: Machine { script: script, ec2: &ec2, standby: n },
                 client: Client { ec2: &ec2, standby: n },
                 witnesses: Witnesses::default(),
                 rng: rng(),
@@ -169,7 +182,8 @@ pub(crate) fn simulate(seed: u64, defaults: &Settings, folder: &Path, trace: boo
         let operator = operate(&sim, &states);
         tokio::join!(working, operator);
         check::end(&sim);
-        sim.tally.into_inner()
+        let asked = ec2.asked[0].borrow().clone();
+        Played { tally: sim.tally.into_inner(), asked, reads: ec2.reads.get() }
     })
 }
 

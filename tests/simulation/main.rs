@@ -1,9 +1,9 @@
-//! A simulation of the whole controller on a virtual clock: passes of `run`, as cron starts them, against a VPC whose faults are
+//! A simulation of the whole controller on a virtual clock: passes of `run`, as cron starts them, and `watch`, against a VPC whose faults are
 //! drawn from a seed, so that the truth is known and every pass can be held against it.
 //!
 //! All that is real is natwatch, from the draw of a panel to the takeover record; SSH, packets, EC2, the machine and time
-//! are the simulation's (`network`, `cloud`, `script`). `watch` itself is not built yet: its cadence is simulated by passes back to
-//! back with its span, and it will be put in their place.
+//! are the simulation's (`network`, `cloud`, `script`). What `watch` does in plain scripts, and how fast, is in
+//! `watch`.
 //!
 //! `NATWATCH_SEED=<seed> cargo test --workspace --test simulation first_quarter -- --nocapture` repeats one simulation and tells what
 //! happens; `NATWATCH_SEED=<first>..<end>` runs several, without a word.
@@ -18,6 +18,7 @@ mod cloud;
 mod drive;
 mod network;
 mod script;
+mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

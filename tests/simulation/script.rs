@@ -114,6 +114,8 @@ pub(crate) struct Script {
     pub(crate) end: Duration,
     /// `decision.interval`.
     pub(crate) interval: Duration,
+    /// `decision.run_span`, or `watch_span`.
+    pub(crate) span: Duration,
     pub(crate) subnets: usize,
     pub(crate) panel: usize,
     pub(crate) targets: usize,
@@ -155,13 +157,6 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    pub(crate) fn span(&self) -> Duration {
-        match self.cadence {
-            Cadence::Cron => RUN_SPAN,
-            Cadence::Watch => WATCH_SPAN,
-        }
-    }
-
     /// Plain loss is so high that the odds of a false takeover are for counting, not for forbidding.
     pub(crate) fn lossy(&self) -> bool {
         self.loss > PLAIN_LOSS
@@ -185,6 +180,48 @@ impl Script {
             || self.acl.as_ref().is_some_and(|(subnets, times)| subnets.contains(&spec.subnet) && times.at(moment))
     }
 
+    /// A `watch` of so long by the defaults, of two subnets with four backends each, where nothing is wrong.
+    pub(crate) fn plain(end: Duration) -> Self {
+        let spec = |n: usize| Spec { subnet: n % 2, in_rack: false, nature: Nature::Well, gone: Times::default() };
+        Self {
+            cadence: Cadence::Watch,
+            end,
+            interval: secs(1.0),
+            span: WATCH_SPAN,
+            subnets: 2,
+            panel: 8,
+            targets: 3,
+            backends: (0..8).map(spec).collect(),
+            standbys: vec![StandbySpec {
+                uplink_out: Times::default(),
+                carries: true,
+                forwards: true,
+                uptime: secs(86_400.0),
+                source_dest_check: false,
+            }],
+            loss: 0.0,
+            uplink_loss: 0.0,
+            bursts: Times::default(),
+            burst_loss: 0.0,
+            dead: Times::default(),
+            repairs: Vec::new(),
+            internet_out: Times::default(),
+            target_dead: Default::default(),
+            limited: None,
+            acl: None,
+            rack_cut: Times::default(),
+            rack_dark: Times::default(),
+            ec2: Ec2Moods::default(),
+            freezes: 0.0,
+            kills: 0.0,
+            twins: 0.0,
+            dry: 0.0,
+            meddling: Vec::new(),
+            paused: Times::default(),
+            wall_jumps: Vec::new(),
+        }
+    }
+
     pub(crate) fn draw(seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let rng = &mut rng;
@@ -201,6 +238,10 @@ impl Script {
         let mut script = Self {
             cadence,
             end: secs(end),
+            span: match cadence {
+                Cadence::Cron => RUN_SPAN,
+                Cadence::Watch => WATCH_SPAN,
+            },
             interval: secs([1.0, 1.0, 0.3, 2.0][rng.random_range(0..4)]),
             subnets,
             panel,

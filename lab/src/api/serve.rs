@@ -69,12 +69,12 @@ async fn serve(api: Arc<Api>, stream: impl AsyncRead + AsyncWrite + Unpin) {
     });
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new());
-    let mut served = pin!(server.serve_connection(TokioIo::new(stream), answer));
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), answer));
     loop {
         let waiting = turned.borrow_and_update().is_multiple_of(2);
         let limit = lock(&api.settings).idle.filter(|_| waiting);
         tokio::select! {
-            _ = &mut served => return,
+            _ = &mut connection => return,
             Ok(()) = turned.changed() => {}
             () = tokio::time::sleep(limit.unwrap_or(Duration::MAX)), if limit.is_some() => return,
         }

@@ -23,10 +23,6 @@ const PLACES: [&str; 3] = ["/usr/bin/ssh", "/bin/ssh", "/usr/local/bin/ssh"];
 /// The `PATH` of `ssh` itself, for the operator's `ProxyCommand`: ssh's own default (`_PATH_STDPATH`).
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
-/// A master without commands ends by itself after this many seconds, should natwatch have been killed. The longest pause between
-/// two commands of a pass is that of a takeover's moves.
-const IDLE: u32 = 30;
-
 /// What is read of `ssh`'s complaints. The longest, about a changed host key, has 1 kB.
 const SAID: u64 = 16 * 1024;
 
@@ -169,7 +165,7 @@ fn arguments(settings: &SshSettings, config: &Path) -> Vec<OsString> {
         text.push(value);
         all.extend([OsString::from("-o"), text]);
     };
-    option("ControlPersist", &format!("{IDLE}s"));
+    option("ControlPersist", &format!("{}s", settings.idle.as_secs()));
     if let Some(user) = &settings.user {
         option("User", user);
     }

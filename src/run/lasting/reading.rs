@@ -49,18 +49,31 @@ pub(super) struct Reading<'a> {
     ec2_due: Option<Instant>,
     names_due: Option<Instant>,
     survey: Option<(Instant, Survey)>,
+    /// A takeover was on record when last looked.
+    recorded: Option<bool>,
 }
 
 impl<'a> Reading<'a> {
+    /// Looks at what bears on when EC2 is to be read, once a pass.
+    pub(super) fn consider<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
+        &mut self,
+        going: &Going<'a, V, U, C, H>,
+    ) {
+        let recorded = going.recorded();
+        if self.recorded.replace(recorded).is_some_and(|before| before != recorded) {
+            // Somebody has moved subnets, or says that they are home.
+            self.hurry();
+        }
+        if going.moved() || going.refresh_due() {
+            let sooner = Instant::now() + IN_DOUBT;
+            self.ec2_due = self.ec2_due.map(|due| due.min(sooner));
+        }
+    }
+
     /// Begins what is due.
     pub(super) fn begin<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(&mut self, going: &Going<'a, V, U, C, H>) {
         let now = Instant::now();
         let (world, settings) = (going.world, going.settings);
-        if self.ec2.is_none() {
-            let in_doubt = going.moved() || going.refresh_due();
-            let sooner = now + IN_DOUBT;
-            self.ec2_due = self.ec2_due.map(|due| if in_doubt { due.min(sooner) } else { due });
-        }
         if self.ec2.is_none() && self.ec2_due.is_none_or(|due| due <= now) {
             let known = going.case.guarded.clone();
             let reading = async move {

@@ -1,0 +1,91 @@
+//! The configuration, read again: what holds from then on, or why what held before still does.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Made;
+use crate::config::Settings;
+use crate::daemon::{Manager, Why};
+use crate::observe::SshSettings;
+
+/// No session is kept longer than this for who is asked so seldom; it is opened again.
+const IDLE: Duration = Duration::from_hours(1);
+
+/// Twice as many backends are logged in to as are heard in a round, and one may be passed over once.
+const TURNS: u32 = 4;
+
+/// The settings as a watch has them: a span of its own, and sessions that last from one use to the next.
+pub(super) fn lasting(mut settings: Settings) -> Settings {
+    settings.decide.span = settings.watch.span;
+    settings.observe.ssh.idle = round(&settings).saturating_mul(TURNS).clamp(SshSettings::IDLE, IDLE);
+    settings
+}
+
+/// What a round takes where all is well.
+pub(super) fn round(settings: &Settings) -> Duration {
+    let observe = &settings.observe;
+    let count = |n: usize| u32::try_from(n.max(1)).unwrap_or(u32::MAX);
+    let wanted = if observe.panel == 0 { observe.backends.len() } else { observe.panel.min(observe.backends.len()) };
+    (settings.watch.interval / count(observe.targets.len())).saturating_mul(count(wanted))
+}
+
+/// Reads the configuration at `path` again; `None`: the one before holds. systemd is told that it is being read, and that it was.
+pub(super) async fn read(
+    path: &Path,
+    why: &Why,
+    before: &Made,
+    manager: &RefCell<Manager>,
+    refused: &mut &'static str,
+) -> Option<Box<Made>> {
+    manager.borrow_mut().reloading();
+    let read = made(path, before).await;
+    manager.borrow_mut().ready();
+    let why = match why {
+        Why::Asked => "as asked".to_owned(),
+        Why::Hosts(path) => format!("since {} is another", path.display()),
+    };
+    *refused = "";
+    match read {
+        Ok(Some(made)) => {
+            tracing::info!(event = "configuration", "the configuration was read again, {why}");
+            Some(made)
+        }
+        Ok(None) => {
+            tracing::info!(
+                event = "configuration",
+                "the configuration was read again, {why}: it says what it said before"
+            );
+            None
+        }
+        Err(error) => {
+            *refused = "the configuration on disk is refused (see the log), the one before holds; ";
+            tracing::error!(
+                event = "configuration-refused",
+                "the configuration was read again, {why}, and is refused; the one before holds"
+            );
+            for line in error.lines() {
+                tracing::error!(event = "configuration-refused", "{line}");
+            }
+            None
+        }
+    }
+}
+
+/// What the configuration makes now, if it is another than before.
+async fn made(path: &Path, before: &Made) -> Result<Option<Box<Made>>, String> {
+    let settings = lasting(Settings::load(path).map_err(|error| error.to_string())?);
+    let known = &before.settings;
+    if settings == *known {
+        return Ok(None);
+    }
+    if (&settings.name, &settings.state) != (&known.name, &known.state) {
+        return Err(format!(
+            "{}: name or state.dir is another (state was in {}, would be in {}): restart natwatch for that",
+            path.display(),
+            known.state.display(),
+            settings.state.display()
+        ));
+    }
+    Ok(Some(Box::new(Made::of(settings).await.map_err(|failure| failure.text)?)))
+}

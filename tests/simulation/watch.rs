@@ -1,0 +1,93 @@
+//! `watch` in plain scripts, to the millisecond of the virtual clock: when it acts, when it does not, and what it asks of EC2.
+
+use std::time::Duration;
+
+use natwatch::config::Settings;
+
+use super::drive::{Played, defaults, play};
+use super::memory;
+use super::script::{Script, Times, secs};
+
+fn played(script: &Script, settings: &Settings, seed: u64) -> Played {
+    let folder = tempfile::Builder::new().prefix("natwatch-simulation-").tempdir_in(memory()).unwrap();
+    play(script, seed, settings, &folder.path().join("state"), std::env::var_os("NATWATCH_SEED").is_some())
+}
+
+/// From the primary's death to the first move that is asked for, over the phases of a second.
+fn reactions(interval: f64, span: f64, settings: &Settings) -> Vec<Duration> {
+    (0..60_u32)
+        .map(|phase| {
+            let dies = secs(20.0 + f64::from(phase) * 0.017);
+            let mut script = Script { interval: secs(interval), span: secs(span), ..Script::plain(secs(40.0)) };
+            script.dead = Times(vec![(dies, script.end)]);
+            let played = played(&script, settings, u64::from(phase));
+            let first = played.asked.first().unwrap_or_else(|| panic!("phase {phase}: nothing is moved"));
+            assert_eq!(played.asked.len(), 2, "one call for each of two subnets");
+            first.saturating_sub(dies)
+        })
+        .collect()
+}
+
+#[test]
+fn f077_by_the_defaults_the_moves_are_asked_for_within_1_45_s_of_the_primarys_death() {
+    let mut all = reactions(1.0, 0.7, &defaults());
+    all.sort_unstable();
+    // A third of a second to the next ping, the span of 0.7 s, the wait for the last reply, the ways of SSH, and the round trip by
+    // which the controls are seen to answer still.
+    assert!(all[59] <= secs(1.45) && all[0] >= secs(0.7), "{:?} to {:?}", all[0], all[59]);
+    assert!(all[30] <= secs(1.3), "the median is {:?}", all[30]);
+}
+
+#[test]
+fn f077_told_to_be_quick_the_moves_are_asked_for_within_0_75_s() {
+    let mut settings = defaults();
+    settings.observe.timeout = secs(0.15);
+    let mut all = reactions(0.3, 0.2, &settings);
+    all.sort_unstable();
+    assert!(all[59] <= secs(0.75), "{:?}", all[59]);
+}
+
+#[test]
+fn f101_a_primary_that_pauses_for_up_to_0_7_s_again_and_again_causes_no_takeover() {
+    for seed in 0..20 {
+        let mut script = Script::plain(secs(600.0));
+        let mut at = 15.0 + f64::from(u32::try_from(seed).unwrap()) * 0.05;
+        while at < 590.0 {
+            script.dead.0.push((secs(at), secs(at + 0.7)));
+            at += 4.97;
+        }
+        let played = played(&script, &defaults(), seed);
+        assert!(played.asked.is_empty(), "seed {seed}: {:?}", played.asked);
+    }
+}
+
+#[test]
+fn a_healthy_hour_asks_ec2_only_for_what_is_read_off_the_path_every_five_minutes() {
+    let played = played(&Script::plain(secs(3600.0)), &defaults(), 1);
+    assert!(played.asked.is_empty());
+    // Twelve readings, and the first; each of two describes of tables, one of subnets, of instances and of public addresses.
+    assert!((13..=13 * 5).contains(&played.reads), "{} calls", played.reads);
+    assert!(played.tally.rounds > 1200, "{} rounds", played.tally.rounds);
+}
+
+#[test]
+fn f061_when_ec2_comes_back_in_an_outage_the_takeover_follows_within_half_a_minute() {
+    let mut script = Script::plain(secs(300.0));
+    script.dead = Times(vec![(secs(30.0), script.end)]);
+    script.ec2.down = Times(vec![(secs(29.0), secs(200.0))]);
+    let played = played(&script, &defaults(), 3);
+    let after = played.asked.iter().find(|at| **at >= secs(200.0)).expect("it is tried again");
+    assert!(*after <= secs(235.0), "{after:?}");
+    // Each attempt asks for two subnets, some of them a few times.
+    assert!(played.asked.len() < 120, "{} calls in vain", played.asked.len());
+}
+
+#[test]
+fn f080_repaired_by_hand_and_dead_again_a_moment_later_it_is_taken_over_again() {
+    let mut script = Script::plain(secs(200.0));
+    script.dead = Times(vec![(secs(30.0), secs(60.0)), (secs(110.0), script.end)]);
+    script.repairs = vec![secs(100.0)];
+    let played = played(&script, &defaults(), 4);
+    assert_eq!(played.asked.len(), 4, "{:?}", played.asked);
+    assert!(played.asked[2] <= secs(111.5), "{:?}", played.asked);
+}
