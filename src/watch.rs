@@ -150,7 +150,7 @@ impl Watch<'_> {
         let stop = Stop::default();
         let watching = async {
             let mut lasting = Lasting::begin(&world, settings, witnesses, *mode, settings.watch.interval).await;
-            let mut pulse = Pulse::new(settings, manager.borrow().watchdog(), *ready);
+            let mut pulse = Pulse::new(again::round(settings), manager.borrow().watchdog(), *ready);
             let end = loop {
                 let wish = async {
                     tokio::select! {

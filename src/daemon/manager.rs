@@ -55,7 +55,8 @@ impl Manager {
     }
 
     /// The manager that listens at `socket`: a path, or `@` and an abstract name (unix(7)).
-    pub(super) fn new(socket: Option<OsString>, watchdog: Option<Duration>) -> Self {
+    #[must_use]
+    pub fn new(socket: Option<OsString>, watchdog: Option<Duration>) -> Self {
         let socket = socket.filter(|at| !at.is_empty()).and_then(|at| match Socket::open(&at) {
             Ok(socket) => Some(socket),
             Err(error) => {

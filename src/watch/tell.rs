@@ -62,7 +62,7 @@ impl Teller {
             Outcome::Down | Outcome::Failed | Outcome::Partial | Outcome::Unverified | Outcome::WouldTakeOver
         );
         let event = match told {
-            _ if !pass.moves.is_empty() && !pass.dry_run => Some(pass),
+            _ if pass.moves.iter().any(|one| one.result.perhaps_moved()) => Some(pass),
             None => Some(pass),
             Some((told, age)) if told == current => (current.0 != Outcome::Healthy && age >= REMINDER).then_some(pass),
             Some((_, age)) if age >= APART => (urgent || lasts).then_some(pass),
