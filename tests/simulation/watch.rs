@@ -91,3 +91,17 @@ fn f080_repaired_by_hand_and_dead_again_a_moment_later_it_is_taken_over_again() 
     assert_eq!(played.asked.len(), 4, "{:?}", played.asked);
     assert!(played.asked[2] <= secs(111.5), "{:?}", played.asked);
 }
+
+#[test]
+fn while_it_is_locked_it_watches_the_standby_and_says_when_that_fails_too() {
+    let mut script = Script::plain(secs(200.0));
+    script.dead = Times(vec![(secs(30.0), script.end)]);
+    // Behind the standby by then: nothing comes through.
+    script.acl = Some((vec![0, 1], Times(vec![(secs(100.0), script.end)])));
+    let played = played(&script, &defaults(), 5);
+    assert_eq!(played.asked.len(), 2, "nothing moves a second time");
+    let exits = &played.tally.exits;
+    assert!(exits[&4] == 1 && exits[&5] > 15, "{exits:?}");
+    // Down, and held: again and again, ever more rarely.
+    assert!((4..15).contains(&exits[&2]), "{exits:?}");
+}

@@ -9,6 +9,7 @@ mod keepalived;
 mod peer;
 mod run;
 mod scripts;
+mod takeover;
 mod text;
 mod watch;
 
@@ -23,7 +24,9 @@ use super::figures::Seconds;
 use super::outage::home;
 use super::watcher::Pace;
 use super::{Bench, aim, complain, progress};
-pub(super) use data::{Data, Flow, Mark, Measured, Runs, Takeover};
+pub(super) use data::{Data, Measured, Runs, Takeover};
+#[cfg(test)]
+pub(super) use data::{Flow, Mark};
 pub(super) use run::seasoned;
 pub(super) use text::{brief, full};
 
@@ -32,10 +35,6 @@ const LIMIT: Duration = Duration::from_secs(15);
 
 /// A fault that silences nobody for so long has no effect; datagrams are sent each 20 ms.
 const EFFECT: Duration = Duration::from_millis(100);
-
-/// How much of a takeover is kept, before the fault and after it.
-const BEFORE: Duration = Duration::from_secs(1);
-const AFTER: Duration = Duration::from_secs(4);
 
 /// What happens to the primary, in words and in the lab.
 const FAULTS: [(&str, Fault); 4] = [
@@ -112,7 +111,8 @@ struct Place {
 }
 
 impl Place {
-    fn new(bench: &Bench, mut tool: Box<dyn Tool>) -> anyhow::Result<Self> {
+    fn new(bench: &Bench, name: &str) -> anyhow::Result<Self> {
+        let mut tool = tool(name)?;
         progress(&format!("raising a lab for {}", tool.label()));
         let lab = Lab::up(&Options { natwatch: bench.natwatch()?, ..Options::default() })?;
         tool.begin(&lab).with_context(|| format!("begin with {}", tool.label()))?;
@@ -173,8 +173,8 @@ impl Place {
         anyhow::ensure!(worst > EFFECT, "the fault has no effect: {outages:?}");
         tool.rest(lab, true)?;
         let takeover = if drawn && tool.ours() {
-            thread::sleep((mark + AFTER).saturating_duration_since(Instant::now()));
-            Some(takeover(lab, tool.as_ref(), mark, zero, worst)?)
+            thread::sleep((mark + takeover::AFTER).saturating_duration_since(Instant::now()));
+            Some(takeover::seen(lab, tool.as_ref(), mark, zero, worst)?)
         } else {
             None
         };
@@ -199,33 +199,6 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A takeover as it went, packet by packet.
-fn takeover(lab: &Lab, tool: &dyn Tool, mark: Instant, zero: Timestamp, worst: Duration) -> anyhow::Result<Takeover> {
-    let since = |at: Instant| {
-        let after = i64::try_from(at.saturating_duration_since(mark).as_millis()).unwrap_or(i64::MAX);
-        let before = i64::try_from(mark.saturating_duration_since(at).as_millis()).unwrap_or(i64::MAX);
-        after - before
-    };
-    let shown = |at: &Instant| *at + BEFORE >= mark && *at < mark + AFTER;
-    let flow = |subnet: usize| {
-        let samples: Vec<_> = lab.traffic().samples(subnet).into_iter().filter(|sample| shown(&sample.sent)).collect();
-        let (back, lost): (Vec<_>, Vec<_>) = samples.iter().partition(|sample| sample.back.is_some());
-        let times = |of: Vec<&natwatch_lab::Sample>| of.into_iter().map(|sample| since(sample.sent)).collect();
-        Flow { back: times(back), lost: times(lost) }
-    };
-    let subnets = (0..lab.ids().subnets.len()).map(flow).collect();
-    let mut marks = vec![Mark { at: 0, what: "fault".to_owned() }];
-    let moves = lab.api().mutations();
-    marks.extend(tool.burst(mark)?.map(|at| Mark { at: since(at), what: "first burst".to_owned() }));
-    marks.extend(text::marks(&tool.log(), zero));
-    marks.extend(
-        moves.iter().map(|call| since(call.at + call.took)).max().map(|at| Mark { at, what: "moved".to_owned() }),
-    );
-    let through = lab.traffic().outages_since(mark).into_iter().filter_map(|one| one.first_through).max();
-    marks.extend(through.map(|at| Mark { at: since(mark + at), what: "restored".to_owned() }));
-    Ok(Takeover { outage: millis(worst), subnets, marks })
-}
-
 /// Median and worst over all faults, in seconds, that natwatch's paces are meant to keep.
 fn aims(data: &Data) {
     for (pace, median, worst) in [(Pace::Usual, 1.5, Some(2.0)), (Pace::Fast, 0.9, None)] {
@@ -241,6 +214,24 @@ fn aims(data: &Data) {
             }
         }
     }
+}
+
+/// All other faults, each in a lab of its own, as nothing is expected to happen; by the tool's place and the fault's.
+fn side_by_side(bench: &Bench, tools: &[(usize, &str)], runs: usize) -> anyhow::Result<Vec<(usize, usize, Runs)>> {
+    let mut places = Vec::new();
+    for (at, name) in tools {
+        for n in 1..FAULTS.len() {
+            places.push((*at, n, Place::new(bench, name)?));
+        }
+    }
+    thread::scope(|scope| {
+        let waiting: Vec<_> =
+            places.iter_mut().map(|(_, n, place)| scope.spawn(|| place.runs(*n, runs).map(drop))).collect();
+        let panicked = |_| anyhow::anyhow!("a measuring thread panicked");
+        waiting.into_iter().try_for_each(|one| one.join().map_err(panicked).flatten())
+    })?;
+    let of = |n: usize, place: &Place| place.measured.faults.get(n).cloned().unwrap_or_default();
+    Ok(places.iter().map(|(at, n, place)| (*at, *n, of(*n, place))).collect())
 }
 
 /// Runs all tools, or those asked for.
@@ -262,7 +253,7 @@ pub(super) fn all(bench: &Bench, measured: &str) -> anyhow::Result<Data> {
     ));
     let mut others = Vec::new();
     for name in names {
-        let mut place = Place::new(bench, tool(name)?)?;
+        let mut place = Place::new(bench, name)?;
         if place.measured.ours {
             for n in 0..FAULTS.len() {
                 let takeover = place.runs(n, runs)?;
@@ -271,23 +262,17 @@ pub(super) fn all(bench: &Bench, measured: &str) -> anyhow::Result<Data> {
             if !bench.tool.is_empty() {
                 complain(&place.tool.log());
             }
-            data.tools.push(place.measured);
         } else {
             // The one fault that they see.
             place.runs(0, runs)?;
-            others.push(place);
+            others.push((data.tools.len(), name));
         }
+        data.tools.push(place.measured);
     }
-    thread::scope(|scope| {
-        let waiting: Vec<_> = others
-            .iter_mut()
-            .map(|place| scope.spawn(|| (1..FAULTS.len()).try_for_each(|n| place.runs(n, runs).map(drop))))
-            .collect();
-        waiting
-            .into_iter()
-            .try_for_each(|one| one.join().map_err(|_| anyhow::anyhow!("a measuring thread panicked")).flatten())
-    })?;
-    data.tools.extend(others.into_iter().map(|place| place.measured));
+    for (at, n, of) in side_by_side(bench, &others, runs)? {
+        let place = data.tools.get_mut(at).and_then(|tool| tool.faults.get_mut(n));
+        *place.context("a tool or fault without a place")? = of;
+    }
     aims(&data);
     Ok(data)
 }

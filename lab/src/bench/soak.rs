@@ -56,7 +56,6 @@ pub(super) fn all(bench: &Bench, measured: &str, minutes: u16) -> anyhow::Result
         // A record of an hour takes long to look through.
         lab.traffic().stop();
         lab.traffic().start()?;
-        calls += lab.api().calls().len();
         lab.api().forget_calls();
         for fault in nuisances(n) {
             lab.inject(&fault)?;
@@ -73,6 +72,7 @@ pub(super) fn all(bench: &Bench, measured: &str, minutes: u16) -> anyhow::Result
         home(&lab)?;
         watcher.settle(&lab)?;
         thread::sleep((began + Duration::from_mins(1)).saturating_duration_since(Instant::now()));
+        calls += lab.api().calls().len();
         let sample = Sample::take(&lab, &watcher)?;
         progress(&format!("soak: minute {n}: {sample:?}"));
         samples.push(sample);

@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use super::meter::Group;
 
-/// Pings through the primary that make a watch one that is at work: a whole window of the panel of eight, and some.
-const PINGS: usize = 12;
+/// Pings through the primary that make a watch one that is at work: a whole window of the panel of eight, and one more.
+const PINGS: usize = 9;
 
-/// Twelve pings take four seconds at the usual pace.
+/// Nine pings take three seconds at the usual pace.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// As `takeover.verify_for`, and some.
