@@ -110,16 +110,16 @@ mod tests {
         let sign = |at: u64| (at, "WATCHDOG=1\n".to_owned());
         let minutes = Duration::from_mins;
         let ready = Pulse::new(minutes(2), Some(WATCHDOG), true);
-        assert_eq!(told(ready, minutes(60)).await, [sign(30), sign(60), sign(90)]);
+        assert_eq!(told(ready, Duration::from_hours(1)).await, [sign(30), sign(60), sign(90)]);
         // One that is short gives none: its end is its sign.
-        assert_eq!(told(Pulse::new(Duration::from_secs(3), Some(WATCHDOG), true), minutes(60)).await, []);
+        assert_eq!(told(Pulse::new(Duration::from_secs(3), Some(WATCHDOG), true), Duration::from_hours(1)).await, []);
         // Nobody waits for any.
-        assert_eq!(told(Pulse::new(minutes(10), None, true), minutes(60)).await, []);
+        assert_eq!(told(Pulse::new(minutes(10), None, true), Duration::from_hours(1)).await, []);
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_is_ready_after_ten_seconds_whether_or_not_a_pass_is_over() {
         let pulse = Pulse::new(Duration::from_secs(3), Some(WATCHDOG), false);
-        assert_eq!(told(pulse, Duration::from_mins(60)).await, [(10, "READY=1\n".to_owned())]);
+        assert_eq!(told(pulse, Duration::from_hours(1)).await, [(10, "READY=1\n".to_owned())]);
     }
 }

@@ -40,16 +40,12 @@ impl Teller {
 
     /// Tells of a pass, if it is worth it; whether it was.
     pub(super) fn tell(&mut self, pass: &Pass, now: Instant) -> bool {
-        match self.event(pass, now) {
-            Some(event) => {
-                say(&event, &self.name);
-                true
-            }
-            None => {
-                tracing::debug!("{}: {}", pass.outcome, pass.because);
-                false
-            }
-        }
+        let Some(event) = self.event(pass, now) else {
+            tracing::debug!("{}: {}", pass.outcome, pass.because);
+            return false;
+        };
+        say(&event, &self.name);
+        true
     }
 
     /// The pass to tell of, which is `pass` or an urgent one before it.
