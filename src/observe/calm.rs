@@ -37,7 +37,7 @@ const PANELS: usize = 2;
 const REST: Duration = Duration::from_secs(30);
 
 /// One backend gives its place to another after this: a minute each shows those who are new, and a large pool in turn.
-const TURN: Duration = Duration::from_secs(60);
+const TURN: Duration = Duration::from_mins(1);
 
 /// Past the end that a round sets itself, as for any other: a process that was frozen for longer has old evidence.
 const LATE: Duration = Duration::from_secs(1);

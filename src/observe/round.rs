@@ -166,11 +166,9 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         outlook: &dyn Fn(&Round) -> Outlook,
     ) -> Round {
         let now = (self.clock)();
-        let asked = ask.not_before.max(now);
-        let start = Instant::now() + asked.saturating_sub(now);
-        // What was missed before is of this round.
-        let missed = draw.iter().flat_map(|one| &one.missed).map(|probe| probe.earliest);
-        let started = missed.fold(asked, Moment::min);
+        let begins = ask.not_before.max(now);
+        let start = Instant::now() + begins.saturating_sub(now);
+        let started = since(&draw, begins);
         let end = (start + self.limit()).min(ask.until);
         let mut round = Round {
             started,
@@ -305,6 +303,11 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         sleep_until(start).await;
         Event::Control(index, self.control_ping(target.addr, CONTROLS).await)
     }
+}
+
+/// When the evidence of a round that `begins` then begins: what was missed before is part of it.
+fn since(draw: &[Drawn], begins: Moment) -> Moment {
+    draw.iter().flat_map(|one| &one.missed).map(|probe| probe.earliest).fold(begins, Moment::min)
 }
 
 /// When the latest of those pings left that are on their way.

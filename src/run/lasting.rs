@@ -25,7 +25,7 @@ use crate::record::witnesses::Witnesses;
 use reading::{Reading, Told};
 
 /// Whoever may be asked is drawn anew after this, as witnesses come and go; and at once where EC2 or the names say otherwise.
-const DRAWN_FOR: Duration = Duration::from_secs(60);
+const DRAWN_FOR: Duration = Duration::from_mins(1);
 
 /// A pass of a watch.
 pub struct Passed {
