@@ -1,4 +1,4 @@
-//! systemd's place: starts `natwatch watch`, and hears on a socket of its own what it is told (sd_notify(3)).
+//! systemd's place: starts `natwatch watch`, and hears on a socket of its own what it is told (`sd_notify(3)`).
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
