@@ -150,7 +150,7 @@ impl Watch<'_> {
         let stop = Stop::default();
         let watching = async {
             let mut lasting = Lasting::begin(&world, settings, witnesses, *mode, settings.watch.interval).await;
-            let mut pulse = Pulse::new(settings, manager.borrow().watchdog(), *ready);
+            let mut pulse = Pulse::new(again::round(settings), manager.borrow().watchdog(), *ready);
             let end = loop {
                 let wish = async {
                     tokio::select! {
@@ -160,7 +160,7 @@ impl Watch<'_> {
                         () = pulse.due() => Wish::Breathe,
                     }
                 };
-                match lasting.next(wish).await {
+                match Box::pin(lasting.next(wish)).await {
                     Ok(passed) => {
                         let told = teller.tell(&passed.pass, Instant::now());
                         if *mode == Mode::Act && passed.pass.outcome != Outcome::Busy {
@@ -185,12 +185,11 @@ impl Watch<'_> {
             lasting.close().await;
             Ok(end)
         };
-        match run::to_its_end(signals, Box::pin(watching), &world.moving, &stop).await {
-            Ok(end) => end,
-            Err(_) => {
-                clients.close().await;
-                Ok(End::Stop)
-            }
+        if let Ok(end) = run::to_its_end(signals, Box::pin(watching), &world.moving, &stop).await {
+            end
+        } else {
+            clients.close().await;
+            Ok(End::Stop)
         }
     }
 }

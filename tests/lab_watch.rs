@@ -61,6 +61,10 @@ fn f077_a_watch_takes_over_by_one_call_a_subnet_and_waits_for_no_other() {
         systemd.waits_for(" locked: ");
     }
     assert_eq!(lab.api().mutations().len(), 2);
+    // Who carries the traffic now is watched too.
+    lab.inject(&Fault::MasqueradeGone(Nat::Standby)).unwrap();
+    systemd.waits_for(" down, held by gate locked: ");
+    assert_eq!(lab.api().mutations().len(), 2);
     let run = systemd.ends();
     assert!(run.stderr.contains("taken-over: ") && run.stderr.matches("taken-over: ").count() == 1, "{run}");
     assert!(!run.stdout.contains("moved"), "events are for the log: {run}");
@@ -127,7 +131,7 @@ fn f075_a_configuration_that_is_changed_is_taken_over_and_one_that_is_broken_is_
     // Hosts come and go (autoscaling): nobody has to say so.
     let hosts = lab.plan().hosts_file();
     let listed = fs::read_to_string(&hosts).unwrap();
-    let fewer: String = listed.lines().filter(|line| !line.contains("b5")).map(|line| format!("{line}\n")).collect();
+    let fewer = listed.lines().filter(|line| !line.contains("b5")).collect::<Vec<_>>().join("\n") + "\n";
     assert_ne!(fewer, listed);
     fs::write(&hosts, fewer).unwrap();
     systemd.says("watching by 5 backends");
@@ -148,10 +152,27 @@ fn f090_a_watch_that_is_told_to_stop_in_a_takeover_brings_it_to_its_end() {
     lab.api().arm(ApiFault::new(ApiFaultKind::Hang).on("ReplaceRouteTableAssociation").after(1).times(1));
     systemd.waits_for("moved after");
     let run = systemd.ends();
-    assert!(run.elapsed < Duration::from_secs(60), "{run}");
     carried_by(&lab, Nat::Standby);
     let status = lab.natwatch(&["status", "--format", "json"]).unwrap();
     assert_eq!(json(&status)["phase"], "taken", "{status} {run}");
+}
+
+#[test]
+fn f014_f068_a_watch_that_is_killed_in_a_takeover_is_followed_by_one_that_brings_it_to_its_end() {
+    let (lab, systemd) = watched(&[], &[]);
+    healthy(&systemd);
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    lab.api().arm(ApiFault::new(ApiFaultKind::Hang).on("ReplaceRouteTableAssociation").after(1).times(1));
+    systemd.waits_for("moved after");
+    systemd.is_killed();
+    lab.api().disarm(None);
+    let systemd = Systemd::start(&lab, &[]);
+    systemd.waits_for("READY=1");
+    systemd.waits_for(" locked: ");
+    carried_by(&lab, Nat::Standby);
+    let status = lab.natwatch(&["status", "--format", "json"]).unwrap();
+    assert_eq!(json(&status)["phase"], "taken", "{status}");
+    systemd.ends();
 }
 
 #[test]
@@ -182,10 +203,21 @@ fn a_second_watch_of_the_same_name_is_refused_and_a_dry_run_is_none() {
     expect(&second, 2);
     let first = format!("another natwatch watch (process {}, since ", systemd.pid());
     assert!(second.stderr.contains(&first) && second.stderr.contains("systemctl stop natwatch-watch"), "{second}");
-    let dry = lab.command(&["watch", "--dry-run"]).spawn().unwrap();
+    let dry = lab.command(&["watch", "--dry-run", "--format", "json"]).spawn().unwrap();
     dry.wait_output(" healthy (dry run: nothing was changed): ", SOON).unwrap();
     dry.kill(Signal::INT).unwrap();
-    expect(&dry.wait(SOON).unwrap(), 0);
+    let dry = dry.wait(SOON).unwrap();
+    expect(&dry, 0);
+    let line = |line: &str| -> serde_json::Value { serde_json::from_str(line).unwrap_or_else(|_| panic!("{dry}")) };
+    let events: Vec<serde_json::Value> = dry.stderr.lines().map(|text| line(text)["event"].clone()).collect();
+    assert_eq!(events[..2], ["watching", "healthy"], "{dry}");
+
+    // The standby's own network goes, and comes back: nobody is accused.
+    lab.inject(&Fault::UplinkDead(Nat::Standby)).unwrap();
+    systemd.waits_for(" isolated: ");
+    lab.heal_all().unwrap();
+    healthy(&systemd);
+    assert!(lab.api().mutations().is_empty());
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
     systemd.waits_for(" taken-over: ");
     systemd.ends();
@@ -233,6 +265,19 @@ fn f067_beside_a_watch_all_other_commands_work_and_wait_for_who_moves() {
     assert!(run.elapsed > Duration::from_secs(9), "{run}");
     moves.kill(Signal::KILL).unwrap();
     moves.wait(SOON).unwrap();
+
+    // A watch that hangs does not vouch for anything.
+    systemd.signal(Signal::STOP);
+    let path = lab.plan().state().join("natwatch/last-round.json");
+    let mut last: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let at: jiff::Timestamp = last["at"].as_str().unwrap().parse().unwrap();
+    last["at"] = at.checked_sub(jiff::SignedDuration::from_secs(61)).unwrap().to_string().into();
+    fs::write(&path, last.to_string()).unwrap();
+    let check = lab.natwatch(&["check"]).unwrap();
+    expect(&check, 1);
+    assert!(check.stdout.contains(" s ago: does it hang?"), "{check}");
+    systemd.signal(Signal::CONT);
+    healthy(&systemd);
 
     // A pause holds the watch too; an outage meanwhile is told, and taken over once the pause has ended.
     expect(&lab.natwatch(&["pause", "--for", "30m", "--reason", "a new kernel"]).unwrap(), 0);
@@ -290,6 +335,8 @@ fn f100_f101_a_calm_watch_spares_the_targets_and_ec2_and_a_short_pause_moves_not
     let (lab, systemd) = watched(&[], &[]);
     healthy(&systemd);
     lab.api().forget_calls();
+    let descriptors = || fs::read_dir(format!("/proc/{}/fd", systemd.pid())).unwrap().count();
+    let (sessions, open) = (ssh_processes(&lab), descriptors());
     let pings = lab.pings().unwrap();
     // Eleven rounds, and at least half a minute.
     let (began, mut rounds) = (Instant::now(), 0);
@@ -300,6 +347,9 @@ fn f100_f101_a_calm_watch_spares_the_targets_and_ec2_and_a_short_pause_moves_not
     let seen = pings.seen().unwrap();
     let calls = lab.api().calls();
     assert!(calls.is_empty(), "{calls:?}");
+    // A ping that is under way has three.
+    assert!(descriptors() <= open + 6, "{} were open, and then {}", open, descriptors());
+    assert_eq!((sessions.len(), ssh_processes(&lab)), (6, sessions), "all sessions are the same");
     for nat in [Nat::Primary, Nat::Standby] {
         let sources = lab.plan().nat_addresses(nat);
         for n in 1..=3 {

@@ -1,10 +1,11 @@
-//! The protocol of sd_notify(3): ready, status, alive, reloading, stopping. The words are the crate's; the socket is ours, because
+//! The protocol of `sd_notify(3)`: ready, status, alive, reloading, stopping. The words are the crate's; the socket is ours, because
 //! the crate's `notify` waits where the manager's queue is full, and a manager that hangs must not hold a takeover up.
 //!
 //! Without `NOTIFY_SOCKET` nobody is told. What could not be said of the daemon's life (READY and the like) is said with the next
 //! message; a status that was lost is told again when it is told again, and a sign of life is followed by others.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -19,7 +20,7 @@ use crate::model::printable;
 /// Characters of a status: `systemctl status` shows one line, and a terminal is seldom wider.
 const STATUS: usize = 200;
 
-/// Signs of life in a watchdog interval: sd_watchdog_enabled(3) asks for two, and one of four may be late or lost.
+/// Signs of life in a watchdog interval: `sd_watchdog_enabled(3)` asks for two, and one of four may be late or lost.
 const SIGNS: u32 = 4;
 
 /// What became of the daemon last.
@@ -55,7 +56,8 @@ impl Manager {
     }
 
     /// The manager that listens at `socket`: a path, or `@` and an abstract name (unix(7)).
-    pub(super) fn new(socket: Option<OsString>, watchdog: Option<Duration>) -> Self {
+    #[must_use]
+    pub fn new(socket: Option<OsString>, watchdog: Option<Duration>) -> Self {
         let socket = socket.filter(|at| !at.is_empty()).and_then(|at| match Socket::open(&at) {
             Ok(socket) => Some(socket),
             Err(error) => {
@@ -126,7 +128,11 @@ impl Manager {
             }
             Some(Life::Stopping) => vec![NotifyState::Stopping],
         };
-        let message: String = owed.iter().chain(states).map(|state| format!("{state}\n")).collect();
+        let mut message = String::new();
+        for state in owed.iter().chain(states) {
+            // Writing to a String does not fail.
+            let _ = writeln!(message, "{state}");
+        }
         let sent = socket.send(&message);
         if let Err(error) = &sent {
             tracing::debug!("systemd could not be told: {error}");

@@ -84,7 +84,7 @@ impl Changes {
                 {
                     return;
                 }
-                std::future::pending().await
+                std::future::pending::<()>().await;
             };
             let asked = tokio::select! {
                 () = asked => true,

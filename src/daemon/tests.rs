@@ -14,7 +14,7 @@ use tokio::time::{advance, timeout};
 
 use super::{Changes, Manager, Why};
 
-const WATCHDOG: Duration = Duration::from_secs(120);
+const WATCHDOG: Duration = Duration::from_mins(2);
 
 /// systemd's end.
 struct Systemd {

@@ -27,7 +27,7 @@ pub(super) fn round(settings: &Settings) -> Duration {
     let observe = &settings.observe;
     let count = |n: usize| u32::try_from(n.max(1)).unwrap_or(u32::MAX);
     let wanted = if observe.panel == 0 { observe.backends.len() } else { observe.panel.min(observe.backends.len()) };
-    (settings.watch.interval / count(observe.targets.len())).saturating_mul(count(wanted))
+    settings.watch.interval.saturating_mul(count(wanted)) / count(observe.targets.len())
 }
 
 /// Reads the configuration at `path` again; `None`: the one before holds. systemd is told that it is being read, and that it was.
@@ -88,4 +88,50 @@ async fn made(path: &Path, before: &Made) -> Result<Option<Box<Made>>, String> {
         ));
     }
     Ok(Some(Box::new(Made::of(settings).await.map_err(|failure| failure.text)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Files, Role};
+
+    use super::*;
+
+    struct NoFiles;
+
+    impl Files for NoFiles {
+        fn read(&self, _: &Path) -> Result<Vec<u8>, String> {
+            Err("no files here".to_owned())
+        }
+
+        fn faults(&self, _: &Path, _: Role) -> Vec<String> {
+            Vec::new()
+        }
+    }
+
+    fn settings(more: &str) -> Settings {
+        let text = format!(
+            r#"
+primary.route_table = "rtb-0a"
+standby.route_table = "rtb-0b"
+targets.hosts = ["203.0.113.1", "203.0.113.2", "203.0.113.3"]
+backends.hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"]
+{more}"#
+        );
+        lasting(Settings::parse(&text, Path::new("/etc/natwatch/natwatch.toml"), &NoFiles).unwrap())
+    }
+
+    #[test]
+    fn a_watch_has_a_span_of_its_own_and_sessions_that_last_from_turn_to_turn() {
+        let seconds = Duration::from_secs;
+        for (more, round_takes, idle) in [
+            ("", seconds(2), seconds(30)),
+            ("backends.panel = 3", seconds(1), seconds(30)),
+            ("backends.panel = 0\ndecision.interval = \"1m\"", seconds(120), seconds(480)),
+            ("decision.interval = \"1h\"", seconds(7200), seconds(3600)),
+        ] {
+            let settings = settings(more);
+            assert_eq!((round(&settings), settings.observe.ssh.idle), (round_takes, idle), "{more}");
+            assert_eq!(settings.decide.span, Duration::from_millis(700), "{more}");
+        }
+    }
 }

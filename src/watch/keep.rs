@@ -110,12 +110,11 @@ impl Trouble {
                 (self.told, self.lasts) = (Some(now), true);
                 Some(Err(format!("{text}; natwatch goes on, and tries again with every pass")))
             }
-            Some(_) => None,
             None if self.lasts => {
                 self.lasts = false;
                 Some(Ok("what is to be kept can be kept again".to_owned()))
             }
-            None => None,
+            _ => None,
         }
     }
 }

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::again::round;
-use crate::config::Settings;
 use crate::daemon::Manager;
 
 /// By then it is ready without a pass: who has not logged in within ten seconds (`backends.login_timeout`) is not heard, and whatever
@@ -31,10 +29,9 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    /// `ready`: systemd knows of it already.
-    pub(super) fn new(settings: &Settings, watchdog: Option<Duration>, ready: bool) -> Self {
+    /// `round`: what one takes where all is well; `ready`: systemd knows of it already.
+    pub(super) fn new(round: Duration, watchdog: Option<Duration>, ready: bool) -> Self {
         let now = Instant::now();
-        let round = round(settings);
         Self {
             ready_by: (!ready).then(|| now + READY_WITHIN),
             apart: watchdog.map(|interval| interval / SIGNS),
@@ -78,5 +75,51 @@ impl Pulse {
         if self.ready_by.take().is_some() {
             manager.ready();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const WATCHDOG: Duration = Duration::from_mins(2);
+
+    /// What systemd is told within `length`, at which second, by a loop in which no pass ends.
+    async fn told(mut pulse: Pulse, length: Duration) -> Vec<(u64, String)> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let systemd = UnixDatagram::bind(&path).unwrap();
+        systemd.set_nonblocking(true).unwrap();
+        let mut manager = Manager::new(Some(path.into_os_string()), Some(WATCHDOG));
+        let (began, mut told, mut buffer) = (Instant::now(), Vec::new(), [0; 100]);
+        while timeout((began + length).saturating_duration_since(Instant::now()), pulse.due()).await.is_ok() {
+            pulse.breathe(&mut manager);
+            while let Ok(length) = systemd.recv(&mut buffer) {
+                told.push((began.elapsed().as_secs(), String::from_utf8(buffer[..length].to_vec()).unwrap()));
+            }
+        }
+        told
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f094_a_round_that_may_take_longer_than_systemd_waits_gives_signs_of_life_until_it_is_overdue() {
+        let sign = |at: u64| (at, "WATCHDOG=1\n".to_owned());
+        let minutes = Duration::from_mins;
+        let ready = Pulse::new(minutes(2), Some(WATCHDOG), true);
+        assert_eq!(told(ready, Duration::from_hours(1)).await, [sign(30), sign(60), sign(90)]);
+        // One that is short gives none: its end is its sign.
+        assert_eq!(told(Pulse::new(Duration::from_secs(3), Some(WATCHDOG), true), Duration::from_hours(1)).await, []);
+        // Nobody waits for any.
+        assert_eq!(told(Pulse::new(minutes(10), None, true), Duration::from_hours(1)).await, []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_ready_after_ten_seconds_whether_or_not_a_pass_is_over() {
+        let pulse = Pulse::new(Duration::from_secs(3), Some(WATCHDOG), false);
+        assert_eq!(told(pulse, Duration::from_hours(1)).await, [(10, "READY=1\n".to_owned())]);
     }
 }

@@ -40,16 +40,12 @@ impl Teller {
 
     /// Tells of a pass, if it is worth it; whether it was.
     pub(super) fn tell(&mut self, pass: &Pass, now: Instant) -> bool {
-        match self.event(pass, now) {
-            Some(event) => {
-                say(&event, &self.name);
-                true
-            }
-            None => {
-                tracing::debug!("{}: {}", pass.outcome, pass.because);
-                false
-            }
-        }
+        let Some(event) = self.event(pass, now) else {
+            tracing::debug!("{}: {}", pass.outcome, pass.because);
+            return false;
+        };
+        say(&event, &self.name);
+        true
     }
 
     /// The pass to tell of, which is `pass` or an urgent one before it.
@@ -62,7 +58,7 @@ impl Teller {
             Outcome::Down | Outcome::Failed | Outcome::Partial | Outcome::Unverified | Outcome::WouldTakeOver
         );
         let event = match told {
-            _ if !pass.moves.is_empty() && !pass.dry_run => Some(pass),
+            _ if pass.moves.iter().any(|one| one.result.perhaps_moved()) => Some(pass),
             None => Some(pass),
             Some((told, age)) if told == current => (current.0 != Outcome::Healthy && age >= REMINDER).then_some(pass),
             Some((_, age)) if age >= APART => (urgent || lasts).then_some(pass),

@@ -1,4 +1,4 @@
-//! systemd's place: starts `natwatch watch`, and hears on a socket of its own what it is told (sd_notify(3)).
+//! systemd's place: starts `natwatch watch`, and hears on a socket of its own what it is told (`sd_notify(3)`).
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
@@ -36,6 +36,8 @@ impl Systemd {
 
     pub(crate) fn start_with(lab: &Lab, args: &[&str], environment: &[(&str, &str)]) -> Self {
         let path = lab.plan().root.join("notify");
+        // The one before has ended.
+        let _ = std::fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
         let heard = Arc::<Mutex<Vec<Heard>>>::default();
@@ -106,6 +108,12 @@ impl Systemd {
 
     pub(crate) fn signal(&self, signal: Signal) {
         self.running.lock().unwrap().as_ref().unwrap().kill(signal).unwrap();
+    }
+
+    /// Kills it, as the kernel does when memory is short.
+    pub(crate) fn is_killed(&self) -> Run {
+        self.signal(Signal::KILL);
+        self.running.lock().unwrap().take().unwrap().wait(SOON).unwrap()
     }
 
     /// Tells it to stop, and waits for its end, which is a good one within ten seconds.
