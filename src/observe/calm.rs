@@ -153,14 +153,21 @@ where
     pub fn draw(&mut self, order: Vec<Drawn>) {
         let mut known: BTreeMap<&str, &Drawn> = order.iter().map(|one| (one.backend.host.as_str(), one)).collect();
         self.posts.retain_mut(|post| {
-            let found = known.remove(post.drawn.backend.host.as_str()).filter(|one| one.backend == post.drawn.backend);
-            found.is_some_and(|one| {
+            let host = post.drawn.backend.host.as_str();
+            if known.get(host).is_some_and(|one| one.backend == post.drawn.backend)
+                && let Some(one) = known.remove(host)
+            {
                 post.drawn = one.clone();
-                true
-            })
+                return true;
+            }
+            // A session to where it was says nothing of where it is now.
+            self.observer.leave(host);
+            false
         });
-        self.resting
-            .retain(|host, (_, drawn, _)| known.remove(host.as_str()).is_some_and(|one| one.backend == drawn.backend));
+        self.resting.retain(|host, (_, drawn, _)| {
+            let same = known.get(host.as_str()).is_some_and(|one| one.backend == drawn.backend);
+            same && known.remove(host.as_str()).is_some()
+        });
         let rest: Vec<String> = known.into_keys().map(ToOwned::to_owned).collect();
         self.reserve = order.into_iter().filter(|one| rest.contains(&one.backend.host)).collect();
         let hosts: Vec<&str> = self.posts.iter().map(|post| post.drawn.backend.host.as_str()).collect();
@@ -340,7 +347,10 @@ where
                 if !matches!(known, ControlFate::Good { .. }) {
                     *known = fate.clone();
                 }
-                self.checked.insert(addr, Checked { turn, fate });
+                // A ping that is lost comes to its end after those that followed it.
+                if self.checked.get(&addr).is_none_or(|known| known.turn <= turn) {
+                    self.checked.insert(addr, Checked { turn, fate });
+                }
             }
             Event::Heard(host, Ok(probes)) => {
                 self.place(&host, Place::Ready);

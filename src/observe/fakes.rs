@@ -43,6 +43,8 @@ pub(super) enum Nature {
     Refuses,
     /// Logs in, then its command never answers.
     Hangs,
+    /// Logs in, and none of its pings is answered.
+    CutOff,
     /// Logs in; from this moment on, sessions opened before it are broken.
     BreaksAt(Duration),
 }
@@ -134,7 +136,7 @@ impl Vantages for World {
                 return Err(silence(SilenceReason::Unreachable));
             }
             Nature::Refuses => return Err(silence(SilenceReason::Refused)),
-            Nature::Well | Nature::Hangs | Nature::BreaksAt(_) => sleep(LOGIN).await,
+            Nature::Well | Nature::Hangs | Nature::CutOff | Nature::BreaksAt(_) => sleep(LOGIN).await,
         }
         Ok(Session { opened: Instant::now() })
     }
@@ -160,7 +162,9 @@ impl Vantages for World {
         sleep(SSH).await;
         let begun = Instant::now();
         self.note(&self.pings, &backend.host, target.addr);
-        let reaches = self.primary_dies.get().is_none_or(|since| self.now() < since) && self.answers(target.addr);
+        let lets_through = self.nature(backend) != Nature::CutOff;
+        let reaches =
+            lets_through && self.primary_dies.get().is_none_or(|since| self.now() < since) && self.answers(target.addr);
         let fate = if reaches {
             sleep(RTT).await;
             Fate::Reply { rtt: RTT }

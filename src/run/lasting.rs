@@ -69,6 +69,8 @@ where
     pub async fn next<W>(&mut self, wish: impl Future<Output = W>) -> Result<Passed, W> {
         let mut wish = pin!(wish);
         loop {
+            // By what the last pass saw.
+            self.reading.consider(&self.going);
             self.going.renew();
             let missed = match self.calm(wish.as_mut()).await? {
                 Cut::Missed(missed) => missed,
@@ -117,7 +119,6 @@ where
     }
 
     async fn calm<W>(&mut self, mut wish: Pin<&mut impl Future<Output = W>>) -> Result<Cut, W> {
-        self.reading.consider(&self.going);
         loop {
             self.reading.begin(&self.going);
             if self.drawn.is_none_or(|at| at.elapsed() >= DRAWN_FOR) {

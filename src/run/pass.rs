@@ -15,7 +15,7 @@ use super::targets::TargetBook;
 use crate::act::Changer;
 use crate::config::Settings;
 use crate::decide::{self, Case};
-use crate::model::{Backend, Conclusion, Found, GuardedSet, Moment, Outcome, Pass, RouteTableId};
+use crate::model::{Backend, Conclusion, Found, GuardedSet, Moment, Outcome, Pass, RouteTableId, Verdict};
 use crate::observe::calm::Missed;
 use crate::observe::resolve::{self, System};
 use crate::observe::{CONTROLS, Observer, Uplink, Vantages};
@@ -94,6 +94,8 @@ pub(super) struct Going<'a, V: Vantages, U, C, H> {
     pub(super) behind: Option<RouteTableId>,
     /// This is one of the passes of a `watch`: EC2 is read beside them, and a session that is open is used before one is opened.
     pub(super) lasting: bool,
+    /// The pass before this one, in a `watch`, found everything healthy.
+    pub(super) well: bool,
     /// What ended the calm, from which the first round goes on.
     pub(super) missed: Vec<Missed>,
     pub(super) deadline: Instant,
@@ -169,6 +171,7 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
             certain: true,
             behind: None,
             lasting: false,
+            well: false,
             missed: Vec::new(),
             deadline: Instant::now() + settings.deadline,
             notes: trouble.into_iter().chain(forgotten).collect(),
@@ -196,7 +199,12 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
         // Others write there too, a failback for one; and where it can't be read or written, what was known holds.
         let newer = |set: &GuardedSet| known.as_ref().is_none_or(|known| set.seen >= known.seen);
         let saved = self.world.state.read_guarded().0.filter(|set| ours(set) && newer(set));
-        self.case = Case { guarded: saved.or(known), ..Case::new(rules.clone()) };
+        let unknown = self.case.unknown.take();
+        let latest = self.case.latest();
+        if !latest.is_empty() {
+            self.well = latest.iter().all(|one| one.verdict == Verdict::Healthy);
+        }
+        self.case = Case { guarded: saved.or(known), unknown, ..Case::new(rules.clone()) };
         self.certain = !self.moved();
         self.missed.clear();
         self.notes.clear();

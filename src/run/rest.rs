@@ -106,7 +106,12 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 // Who the table leads to in an outage may have been put there against it, and is not the primary for that.
                 let known = self.case.guarded.as_ref().and_then(|before| before.leads_to.clone());
                 let latest = self.case.latest();
-                if latest.is_empty() || latest.iter().any(|one| one.verdict != Verdict::Healthy) {
+                let well = if latest.is_empty() {
+                    self.well
+                } else {
+                    latest.iter().all(|one| one.verdict == Verdict::Healthy)
+                };
+                if !well {
                     set.leads_to = known.or(set.leads_to);
                 }
                 if self.mode == Mode::Act {

@@ -6,7 +6,7 @@ use natwatch::config::Settings;
 
 use super::drive::{Played, defaults, play};
 use super::memory;
-use super::script::{Script, Times, secs};
+use super::script::{Meddling, Script, Times, secs};
 
 fn played(script: &Script, settings: &Settings, seed: u64) -> Played {
     let folder = tempfile::Builder::new().prefix("natwatch-simulation-").tempdir_in(memory()).unwrap();
@@ -104,4 +104,39 @@ fn while_it_is_locked_it_watches_the_standby_and_says_when_that_fails_too() {
     assert!(exits[&4] == 1 && exits[&5] > 15, "{exits:?}");
     // Down, and held: again and again, ever more rarely.
     assert!((4..15).contains(&exits[&2]), "{exits:?}");
+}
+
+#[test]
+fn f031_f052_subnets_that_somebody_moved_by_hand_hide_an_outage_for_seconds_and_not_until_ec2_is_read_in_its_turn() {
+    let mut script = Script::plain(secs(250.0));
+    script.meddling = vec![Meddling { at: secs(60.0), subnet: 1, away: true }];
+    script.dead = Times(vec![(secs(100.0), script.end)]);
+    let played = played(&script, &defaults(), 6);
+    let first = played.asked.first().expect("who reaches by another way clears nobody");
+    assert!(*first <= secs(110.0), "{first:?}");
+}
+
+#[test]
+fn f006_a_gate_that_has_opened_since_ec2_was_read_holds_no_takeover_up() {
+    for seed in 0..20 {
+        let mut script = Script::plain(secs(120.0));
+        // Five minutes are over after 60 s.
+        script.standbys[0].uptime = secs(240.0);
+        let dies = secs(70.0);
+        script.dead = Times(vec![(dies, script.end)]);
+        // What was read a minute ago is all there is to go by.
+        script.ec2.down = Times(vec![(dies, dies + secs(1.0))]);
+        let played = played(&script, &defaults(), seed);
+        assert!(played.asked[0] <= dies + secs(1.45), "seed {seed}: {:?}", played.asked);
+    }
+}
+
+#[test]
+fn f104_as_long_as_ec2_does_not_say_what_is_guarded_no_pass_looks_healthy() {
+    let mut script = Script::plain(secs(120.0));
+    script.ec2.down = Times(vec![(secs(0.0), script.end)]);
+    let played = played(&script, &defaults(), 7);
+    let exits = &played.tally.exits;
+    // Until the first answer, or none, nothing is known.
+    assert!(exits.get(&0).is_none_or(|count| *count <= 5), "{exits:?}");
 }

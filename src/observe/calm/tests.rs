@@ -279,3 +279,69 @@ async fn a_burst_and_the_calm_share_sessions_and_the_first_round_of_a_burst_goes
     calm.resume(true, 3);
     assert!(calm.round.members.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn backends_that_are_at_another_address_by_now_are_asked_there_at_once() {
+    let stage = Stage::new(8);
+    let clock = || stage.world.now();
+    let mut calm = stage.calm(&clock, 8);
+    round(&mut calm, 3).await;
+    let mut elsewhere = draw(8);
+    for one in &mut elsewhere {
+        one.backend.addr = Some([10, 0, 10, 200].into());
+    }
+    calm.draw(elsewhere);
+    let after = round(&mut calm, 3).await;
+    assert_eq!(hosts(&after).len(), 8);
+    assert_eq!(stage.world.logins.borrow().len(), 16, "a session to where it was is of no use");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f002_a_control_ping_that_is_lost_does_not_outlive_those_that_followed_it() {
+    let stage = Stage::new(8);
+    let clock = || stage.world.now();
+    let mut calm = stage.calm(&clock, 8);
+    let addr = target(1).addr;
+    calm.note(Event::Control(3, addr, ControlFate::Good { rtt: RTT }));
+    calm.note(Event::Control(0, addr, ControlFate::NoReply));
+    assert!(calm.checked[&addr].good() && calm.checked[&addr].turn == 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f085_a_healthy_round_is_one_in_both_families() {
+    let stage = Stage::new(8);
+    let clock = || stage.world.now();
+    let mut calm = stage.calm(&clock, 0);
+    let mut order = draw(8);
+    for one in &mut order {
+        one.witness = vec![crate::model::Family::V4, crate::model::Family::V6];
+    }
+    calm.draw(order);
+    let mut all = targets(3);
+    let name = "2001:db8::1".to_owned();
+    all.push((name.clone(), Ok(Target { addr: name.parse().unwrap(), name })));
+    for _ in 0..10 {
+        let Cut::Round(round) = calm.next(&all).await else { panic!("nothing is missed") };
+        for family in crate::decide::families(&round) {
+            let judged = crate::decide::judge(&round, &rules(), family);
+            assert_eq!(judged.verdict, Verdict::Healthy, "{family}: {}", judged.because);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f100_a_backend_that_misses_by_habit_does_not_double_what_the_targets_get() {
+    let stage = Stage::new(8);
+    let clock = || stage.world.now();
+    stage.world.are(Nature::CutOff, [0]);
+    let mut calm = stage.calm(&clock, 8);
+    while stage.world.now() < ms(60_000) {
+        calm.next(&targets(3)).await;
+    }
+    stage.world.pings.borrow_mut().clear();
+    while stage.world.now() < ms(180_000) {
+        calm.next(&targets(3)).await;
+    }
+    let pings = stage.world.pings.borrow().len();
+    assert!(pings <= 121 * 3, "{pings} pings of 3 targets in two minutes");
+}

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Observer;
 use super::member::AT_ONCE;
-use crate::model::{Backend, Family, Fate, Moment, OwnWitness, Said, Target};
+use crate::model::{Backend, Family, Fate, Moment, OwnWitness, Said, SilenceReason, Target};
 use crate::observe::{Uplink, Vantages};
 
 impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
@@ -31,7 +31,17 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         join_all(all).await;
     }
 
+    /// Who was last asked long ago may have lost its session since: it is opened anew, once.
     async fn said(&self, host: &Backend, targets: &[Target], start: Instant) -> Said {
+        match self.said_over_its_session(host, targets, start).await {
+            Said::Silent(why) if why.reason == SilenceReason::Disconnected => {
+                self.said_over_its_session(host, targets, start).await
+            }
+            said => said,
+        }
+    }
+
+    async fn said_over_its_session(&self, host: &Backend, targets: &[Target], start: Instant) -> Said {
         let session = match self.session(host).await {
             Ok(session) => session,
             Err(silence) => return Said::Silent(silence),

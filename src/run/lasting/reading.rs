@@ -10,7 +10,7 @@ use super::super::pass::Going;
 use super::super::rest::guarded_set;
 use super::super::rounds::survey;
 use crate::act::Changer;
-use crate::model::{Backend, GuardedSet, Survey};
+use crate::model::{Backend, GuardedSet, Instance, Survey};
 use crate::observe::resolve::{self, Located, System};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -49,6 +49,8 @@ pub(super) struct Reading<'a> {
     ec2_due: Option<Instant>,
     names_due: Option<Instant>,
     survey: Option<(Instant, Survey)>,
+    /// When EC2 was last asked.
+    begun: Option<Instant>,
     /// A takeover was on record when last looked.
     recorded: Option<bool>,
 }
@@ -65,7 +67,7 @@ impl<'a> Reading<'a> {
             self.hurry();
         }
         if going.moved() || going.refresh_due() {
-            let sooner = Instant::now() + IN_DOUBT;
+            let sooner = self.begun.map_or_else(Instant::now, |at| at + IN_DOUBT);
             self.ec2_due = self.ec2_due.map(|due| due.min(sooner));
         }
     }
@@ -80,6 +82,7 @@ impl<'a> Reading<'a> {
                 join(guarded_set(world, settings, known.as_ref(), WITHIN), survey(world, settings, WITHIN)).await
             };
             self.ec2 = Some(reading.boxed_local());
+            self.begun = Some(now);
         }
         if self.names.is_none() && self.names_due.is_none_or(|due| due <= now) {
             let known = going.targets.known((world.wall)());
@@ -129,11 +132,23 @@ impl<'a> Reading<'a> {
 
     /// The latest survey, where a takeover may go by it.
     pub(super) fn survey(&self) -> Option<Survey> {
-        self.survey.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR).map(|(_, survey)| survey.clone())
+        let good = self.survey.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR);
+        good.map(|(at, survey)| aged(survey.clone(), at.elapsed()))
     }
 
     /// What was read is no longer so.
     pub(super) fn hurry(&mut self) {
         (self.survey, self.ec2, self.ec2_due) = (None, None, None);
     }
+}
+
+/// What was read so long ago, with the ages that it has by now: gate `booting` opens by itself.
+fn aged(mut survey: Survey, by: Duration) -> Survey {
+    if let Ok(uptime) = &mut survey.uptime {
+        *uptime += by;
+    }
+    if let Some(Ok(Some(Instance { launched_ago: Some(ago), .. }))) = &mut survey.primary {
+        *ago += by;
+    }
+    survey
 }

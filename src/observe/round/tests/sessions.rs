@@ -1,6 +1,8 @@
 //! Sessions outlive the round that opened them.
 
-use crate::model::{Round, SilenceReason, Testimony, Verdict};
+use std::cell::RefCell;
+
+use crate::model::{Family, OwnWitness, Round, Said, SilenceReason, Testimony, Verdict};
 use crate::observe::fakes::*;
 use crate::observe::{Ask, Observer, Pace};
 
@@ -96,4 +98,20 @@ async fn who_could_not_be_reached_is_asked_last_in_the_next_round_and_not_at_all
     let hosts: Vec<&str> = third.members.iter().map(|one| one.backend.host.as_str()).take(4).collect();
     assert_eq!(hosts, ["b4", "b5", "b6", "b7"], "those who answer come first");
     assert!(!world.logins.borrow().is_empty(), "and the others have their chance again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f066_a_witness_of_the_standbys_own_whose_session_broke_since_is_asked_over_a_new_one() {
+    let world = World::new();
+    world.are(Nature::BreaksAt(ms(60_000)), 0..1);
+    let (settings, clock) = (settings(8), || world.now());
+    let rng = rng();
+    let observer = Observer::new(&settings, &world, &world, &clock, &rng);
+    let hosts = [draw(1).remove(0).backend];
+    for at in [ms(0), ms(90_000)] {
+        tokio::time::sleep(at.saturating_sub(world.now())).await;
+        let heard = RefCell::new(vec![OwnWitness { host: hosts[0].host.clone(), said: Said::Awaited }]);
+        observer.own(&hosts, &[target(1), target(2)], at, &heard).await;
+        assert_eq!(heard.borrow()[0].said, Said::Reaches(vec![Family::V4]), "at {at:?}");
+    }
 }
