@@ -14,8 +14,6 @@
 //! | `resolve` | names to addresses |
 
 pub mod calm;
-#[cfg(test)]
-mod fakes;
 pub mod icmp;
 pub mod panel;
 pub mod ping;
@@ -24,7 +22,7 @@ mod round;
 pub mod ssh;
 
 pub(crate) use round::CONTROLS;
-pub use round::{Ask, Observer, Pace};
+pub use round::Observer;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -33,7 +31,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::{Backend, Cidr, ControlFate, Fate, Silence, Target};
+use crate::model::{Backend, Cidr, ControlFate, Fate, Moment, Silence, Target};
 
 /// A ping that a backend sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +66,28 @@ pub trait Vantages {
 pub trait Uplink {
     /// Pings `addr` up to `tries` times, evenly over `timeout`, until it answers.
     fn ping(&self, addr: IpAddr, timeout: Duration, tries: u32) -> impl Future<Output = ControlFate>;
+}
+
+/// How a member of a round asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// One target, and others after a miss.
+    Calm,
+    /// One target, and others where it has no answer after a third of the timeout: after a miss there is no reason to spare them.
+    Burst,
+    /// All at once: a round that has asked in a burst found the primary down.
+    AtOnce,
+}
+
+/// When and how a round asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// No ping leaves before this moment; sessions are opened meanwhile.
+    pub not_before: Moment,
+    /// How many pings a member sends before it knows anything.
+    pub pace: Pace,
+    /// The round must be over by then, whatever its own limit.
+    pub until: Instant,
 }
 
 /// Whether an unknown host key is learned. A changed one never is.
@@ -128,3 +148,6 @@ pub struct ObserveSettings {
     /// How many different good targets a backend must miss to be cut off.
     pub tries: usize,
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,12 @@
 //! It cannot change anything, and it does not fail. [`Calm::next`] may be dropped at any moment: nothing is lost by that.
 
 mod alarm;
+mod bounds;
+mod checked;
+mod gathered;
+mod posts;
+mod turn;
 
-use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,25 +28,16 @@ use tokio::time::{Instant, sleep_until};
 pub use alarm::Missed;
 
 use self::alarm::Alarm;
+use self::checked::Checked;
+use self::gathered::Gathered;
+use self::posts::{Place, Posts};
 use super::panel::Drawn;
-use super::round::{Observer, Question, Shout};
-use super::{Pace, TargetName, Uplink, Vantages};
-use crate::model::{Backend, Control, ControlFate, Fate, Member, Moment, Probe, Round, Silence, Target, Testimony};
-
-/// Sessions are kept to so many panels: the rounds of a burst draw from them, and should not find the same eight each time.
-const PANELS: usize = 2;
-
-/// Who could not be reached is left alone for so long.
-const REST: Duration = Duration::from_secs(30);
-
-/// One backend gives its place to another after this: a minute each shows those who are new, and a large pool in turn.
-const TURN: Duration = Duration::from_mins(1);
+use super::round::Observer;
+use super::{TargetName, Uplink, Vantages};
+use crate::model::{ControlFate, Fate, Probe, Round, Silence, Target, Testimony};
 
 /// Past the end that a round sets itself, as for any other: a process that was frozen for longer has old evidence.
 const LATE: Duration = Duration::from_secs(1);
-
-/// Past its turns, who is still logging in is waited for so long: what an address that is black-holed takes to be found out.
-const HANGING: Duration = Duration::from_secs(4);
 
 /// What comes of waiting.
 #[derive(Debug)]
@@ -54,50 +48,17 @@ pub enum Cut {
     Missed(Vec<Missed>),
 }
 
-/// A backend that is asked when its turn comes.
-struct Post {
-    drawn: Drawn,
-    state: Place,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Not logged in, and nothing is done about it yet.
-    Closed,
-    /// Logging in.
-    Opening,
-    /// To be asked.
-    Ready,
-    /// Asked, in this turn and at this time.
-    Asked(u64, Instant),
-}
-
 enum Event {
     Opened(String, Result<(), Silence>),
     Control(u64, IpAddr, ControlFate),
     Heard(String, Result<Vec<Probe>, Silence>),
 }
 
-/// The latest control ping of a target that came to its end.
-struct Checked {
-    turn: u64,
-    fate: ControlFate,
-}
-
-impl Checked {
-    const fn good(&self) -> bool {
-        matches!(self.fate, ControlFate::Good { .. })
-    }
-}
-
 /// See the module.
 pub struct Calm<'a, V: Vantages, U> {
     observer: Rc<Observer<'a, V, U>>,
     interval: Duration,
-    posts: Vec<Post>,
-    reserve: VecDeque<Drawn>,
-    resting: BTreeMap<String, (Instant, Drawn, Silence)>,
-    rotated: Instant,
+    posts: Posts,
     work: FuturesUnordered<LocalBoxFuture<'a, Event>>,
     alarm: Alarm,
     miss: mpsc::UnboundedSender<(String, Probe)>,
@@ -105,18 +66,10 @@ pub struct Calm<'a, V: Vantages, U> {
     /// Misses of which it is not known yet whether their targets were good.
     doubtful: Vec<(u64, Missed)>,
     good: watch::Sender<Option<Vec<Target>>>,
-    checked: BTreeMap<IpAddr, Checked>,
+    checked: Checked,
     turn: u64,
     due: Instant,
     round: Gathered,
-}
-
-/// The round so far.
-struct Gathered {
-    began: Instant,
-    started: Moment,
-    controls: BTreeMap<IpAddr, ControlFate>,
-    members: Vec<Member>,
 }
 
 impl<'a, V: Vantages, U: Uplink> Calm<'a, V, U>
@@ -128,55 +81,36 @@ where
     pub fn new(observer: Rc<Observer<'a, V, U>>, interval: Duration) -> Self {
         let (miss, misses) = mpsc::unbounded_channel();
         let now = Instant::now();
-        let started = observer.now();
+        let round = Gathered::new(observer.now());
         Self {
             observer,
             interval,
-            posts: Vec::new(),
-            reserve: VecDeque::new(),
-            resting: BTreeMap::new(),
-            rotated: now,
+            posts: Posts::new(now),
             work: FuturesUnordered::new(),
             alarm: Alarm::default(),
             miss,
             misses,
             doubtful: Vec::new(),
             good: watch::channel(Some(Vec::new())).0,
-            checked: BTreeMap::new(),
+            checked: Checked::default(),
             turn: 0,
             due: now,
-            round: Gathered { began: now, started, controls: BTreeMap::new(), members: Vec::new() },
+            round,
         }
     }
 
     /// Who may be asked from now on, in this order. Who is asked already and still among them stays.
     pub fn draw(&mut self, order: Vec<Drawn>) {
-        let mut known: BTreeMap<&str, &Drawn> = order.iter().map(|one| (one.backend.host.as_str(), one)).collect();
-        self.posts.retain_mut(|post| {
-            let host = post.drawn.backend.host.as_str();
-            if known.get(host).is_some_and(|one| one.backend == post.drawn.backend)
-                && let Some(one) = known.remove(host)
-            {
-                post.drawn = one.clone();
-                return true;
-            }
-            // A session to where it was says nothing of where it is now.
-            self.observer.leave(host);
-            false
-        });
-        self.resting.retain(|host, (_, drawn, _)| {
-            let same = known.get(host.as_str()).is_some_and(|one| one.backend == drawn.backend);
-            same && known.remove(host.as_str()).is_some()
-        });
-        let rest: Vec<String> = known.into_keys().map(ToOwned::to_owned).collect();
-        self.reserve = order.into_iter().filter(|one| rest.contains(&one.backend.host)).collect();
-        let hosts: Vec<&str> = self.posts.iter().map(|post| post.drawn.backend.host.as_str()).collect();
+        for host in self.posts.draw(order) {
+            self.observer.leave(&host);
+        }
+        let hosts: Vec<&str> = self.posts.hosts().collect();
         self.alarm.forget_others(&hosts);
     }
 
     /// The backends to which sessions are open, or being opened.
     pub fn asked(&self) -> impl Iterator<Item = &str> {
-        self.posts.iter().map(|post| post.drawn.backend.host.as_str())
+        self.posts.hosts()
     }
 
     /// Whether a miss would end the calm if it were news: not while it is known that nothing comes of it.
@@ -198,7 +132,7 @@ where
             self.alarm.all_clear();
         }
         self.due = Instant::now() + self.apart(targets);
-        self.begin();
+        self.round = Gathered::new(self.observer.now());
     }
 
     /// Waits until a round is complete, or something is missed.
@@ -206,13 +140,13 @@ where
         let located: Vec<Target> = targets.iter().filter_map(|(_, target)| target.as_ref().ok()).cloned().collect();
         loop {
             self.man();
-            let last = self.round.began + self.limit(located.len());
+            let last = self.round.began + self.limit(&located);
             tokio::select! {
                 biased;
                 Some((host, probe)) = self.misses.recv() => self.missed(Missed { host, probe }),
                 Some(event) = self.work.next() => self.note(event),
                 () = sleep_until(self.due) => self.ask(&located),
-                () = sleep_until(last) => return Cut::Round(self.carve(targets)),
+                () = sleep_until(last) => return Cut::Round(self.carve(targets, &located)),
             }
             self.tell_good(&located);
             if self.sound(located.len()) {
@@ -220,140 +154,40 @@ where
                 self.give_up();
                 return Cut::Missed(self.alarm.take());
             }
-            if self.complete(located.len()) {
-                return Cut::Round(self.carve(targets));
+            if self.complete(&located) {
+                return Cut::Round(self.carve(targets, &located));
             }
         }
-    }
-
-    /// Between two pings.
-    fn apart(&self, targets: usize) -> Duration {
-        self.interval / u32::try_from(targets.max(1)).unwrap_or(u32::MAX)
-    }
-
-    /// How many make a round.
-    fn wanted(&self) -> usize {
-        let panel = self.observer.panel();
-        if panel == 0 { self.posts.len() } else { self.posts.len().min(panel) }
-    }
-
-    /// Whether nobody is left in this round to be heard; who hangs or logs in for long is not waited for.
-    fn complete(&self, targets: usize) -> bool {
-        let heard = self.round.members.iter().filter(|one| matches!(one.testimony, Testimony::Probes(_))).count();
-        let late = self.round.began.elapsed() >= self.turns(targets) + HANGING;
-        let awaited = |post: &Post| match post.state {
-            Place::Ready => true,
-            Place::Closed | Place::Opening => !late,
-            Place::Asked(_, at) => at.elapsed() < self.observer.answers_within(),
-        };
-        let spoken = |post: &Post| self.round.members.iter().any(|one| one.backend.host == post.drawn.backend.host);
-        heard > 0 && (heard >= self.wanted() || !self.posts.iter().any(|post| awaited(post) && !spoken(post)))
-    }
-
-    /// What the turns of a round take.
-    fn turns(&self, targets: usize) -> Duration {
-        self.apart(targets).saturating_mul(u32::try_from(self.wanted()).unwrap_or(u32::MAX))
-    }
-
-    /// What a round may take at most.
-    fn limit(&self, targets: usize) -> Duration {
-        (self.turns(targets) + HANGING).max(self.observer.limit())
     }
 
     /// Fills the vacant places, and has those logged in who are not.
     fn man(&mut self) {
-        let now = Instant::now();
-        let panel = self.observer.panel();
-        let most = if panel == 0 { usize::MAX } else { panel * PANELS };
-        let rested: Vec<String> =
-            self.resting.iter().filter(|(_, (until, ..))| *until <= now).map(|(host, _)| host.clone()).collect();
-        for host in rested {
-            if let Some((_, drawn, _)) = self.resting.remove(&host) {
-                self.reserve.push_back(drawn);
-            }
-        }
-        if now >= self.rotated + TURN && self.posts.len() >= most && !self.reserve.is_empty() {
+        if let Some(host) = self.posts.fill(self.observer.panel()) {
             // Its session ends by itself, since nothing is asked over it any more.
-            let leaves = self.posts.remove(0);
-            self.observer.leave(&leaves.drawn.backend.host);
-            self.reserve.push_back(leaves.drawn);
-            self.rotated = now;
+            self.observer.leave(&host);
         }
-        while self.posts.len() < most {
-            let Some(drawn) = self.reserve.pop_front() else { break };
-            self.posts.push(Post { drawn, state: Place::Closed });
+        for backend in self.posts.to_open(|host| self.observer.is_open(host)) {
+            let observer = Rc::clone(&self.observer);
+            let opening = async move {
+                let opened = observer.session(&backend).await.map(|_| ());
+                Event::Opened(backend.host, opened)
+            };
+            self.work.push(opening.boxed_local());
         }
-        for post in &mut self.posts {
-            let open = self.observer.is_open(&post.drawn.backend.host);
-            if post.state == Place::Ready && !open {
-                post.state = Place::Closed;
-            }
-            if post.state != Place::Closed {
-                continue;
-            }
-            post.state = Place::Opening;
-            let (observer, backend) = (Rc::clone(&self.observer), post.drawn.backend.clone());
-            self.work.push(
-                async move {
-                    let opened = observer.session(&backend).await.map(|_| ());
-                    Event::Opened(backend.host, opened)
-                }
-                .boxed_local(),
-            );
-        }
-    }
-
-    /// One target's turn.
-    fn ask(&mut self, located: &[Target]) {
-        let now = Instant::now();
-        let apart = self.apart(located.len());
-        // Nothing is made up for: a process that was frozen would ping all at once.
-        self.due = (self.due + apart).max(now + apart / 2);
-        if located.is_empty() {
-            return;
-        }
-        let turn = self.turn;
-        self.turn += 1;
-        let first = usize::try_from(turn).unwrap_or_default() % located.len();
-        let addr = located[first].addr;
-        let observer = Rc::clone(&self.observer);
-        // Once: there is a next turn, and the target is to be spared.
-        self.work.push(async move { Event::Control(turn, addr, observer.control_ping(addr, 1).await) }.boxed_local());
-        // A target that does not answer the standby proves nothing, and its miss would call for pings of the others.
-        if self.checked.get(&addr).is_some_and(|checked| !checked.good()) {
-            return;
-        }
-        let Some(at) = self.posts.iter().position(|post| post.state == Place::Ready) else { return };
-        // Whoever was asked goes to the end.
-        let mut post = self.posts.remove(at);
-        post.state = Place::Asked(turn, now);
-        let backend = post.drawn.backend.clone();
-        self.posts.push(post);
-        let target = &located[first];
-        let mut targets: Vec<Target> = located[first..].iter().chain(&located[..first]).cloned().collect();
-        targets.retain(|one| one.family() == target.family());
-        let shout = Shout { good: self.good.subscribe(), miss: self.miss.clone(), left: Rc::new(Cell::new(None)) };
-        let observer = Rc::clone(&self.observer);
-        self.work.push(async move { probe(&observer, backend, targets, &shout).await }.boxed_local());
     }
 
     fn note(&mut self, event: Event) {
         match event {
-            Event::Opened(host, Ok(())) => self.place(&host, Place::Ready),
-            Event::Opened(host, Err(silence)) => self.silent(&host, silence, true),
+            Event::Opened(host, Ok(())) => self.posts.place(&host, Place::Ready),
+            Event::Opened(host, Err(silence)) => {
+                self.gather(&host, Testimony::Silent(silence.clone()));
+                self.posts.rest(&host, silence);
+            }
             Event::Control(turn, addr, fate) => {
-                // One reply is enough for the round.
-                let known = self.round.controls.entry(addr).or_insert(ControlFate::NoReply);
-                if !matches!(known, ControlFate::Good { .. }) {
-                    *known = fate.clone();
-                }
-                // A ping that is lost comes to its end after those that followed it.
-                if self.checked.get(&addr).is_none_or(|known| known.turn <= turn) {
-                    self.checked.insert(addr, Checked { turn, fate });
-                }
+                self.round.control(addr, fate.clone());
+                self.checked.note(turn, addr, fate);
             }
             Event::Heard(host, Ok(probes)) => {
-                self.place(&host, Place::Ready);
                 if let Some(first) = probes.first()
                     && matches!(first.fate, Fate::Reply { .. })
                 {
@@ -361,43 +195,27 @@ where
                 }
                 self.gather(&host, Testimony::Probes(probes));
             }
-            Event::Heard(host, Err(silence)) => self.silent(&host, silence, false),
+            // It was reached before, and logs in again.
+            Event::Heard(host, Err(silence)) => {
+                self.gather(&host, Testimony::Silent(silence));
+                self.posts.place(&host, Place::Closed);
+            }
         }
     }
 
-    fn place(&mut self, host: &str, state: Place) {
-        if let Some(post) = self.posts.iter_mut().find(|post| post.drawn.backend.host == host) {
-            post.state = state;
-        }
-    }
-
-    /// Nothing was heard. Who could not be reached rests; who was, logs in again.
-    fn silent(&mut self, host: &str, silence: Silence, unreached: bool) {
-        self.gather(host, Testimony::Silent(silence.clone()));
-        let Some(at) = self.posts.iter().position(|post| post.drawn.backend.host == host) else { return };
-        if unreached {
-            let post = self.posts.remove(at);
-            self.resting.insert(host.to_owned(), (Instant::now() + REST, post.drawn, silence));
-        } else {
-            self.posts[at].state = Place::Closed;
-        }
-    }
-
-    /// What a backend said last is what counts.
     fn gather(&mut self, host: &str, testimony: Testimony) {
-        let Some(post) = self.posts.iter().find(|post| post.drawn.backend.host == host) else { return };
-        if let Testimony::Probes(probes) = &testimony {
-            let earliest = probes.iter().map(|probe| probe.earliest);
-            self.round.started = earliest.fold(self.round.started, Moment::min);
+        let asked = match &testimony {
+            Testimony::Probes(probes) => self.posts.heard(host, probes, self.observer.remembers()),
+            Testimony::Silent(_) | Testimony::Awaited => None,
+        };
+        if let Some(post) = self.posts.of(host) {
+            self.round.hear(post.drawn.clone(), testimony, asked);
         }
-        self.round.members.retain(|one| one.backend.host != host);
-        self.round.members.push(member(post.drawn.clone(), testimony));
     }
 
     /// A first ping was missed.
     fn missed(&mut self, missed: Missed) {
-        let asked = self.posts.iter().find(|post| post.drawn.backend.host == missed.host).map(|post| post.state);
-        if let Some(Place::Asked(turn, _)) = asked {
+        if let Some(Place::Asked(turn, _)) = self.posts.of(&missed.host).map(|post| post.state) {
             self.doubtful.push((turn, missed));
         }
     }
@@ -407,11 +225,9 @@ where
         let mut rings = false;
         let now = self.observer.now();
         for (turn, missed) in std::mem::take(&mut self.doubtful) {
-            match self.checked.get(&missed.probe.target.addr) {
-                Some(checked) if checked.turn >= turn => {
-                    rings |= checked.good() && self.alarm.missed(missed, targets, now);
-                }
-                _ => self.doubtful.push((turn, missed)),
+            match self.checked.good_since(missed.probe.target.addr, turn) {
+                Some(good) => rings |= good && self.alarm.missed(missed, targets, now),
+                None => self.doubtful.push((turn, missed)),
             }
         }
         rings
@@ -419,8 +235,8 @@ where
 
     /// The targets that answered when last asked.
     fn tell_good(&self, located: &[Target]) {
-        let answers = |one: &&Target| self.checked.get(&one.addr).is_some_and(Checked::good);
-        let good: Vec<Target> = located.iter().filter(answers).cloned().collect();
+        let good: Vec<Target> =
+            located.iter().filter(|one| self.checked.good(one.addr) == Some(true)).cloned().collect();
         if self.good.borrow().as_ref() != Some(&good) {
             self.good.send_replace(Some(good));
         }
@@ -431,74 +247,20 @@ where
         self.work.clear();
         while self.misses.try_recv().is_ok() {}
         self.doubtful.clear();
-        for post in &mut self.posts {
-            let open = self.observer.is_open(&post.drawn.backend.host);
-            post.state = if open { Place::Ready } else { Place::Closed };
-        }
+        self.posts.give_up(|host| self.observer.is_open(host));
     }
 
     /// The round as it is; the next one begins.
-    fn carve(&mut self, targets: &[(TargetName, Result<Target, String>)]) -> Round {
-        let limit = self.limit(targets.len()) + LATE;
-        let fate = |target: &Target| {
-            let now = self.round.controls.get(&target.addr);
-            // A round of few backends is over before each target has had its turn.
-            let before = self.checked.get(&target.addr).map(|checked| &checked.fate);
-            let known = now.or(before).cloned();
-            known.unwrap_or_else(|| ControlFate::NotAsked("its turn has not come yet".to_owned()))
-        };
-        let controls = targets.iter().map(|(name, target)| match target {
-            Ok(target) => Control { name: name.clone(), target: Some(target.clone()), fate: fate(target) },
-            Err(why) => Control { name: name.clone(), target: None, fate: ControlFate::NotAsked(why.clone()) },
-        });
-        let controls = controls.collect();
-        let mut members = std::mem::take(&mut self.round.members);
-        let spoken = |host: &str| members.iter().any(|one| one.backend.host == host);
+    fn carve(&mut self, targets: &[(TargetName, Result<Target, String>)], located: &[Target]) -> Round {
+        let limit = self.limit(located) + LATE;
+        let ended = self.observer.now();
+        let round = std::mem::replace(&mut self.round, Gathered::new(ended));
         // Who rests is silent still; so many of them say why.
         let most = self.observer.panel().max(1);
-        let rest: Vec<Member> = self
-            .resting
-            .values()
-            .filter(|(_, drawn, _)| !spoken(&drawn.backend.host))
-            .take(most)
-            .map(|(_, drawn, silence)| member(drawn.clone(), Testimony::Silent(silence.clone())))
-            .collect();
-        members.extend(rest);
-        let round = Round { started: self.round.started, ended: self.observer.now(), limit, controls, members };
-        self.begin();
-        round
+        let resting = self.posts.resting().filter(|(drawn, _)| !round.has(&drawn.backend.host)).take(most);
+        let resting = resting.map(|(drawn, silence)| (drawn.clone(), silence.clone())).collect();
+        round.round(targets, &self.checked, resting, ended, limit)
     }
-
-    fn begin(&mut self) {
-        self.round = Gathered {
-            began: Instant::now(),
-            started: self.observer.now(),
-            controls: BTreeMap::new(),
-            members: Vec::new(),
-        };
-    }
-}
-
-/// One turn of a backend: the first of `targets`, and after a miss the others.
-async fn probe<V: Vantages, U: Uplink>(
-    observer: &Observer<'_, V, U>,
-    backend: Backend,
-    targets: Vec<Target>,
-    shout: &Shout,
-) -> Event {
-    let question = Question { backend, missed: Vec::new(), pace: Pace::Calm };
-    let heard = match observer.session(&question.backend).await {
-        Ok(session) => observer.question(&question, &session, targets, shout).await,
-        Err(silence) => Err(silence),
-    };
-    if heard.is_err() {
-        observer.leave(&question.backend.host);
-    }
-    Event::Heard(question.backend.host, heard)
-}
-
-fn member(drawn: Drawn, testimony: Testimony) -> Member {
-    Member { backend: drawn.backend, subnet: drawn.subnet, witness: drawn.witness, reached: drawn.reached, testimony }
 }
 
 #[cfg(test)]

@@ -7,14 +7,15 @@
 
 mod member;
 mod own;
+mod sessions;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{FutureExt, LocalBoxFuture, Shared};
+use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rand::rngs::SmallRng;
 use tokio::sync::{mpsc, watch};
@@ -22,8 +23,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::member::AT_ONCE;
 pub(super) use self::member::Question;
+use self::sessions::Sessions;
 use super::panel::Drawn;
-use super::{ObserveSettings, TargetName, Uplink, Vantages};
+use super::{Ask, ObserveSettings, Pace, TargetName, Uplink, Vantages};
 use crate::model::{
     Backend, Control, ControlFate, Family, Fate, Member, Moment, Outlook, Probe, Round, Silence, Target, Testimony,
 };
@@ -40,33 +42,9 @@ const LATE: Duration = Duration::from_secs(1);
 /// their answers, and what a `ping` of whole seconds is given. Only a round whose verdict stands waits for this.
 const REPORTS: Duration = Duration::from_millis(500);
 
-/// How a member of a round asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// One target, and others after a miss.
-    Calm,
-    /// One target, and others where it has no answer after a third of the timeout: after a miss there is no reason to spare them.
-    Burst,
-    /// All at once: a round that has asked in a burst found the primary down.
-    AtOnce,
-}
-
 /// Control pings are repeated inside the timeout, so that an uplink which loses a third of its packets is still seen to
 /// answer: three tries leave under 4 % of lost verdicts where one would leave 30 %.
 pub(crate) const CONTROLS: u32 = 3;
-
-/// When and how a round asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ask {
-    /// No ping leaves before this moment; sessions are opened meanwhile.
-    pub not_before: Moment,
-    /// How many pings a member sends before it knows anything.
-    pub pace: Pace,
-    /// The round must be over by then, whatever its own limit.
-    pub until: Instant,
-}
-
-type Connecting<'a, S> = Shared<LocalBoxFuture<'a, Result<Rc<S>, Silence>>>;
 
 /// Asks rounds of questions and keeps the sessions in between.
 pub struct Observer<'a, V: Vantages, U> {
@@ -77,9 +55,7 @@ pub struct Observer<'a, V: Vantages, U> {
     rng: &'a RefCell<SmallRng>,
     /// The targets that were good at the end of the last round.
     known_good: RefCell<BTreeSet<IpAddr>>,
-    sessions: RefCell<BTreeMap<String, Connecting<'a, V::Session>>>,
-    /// Who could not be reached when last asked.
-    unreached: RefCell<BTreeSet<String>>,
+    sessions: Sessions<'a, V::Session>,
 }
 
 /// What a member of the panel shares with its round.
@@ -106,16 +82,7 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         clock: &'a dyn Fn() -> Moment,
         rng: &'a RefCell<SmallRng>,
     ) -> Self {
-        Self {
-            settings,
-            vantages,
-            uplink,
-            clock,
-            rng,
-            known_good: RefCell::default(),
-            sessions: RefCell::default(),
-            unreached: RefCell::default(),
-        }
+        Self { settings, vantages, uplink, clock, rng, known_good: RefCell::default(), sessions: Sessions::default() }
     }
 
     /// The moment.
@@ -131,17 +98,6 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
     /// What two pings one after the other take, and the way of their answers.
     pub(super) fn answers_within(&self) -> Duration {
         self.settings.timeout * 2 + REPORTS
-    }
-
-    /// Whether there is a session to `host`.
-    #[must_use]
-    pub fn is_open(&self, host: &str) -> bool {
-        self.sessions.borrow().get(host).and_then(Shared::peek).is_some_and(Result::is_ok)
-    }
-
-    /// Gives the session to `host` up; it ends by itself.
-    pub(super) fn leave(&self, host: &str) {
-        self.sessions.borrow_mut().remove(host);
     }
 
     /// Pings a target from the standby.
@@ -185,7 +141,7 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         // Whoever could not be reached a round ago is asked after all others; in a burst not at all, since to wait for its silence
         // again would only leave a time in which nobody looks.
         let (mut unreached, rest): (Vec<Drawn>, Vec<Drawn>) =
-            draw.into_iter().partition(|one| self.unreached.borrow().contains(&one.backend.host));
+            draw.into_iter().partition(|one| self.sessions.was_unreached(&one.backend.host));
         if ask.pace != Pace::Calm {
             unreached.clear();
         }
@@ -283,20 +239,10 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
             match asked {
                 Ok(asked) if matches!(asked.fate, Fate::Reply { .. }) => return true,
                 Ok(_) => {}
-                Err(_) => {
-                    self.sessions.borrow_mut().remove(&backend.host);
-                }
+                Err(_) => self.leave(&backend.host),
             }
         }
         false
-    }
-
-    /// Ends all sessions. Bounded by the vantages' own limit.
-    pub async fn close(&self) {
-        let sessions = std::mem::take(&mut *self.sessions.borrow_mut()).into_values();
-        let open =
-            sessions.filter_map(|one| one.peek().cloned()).filter_map(Result::ok).filter_map(Rc::into_inner).collect();
-        self.vantages.close(open).await;
     }
 
     async fn control(&self, index: usize, target: Target, start: Instant) -> Event {

@@ -7,9 +7,9 @@ use rand::rngs::SmallRng;
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::model::Verdict;
+use crate::model::{Moment, Verdict};
 use crate::observe::ObserveSettings;
-use crate::observe::fakes::*;
+use crate::observe::tests::fakes::*;
 
 const INTERVAL: Duration = ms(1000);
 
@@ -304,7 +304,7 @@ async fn f002_a_control_ping_that_is_lost_does_not_outlive_those_that_followed_i
     let addr = target(1).addr;
     calm.note(Event::Control(3, addr, ControlFate::Good { rtt: RTT }));
     calm.note(Event::Control(0, addr, ControlFate::NoReply));
-    assert!(calm.checked[&addr].good() && calm.checked[&addr].turn == 3);
+    assert_eq!(calm.checked.good_since(addr, 3), Some(true));
 }
 
 #[tokio::test(start_paused = true)]

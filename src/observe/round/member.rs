@@ -1,9 +1,8 @@
-//! One member's part in a round: its session, which the rounds that follow use again, and its pings.
+//! One member's part in a round: its pings.
 
-use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{FutureExt, join, join_all};
+use futures_util::future::{join, join_all};
 use rand::seq::SliceRandom;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -29,26 +28,6 @@ pub(in crate::observe) struct Question {
 }
 
 impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
-    pub(in crate::observe) async fn session(&self, backend: &Backend) -> Result<Rc<V::Session>, Silence> {
-        let connecting = {
-            let mut sessions = self.sessions.borrow_mut();
-            let vantages = self.vantages;
-            let owned = backend.clone();
-            sessions
-                .entry(backend.host.clone())
-                .or_insert_with(|| async move { vantages.connect(&owned).await.map(Rc::new) }.boxed_local().shared())
-                .clone()
-        };
-        let session = connecting.await;
-        if session.is_err() {
-            self.sessions.borrow_mut().remove(&backend.host);
-            self.unreached.borrow_mut().insert(backend.host.clone());
-        } else {
-            self.unreached.borrow_mut().remove(&backend.host);
-        }
-        session
-    }
-
     pub(super) async fn hear(
         &self,
         index: usize,
@@ -92,7 +71,7 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
             }
             match silence {
                 Some(why) if probes.is_empty() => {
-                    self.sessions.borrow_mut().remove(&question.backend.host);
+                    self.leave(&question.backend.host);
                     Err(why)
                 }
                 _ => Ok(probes),
@@ -175,6 +154,11 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         let ((mut probes, silence), (more, why)) = join(asking, self.ask(backend, session, others)).await;
         probes.extend(more);
         (probes, silence.or(why))
+    }
+
+    /// How many misses of a backend are enough for its next one to show it cut off.
+    pub(in crate::observe) fn remembers(&self) -> usize {
+        PINGS.max(self.settings.tries) - 1
     }
 
     /// How many pings of good targets are asked for before a backend is left to its misses. Where `good` are too few to accuse

@@ -65,7 +65,7 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
             _ if !reaches.is_empty() => Said::Reaches(reaches),
             // A session that broke is opened anew when it is asked again.
             Some(why) => {
-                self.sessions.borrow_mut().remove(&host.host);
+                self.leave(&host.host);
                 Said::Silent(why)
             }
             None => Said::Missed,

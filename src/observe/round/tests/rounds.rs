@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::model::{ControlFate, Fate, Member, Round, SilenceReason, Testimony, Verdict};
-use crate::observe::fakes::*;
+use crate::observe::tests::fakes::*;
 use crate::observe::{Ask, Pace};
 
 /// Login, command, round trip.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::model::{Family, OwnWitness, Round, Said, SilenceReason, Testimony, Verdict};
-use crate::observe::fakes::*;
+use crate::observe::tests::fakes::*;
 use crate::observe::{Ask, Observer, Pace};
 
 fn outlook(round: &Round) -> crate::model::Outlook {

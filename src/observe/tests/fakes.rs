@@ -17,22 +17,22 @@ use crate::observe::{
 };
 
 /// A login, a round trip of SSH, and one of a ping.
-pub(super) const LOGIN: Duration = ms(200);
-pub(super) const SSH: Duration = ms(10);
-pub(super) const RTT: Duration = ms(20);
-pub(super) const TIMEOUT: Duration = ms(300);
+pub(in crate::observe) const LOGIN: Duration = ms(200);
+pub(in crate::observe) const SSH: Duration = ms(10);
+pub(in crate::observe) const RTT: Duration = ms(20);
+pub(in crate::observe) const TIMEOUT: Duration = ms(300);
 
-pub(super) const fn ms(ms: u64) -> Duration {
+pub(in crate::observe) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-pub(super) fn rng() -> RefCell<SmallRng> {
+pub(in crate::observe) fn rng() -> RefCell<SmallRng> {
     RefCell::new(SmallRng::seed_from_u64(7))
 }
 
 /// How a backend behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nature {
+pub(in crate::observe) enum Nature {
     /// Logs in after `LOGIN`, pings as the world lets it.
     Well,
     /// Logs in after so long.
@@ -51,33 +51,33 @@ pub(super) enum Nature {
 
 /// What was asked, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) at: Moment,
-    pub(super) host: String,
-    pub(super) target: IpAddr,
+pub(in crate::observe) struct Seen {
+    pub(in crate::observe) at: Moment,
+    pub(in crate::observe) host: String,
+    pub(in crate::observe) target: IpAddr,
 }
 
 /// A session: who, and since when.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(in crate::observe) struct Session {
     opened: Instant,
 }
 
-pub(super) struct World {
+pub(in crate::observe) struct World {
     epoch: Instant,
     natures: RefCell<BTreeMap<String, Nature>>,
     /// Behind the primary nothing answers from this moment on.
-    pub(super) primary_dies: Cell<Option<Moment>>,
+    pub(in crate::observe) primary_dies: Cell<Option<Moment>>,
     /// Targets that no longer answer anyone, and since when.
-    pub(super) dead: RefCell<BTreeMap<IpAddr, Moment>>,
-    pub(super) pings: RefCell<Vec<Seen>>,
-    pub(super) controls: RefCell<Vec<Seen>>,
-    pub(super) logins: RefCell<Vec<String>>,
-    pub(super) closed: Cell<usize>,
+    pub(in crate::observe) dead: RefCell<BTreeMap<IpAddr, Moment>>,
+    pub(in crate::observe) pings: RefCell<Vec<Seen>>,
+    pub(in crate::observe) controls: RefCell<Vec<Seen>>,
+    pub(in crate::observe) logins: RefCell<Vec<String>>,
+    pub(in crate::observe) closed: Cell<usize>,
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(in crate::observe) fn new() -> Self {
         Self {
             epoch: Instant::now(),
             natures: RefCell::default(),
@@ -90,12 +90,12 @@ impl World {
         }
     }
 
-    pub(super) fn now(&self) -> Moment {
+    pub(in crate::observe) fn now(&self) -> Moment {
         self.epoch.elapsed()
     }
 
     /// These backends, by number, are of another nature than `Well`.
-    pub(super) fn are(&self, nature: Nature, backends: impl IntoIterator<Item = usize>) {
+    pub(in crate::observe) fn are(&self, nature: Nature, backends: impl IntoIterator<Item = usize>) {
         self.natures.borrow_mut().extend(backends.into_iter().map(|n| (host(n), nature)));
     }
 
@@ -103,7 +103,7 @@ impl World {
         self.natures.borrow().get(&backend.host).copied().unwrap_or(Nature::Well)
     }
 
-    pub(super) fn target_dies(&self, n: usize, at: Moment) {
+    pub(in crate::observe) fn target_dies(&self, n: usize, at: Moment) {
         self.dead.borrow_mut().insert(target(n).addr, at);
     }
 
@@ -111,7 +111,7 @@ impl World {
         self.dead.borrow().get(&addr).is_none_or(|since| self.now() < *since)
     }
 
-    pub(super) fn pings_of(&self, n: usize) -> usize {
+    pub(in crate::observe) fn pings_of(&self, n: usize) -> usize {
         self.pings.borrow().iter().filter(|seen| seen.host == host(n)).count()
     }
 
@@ -193,20 +193,20 @@ impl Uplink for World {
     }
 }
 
-pub(super) fn host(n: usize) -> String {
+pub(in crate::observe) fn host(n: usize) -> String {
     format!("b{n}")
 }
 
-pub(super) fn target(n: usize) -> Target {
+pub(in crate::observe) fn target(n: usize) -> Target {
     let name = format!("203.0.113.{n}");
     Target { addr: name.parse().unwrap(), name }
 }
 
-pub(super) fn targets(count: usize) -> Vec<(TargetName, Result<Target, String>)> {
+pub(in crate::observe) fn targets(count: usize) -> Vec<(TargetName, Result<Target, String>)> {
     (1..=count).map(|n| (target(n).name, Ok(target(n)))).collect()
 }
 
-pub(super) fn settings(panel: usize) -> ObserveSettings {
+pub(in crate::observe) fn settings(panel: usize) -> ObserveSettings {
     ObserveSettings {
         backends: Vec::new(),
         within: Vec::new(),
@@ -229,7 +229,7 @@ pub(super) fn settings(panel: usize) -> ObserveSettings {
 }
 
 /// The draw: backends 0 to `count`, in this order, witnesses all, in one subnet.
-pub(super) fn draw(count: usize) -> Vec<Drawn> {
+pub(in crate::observe) fn draw(count: usize) -> Vec<Drawn> {
     (0..count)
         .map(|n| Drawn {
             backend: Backend { host: host(n), destination: host(n), addr: None },
@@ -241,7 +241,7 @@ pub(super) fn draw(count: usize) -> Vec<Drawn> {
         .collect()
 }
 
-pub(super) fn rules() -> DecideSettings {
+pub(in crate::observe) fn rules() -> DecideSettings {
     DecideSettings {
         threshold: 3,
         fraction: 0.5,
@@ -261,17 +261,17 @@ pub(super) fn rules() -> DecideSettings {
     }
 }
 
-pub(super) fn judged(round: &Round) -> Judgement {
+pub(in crate::observe) fn judged(round: &Round) -> Judgement {
     judge(round, &rules(), Family::V4)
 }
 
 /// At once, without a burst, within a minute.
-pub(super) fn at_once(world: &World) -> Ask {
+pub(in crate::observe) fn at_once(world: &World) -> Ask {
     Ask { not_before: world.now(), pace: Pace::Calm, until: Instant::now() + Duration::from_mins(1) }
 }
 
 /// One round of `panel` of `drawn` with `count` targets.
-pub(super) async fn one_round(world: &World, panel: usize, drawn: usize, count: usize, ask: Ask) -> Round {
+pub(in crate::observe) async fn one_round(world: &World, panel: usize, drawn: usize, count: usize, ask: Ask) -> Round {
     let settings = settings(panel);
     let clock = || world.now();
     let rng = rng();

@@ -1,0 +1,192 @@
+//! Who is asked in the calm: the backends to which sessions are kept, those who rest because they could not be reached, and those who
+//! stand by.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::model::{Backend, Fate, Moment, Probe, Silence};
+use crate::observe::panel::Drawn;
+
+/// Sessions are kept to so many panels: the rounds of a burst draw from them, and should not find the same eight each time.
+const PANELS: usize = 2;
+
+/// Who could not be reached is left alone for so long.
+const REST: Duration = Duration::from_secs(30);
+
+/// One backend gives its place to another after this: a minute each shows those who are new, and a large pool in turn.
+const TURN: Duration = Duration::from_mins(1);
+
+/// A backend that is asked when its turn comes.
+pub(super) struct Post {
+    pub(super) drawn: Drawn,
+    pub(super) state: Place,
+    /// What it missed since it last reached anything: it is not asked for that again, turn by turn.
+    pub(super) missed: Vec<Probe>,
+}
+
+impl Post {
+    fn host(&self) -> &str {
+        &self.drawn.backend.host
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Not logged in, and nothing is done about it yet.
+    Closed,
+    /// Logging in.
+    Opening,
+    /// To be asked.
+    Ready,
+    /// Asked, in this turn and at this time.
+    Asked(u64, Instant),
+}
+
+/// See the module.
+pub(super) struct Posts {
+    /// Who was asked last is at the end.
+    posts: Vec<Post>,
+    reserve: VecDeque<Drawn>,
+    resting: BTreeMap<String, (Instant, Drawn, Silence)>,
+    rotated: Instant,
+}
+
+impl Posts {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { posts: Vec::new(), reserve: VecDeque::new(), resting: BTreeMap::new(), rotated: now }
+    }
+
+    /// Who may be asked from now on, in this order; who has a place and is still among them keeps it. Those who lost theirs.
+    pub(super) fn draw(&mut self, order: Vec<Drawn>) -> Vec<String> {
+        let mut known: BTreeMap<&str, &Drawn> = order.iter().map(|one| (one.backend.host.as_str(), one)).collect();
+        let mut left = Vec::new();
+        self.posts.retain_mut(|post| {
+            let same = known.get(post.host()).copied().filter(|one| one.backend == post.drawn.backend);
+            if let Some(one) = same {
+                known.remove(post.host());
+                post.drawn = one.clone();
+            } else {
+                // Who is at another address by now is somebody else.
+                left.push(post.host().to_owned());
+            }
+            same.is_some()
+        });
+        self.resting.retain(|host, (_, drawn, _)| {
+            let same = known.get(host.as_str()).is_some_and(|one| one.backend == drawn.backend);
+            same && known.remove(host.as_str()).is_some()
+        });
+        let rest: Vec<String> = known.into_keys().map(ToOwned::to_owned).collect();
+        self.reserve = order.into_iter().filter(|one| rest.contains(&one.backend.host)).collect();
+        left
+    }
+
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.posts.iter().map(Post::host)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Post> {
+        self.posts.iter()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.posts.len()
+    }
+
+    pub(super) fn of(&self, host: &str) -> Option<&Post> {
+        self.posts.iter().find(|post| post.host() == host)
+    }
+
+    /// Who rests, and why.
+    pub(super) fn resting(&self) -> impl Iterator<Item = (&Drawn, &Silence)> {
+        self.resting.values().map(|(_, drawn, silence)| (drawn, silence))
+    }
+
+    /// Fills the vacant places for a `panel` (0: all have one). Who gave its own up, its minute being over.
+    pub(super) fn fill(&mut self, panel: usize) -> Option<String> {
+        let now = Instant::now();
+        let most = if panel == 0 { usize::MAX } else { panel * PANELS };
+        let rested: Vec<String> =
+            self.resting.iter().filter(|(_, (until, ..))| *until <= now).map(|(host, _)| host.clone()).collect();
+        let rested = rested.into_iter().filter_map(|host| self.resting.remove(&host));
+        self.reserve.extend(rested.map(|(_, drawn, _)| drawn));
+        let mut leaves = None;
+        if now >= self.rotated + TURN && self.posts.len() >= most && !self.reserve.is_empty() {
+            let post = self.posts.remove(0);
+            leaves = Some(post.host().to_owned());
+            self.reserve.push_back(post.drawn);
+            self.rotated = now;
+        }
+        while self.posts.len() < most {
+            let Some(drawn) = self.reserve.pop_front() else { break };
+            self.posts.push(Post { drawn, state: Place::Closed, missed: Vec::new() });
+        }
+        leaves
+    }
+
+    /// Those who are to be logged in, and are taken to be from now on.
+    pub(super) fn to_open(&mut self, is_open: impl Fn(&str) -> bool) -> Vec<Backend> {
+        let mut closed = Vec::new();
+        for post in &mut self.posts {
+            if post.state == Place::Ready && !is_open(post.host()) {
+                post.state = Place::Closed;
+            }
+            if post.state == Place::Closed {
+                post.state = Place::Opening;
+                closed.push(post.drawn.backend.clone());
+            }
+        }
+        closed
+    }
+
+    /// Whose turn it is: of those who are ready, one who is `wanted`, or else whoever was asked longest ago; and it goes to the end.
+    pub(super) fn ask(&mut self, turn: u64, wanted: impl Fn(&str) -> bool) -> Option<&Post> {
+        let ready = |post: &&Post| post.state == Place::Ready;
+        let next = self.posts.iter().filter(ready).find(|post| wanted(post.host()));
+        let host = next.or_else(|| self.posts.iter().find(ready))?.host().to_owned();
+        let at = self.posts.iter().position(|post| post.host() == host)?;
+        let mut post = self.posts.remove(at);
+        post.state = Place::Asked(turn, Instant::now());
+        self.posts.push(post);
+        self.posts.last()
+    }
+
+    pub(super) fn place(&mut self, host: &str, state: Place) {
+        if let Some(post) = self.posts.iter_mut().find(|post| post.host() == host) {
+            post.state = state;
+        }
+    }
+
+    /// What was heard of `host`; at most so many misses are kept. When it was asked for what is new of that.
+    pub(super) fn heard(&mut self, host: &str, probes: &[Probe], most: usize) -> Option<Moment> {
+        let post = self.posts.iter_mut().find(|post| post.host() == host)?;
+        post.state = Place::Ready;
+        let asked = probes.iter().filter(|one| !post.missed.contains(one)).map(|one| one.earliest).min();
+        let replied = probes.iter().any(|one| matches!(one.fate, Fate::Reply { .. }));
+        let family = probes.first().map(|one| one.target.family());
+        post.missed.retain(|one| Some(one.target.family()) != family);
+        if !replied {
+            let mut latest: Vec<Probe> = probes.to_vec();
+            latest.sort_by_key(|one| std::cmp::Reverse(one.earliest));
+            latest.truncate(most);
+            post.missed.append(&mut latest);
+        }
+        asked
+    }
+
+    /// Who could not be reached gives its place up for a while.
+    pub(super) fn rest(&mut self, host: &str, silence: Silence) {
+        if let Some(at) = self.posts.iter().position(|post| post.host() == host) {
+            let post = self.posts.remove(at);
+            self.resting.insert(host.to_owned(), (Instant::now() + REST, post.drawn, silence));
+        }
+    }
+
+    /// Whatever was under way is given up.
+    pub(super) fn give_up(&mut self, is_open: impl Fn(&str) -> bool) {
+        for post in &mut self.posts {
+            post.state = if is_open(post.host()) { Place::Ready } else { Place::Closed };
+        }
+    }
+}

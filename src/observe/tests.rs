@@ -1,0 +1,3 @@
+//! What the tests of `round` and `calm` share.
+
+pub(super) mod fakes;
