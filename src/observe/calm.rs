@@ -166,7 +166,7 @@ where
             // Its session ends by itself, since nothing is asked over it any more.
             self.observer.leave(&host);
         }
-        for backend in self.posts.to_open(|host| self.observer.is_open(host)) {
+        for backend in self.posts.log_in(|host| self.observer.is_open(host)) {
             let observer = Rc::clone(&self.observer);
             let opening = async move {
                 let opened = observer.session(&backend).await.map(|_| ());

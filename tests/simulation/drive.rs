@@ -171,8 +171,8 @@ pub(crate) fn play(script: &Script, seed: u64, defaults: &Settings, folder: &Pat
                 n,
                 settings: settings(defaults, script, n, states[n].dir()),
                 state: &states[n],
-                network: Network { script: script, ec2: &ec2, standby: n, rng: RefCell::new(rng()) },
-                machine: Machine { script: script, ec2: &ec2, standby: n },
+                network: Network { script, ec2: &ec2, standby: n, rng: RefCell::new(rng()) },
+                machine: Machine { script, ec2: &ec2, standby: n },
                 client: Client { ec2: &ec2, standby: n },
                 witnesses: Witnesses::default(),
                 rng: rng(),
@@ -294,7 +294,7 @@ impl<'s> Standby<'s> {
     async fn work(&mut self, sim: &Sim<'s>) {
         match sim.script.cadence {
             Cadence::Cron => self.run_by_cron(sim).await,
-            Cadence::Watch => self.watch(sim).await,
+            Cadence::Watch => Box::pin(self.watch(sim)).await,
         }
     }
 
@@ -341,12 +341,11 @@ impl<'s> Standby<'s> {
                 let passing = async {
                     let over = sleep(script.end.saturating_sub(sim.now()));
                     // A run by hand beside it.
-                    let (passed, twin) = match fate.twin {
-                        None => (lasting.next(over).await, None),
-                        Some(_) => {
-                            let (passed, twin) = tokio::join!(lasting.next(over), twin);
-                            (passed, Some(twin))
-                        }
+                    let (passed, twin) = if fate.twin.is_some() {
+                        let (passed, twin) = tokio::join!(lasting.next(over), twin);
+                        (passed, Some(twin))
+                    } else {
+                        (lasting.next(over).await, None)
                     };
                     passed.ok().map(|passed| {
                         let case = lasting.case().clone();

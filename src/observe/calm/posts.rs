@@ -47,7 +47,7 @@ pub(super) enum Place {
 /// See the module.
 pub(super) struct Posts {
     /// Who was asked last is at the end.
-    posts: Vec<Post>,
+    all: Vec<Post>,
     reserve: VecDeque<Drawn>,
     resting: BTreeMap<String, (Instant, Drawn, Silence)>,
     rotated: Instant,
@@ -55,14 +55,14 @@ pub(super) struct Posts {
 
 impl Posts {
     pub(super) fn new(now: Instant) -> Self {
-        Self { posts: Vec::new(), reserve: VecDeque::new(), resting: BTreeMap::new(), rotated: now }
+        Self { all: Vec::new(), reserve: VecDeque::new(), resting: BTreeMap::new(), rotated: now }
     }
 
     /// Who may be asked from now on, in this order; who has a place and is still among them keeps it. Those who lost theirs.
     pub(super) fn draw(&mut self, order: Vec<Drawn>) -> Vec<String> {
         let mut known: BTreeMap<&str, &Drawn> = order.iter().map(|one| (one.backend.host.as_str(), one)).collect();
         let mut left = Vec::new();
-        self.posts.retain_mut(|post| {
+        self.all.retain_mut(|post| {
             let same = known.get(post.host()).copied().filter(|one| one.backend == post.drawn.backend);
             if let Some(one) = same {
                 known.remove(post.host());
@@ -83,19 +83,19 @@ impl Posts {
     }
 
     pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
-        self.posts.iter().map(Post::host)
+        self.all.iter().map(Post::host)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Post> {
-        self.posts.iter()
+        self.all.iter()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.posts.len()
+        self.all.len()
     }
 
     pub(super) fn of(&self, host: &str) -> Option<&Post> {
-        self.posts.iter().find(|post| post.host() == host)
+        self.all.iter().find(|post| post.host() == host)
     }
 
     /// Who rests, and why.
@@ -112,23 +112,23 @@ impl Posts {
         let rested = rested.into_iter().filter_map(|host| self.resting.remove(&host));
         self.reserve.extend(rested.map(|(_, drawn, _)| drawn));
         let mut leaves = None;
-        if now >= self.rotated + TURN && self.posts.len() >= most && !self.reserve.is_empty() {
-            let post = self.posts.remove(0);
+        if now >= self.rotated + TURN && self.all.len() >= most && !self.reserve.is_empty() {
+            let post = self.all.remove(0);
             leaves = Some(post.host().to_owned());
             self.reserve.push_back(post.drawn);
             self.rotated = now;
         }
-        while self.posts.len() < most {
+        while self.all.len() < most {
             let Some(drawn) = self.reserve.pop_front() else { break };
-            self.posts.push(Post { drawn, state: Place::Closed, missed: Vec::new() });
+            self.all.push(Post { drawn, state: Place::Closed, missed: Vec::new() });
         }
         leaves
     }
 
     /// Those who are to be logged in, and are taken to be from now on.
-    pub(super) fn to_open(&mut self, is_open: impl Fn(&str) -> bool) -> Vec<Backend> {
+    pub(super) fn log_in(&mut self, is_open: impl Fn(&str) -> bool) -> Vec<Backend> {
         let mut closed = Vec::new();
-        for post in &mut self.posts {
+        for post in &mut self.all {
             if post.state == Place::Ready && !is_open(post.host()) {
                 post.state = Place::Closed;
             }
@@ -143,24 +143,24 @@ impl Posts {
     /// Whose turn it is: of those who are ready, one who is `wanted`, or else whoever was asked longest ago; and it goes to the end.
     pub(super) fn ask(&mut self, turn: u64, wanted: impl Fn(&str) -> bool) -> Option<&Post> {
         let ready = |post: &&Post| post.state == Place::Ready;
-        let next = self.posts.iter().filter(ready).find(|post| wanted(post.host()));
-        let host = next.or_else(|| self.posts.iter().find(ready))?.host().to_owned();
-        let at = self.posts.iter().position(|post| post.host() == host)?;
-        let mut post = self.posts.remove(at);
+        let next = self.all.iter().filter(ready).find(|post| wanted(post.host()));
+        let host = next.or_else(|| self.all.iter().find(ready))?.host().to_owned();
+        let at = self.all.iter().position(|post| post.host() == host)?;
+        let mut post = self.all.remove(at);
         post.state = Place::Asked(turn, Instant::now());
-        self.posts.push(post);
-        self.posts.last()
+        self.all.push(post);
+        self.all.last()
     }
 
     pub(super) fn place(&mut self, host: &str, state: Place) {
-        if let Some(post) = self.posts.iter_mut().find(|post| post.host() == host) {
+        if let Some(post) = self.all.iter_mut().find(|post| post.host() == host) {
             post.state = state;
         }
     }
 
     /// What was heard of `host`; at most so many misses are kept. When it was asked for what is new of that.
     pub(super) fn heard(&mut self, host: &str, probes: &[Probe], most: usize) -> Option<Moment> {
-        let post = self.posts.iter_mut().find(|post| post.host() == host)?;
+        let post = self.all.iter_mut().find(|post| post.host() == host)?;
         post.state = Place::Ready;
         let asked = probes.iter().filter(|one| !post.missed.contains(one)).map(|one| one.earliest).min();
         let replied = probes.iter().any(|one| matches!(one.fate, Fate::Reply { .. }));
@@ -177,15 +177,15 @@ impl Posts {
 
     /// Who could not be reached gives its place up for a while.
     pub(super) fn rest(&mut self, host: &str, silence: Silence) {
-        if let Some(at) = self.posts.iter().position(|post| post.host() == host) {
-            let post = self.posts.remove(at);
+        if let Some(at) = self.all.iter().position(|post| post.host() == host) {
+            let post = self.all.remove(at);
             self.resting.insert(host.to_owned(), (Instant::now() + REST, post.drawn, silence));
         }
     }
 
     /// Whatever was under way is given up.
     pub(super) fn give_up(&mut self, is_open: impl Fn(&str) -> bool) {
-        for post in &mut self.posts {
+        for post in &mut self.all {
             post.state = if is_open(post.host()) { Place::Ready } else { Place::Closed };
         }
     }

@@ -8,8 +8,8 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::model::{Moment, Verdict};
-use crate::observe::ObserveSettings;
 use crate::observe::tests::fakes::*;
+use crate::observe::{ObserveSettings, Pace};
 
 const INTERVAL: Duration = ms(1000);
 
