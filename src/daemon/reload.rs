@@ -52,11 +52,15 @@ impl Changes {
     /// From now on SIGHUP ends nothing, and `hosts` is looked at.
     #[must_use]
     pub fn new(hosts: Option<&Path>) -> Self {
+        Self::every(LOOK, hosts)
+    }
+
+    pub(super) fn every(period: Duration, hosts: Option<&Path>) -> Self {
         let hangup = signal(SignalKind::hangup());
         if let Err(error) = &hangup {
             tracing::warn!("SIGHUP can't be heard: {error}; restart to have a changed configuration read");
         }
-        let mut looks = interval(LOOK);
+        let mut looks = interval(period);
         // After a suspend one look is enough.
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut changes = Self { hangup: hangup.ok(), hosts: None, looks };

@@ -144,7 +144,7 @@ where
             tokio::select! {
                 biased;
                 Some((host, probe)) = self.misses.recv() => self.missed(Missed { host, probe }),
-                Some(event) = self.work.next() => self.note(event),
+                Some(event) = self.work.next() => self.note(event, located.len()),
                 () = sleep_until(self.due) => self.ask(&located),
                 () = sleep_until(last) => return Cut::Round(self.carve(targets, &located)),
             }
@@ -176,7 +176,7 @@ where
         }
     }
 
-    fn note(&mut self, event: Event) {
+    fn note(&mut self, event: Event, targets: usize) {
         match event {
             Event::Opened(host, Ok(())) => self.posts.place(&host, Place::Ready),
             Event::Opened(host, Err(silence)) => {
@@ -188,9 +188,14 @@ where
                 self.checked.note(turn, addr, fate);
             }
             Event::Heard(host, Ok(probes)) => {
+                self.posts.place(&host, Place::Ready);
+                // What a miss called for takes the turns of others: the targets get no more for that.
+                let more = u32::try_from(probes.len().saturating_sub(1)).unwrap_or(u32::MAX);
+                self.due += self.apart(targets).saturating_mul(more);
                 if let Some(first) = probes.first()
                     && matches!(first.fate, Fate::Reply { .. })
                 {
+                    self.posts.reached(&host, first.target.family());
                     self.alarm.replied(&host, first.target.addr, first.earliest);
                 }
                 self.gather(&host, Testimony::Probes(probes));
@@ -204,12 +209,8 @@ where
     }
 
     fn gather(&mut self, host: &str, testimony: Testimony) {
-        let asked = match &testimony {
-            Testimony::Probes(probes) => self.posts.heard(host, probes, self.observer.remembers()),
-            Testimony::Silent(_) | Testimony::Awaited => None,
-        };
         if let Some(post) = self.posts.of(host) {
-            self.round.hear(post.drawn.clone(), testimony, asked);
+            self.round.hear(post.drawn.clone(), testimony);
         }
     }
 

@@ -172,10 +172,11 @@ where
         let concluded = if enough { self.going.down().await } else { self.going.rested().await };
         let moved = self.going.case.moves.is_some();
         if moved || enough {
-            // Where everything is now is to be asked, and who carries what tells who may be asked.
+            // Where everything is now is to be asked.
             self.reading.hurry();
-            self.drawn = None;
         }
+        // Who was answered is a witness, and who carries what tells who may be asked.
+        self.drawn = None;
         let down = self.going.case.latest().iter().any(|one| one.verdict == Verdict::Down);
         let in_vain = down && concluded.outcome != Outcome::TakenOver;
         self.calm.resume(in_vain, self.going.targets.located().len());

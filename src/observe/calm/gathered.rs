@@ -32,9 +32,11 @@ impl Gathered {
         }
     }
 
-    /// What `drawn` said last, of each family, is what counts. `asked`: when it was asked that.
-    pub(super) fn hear(&mut self, drawn: Drawn, testimony: Testimony, asked: Option<Moment>) {
-        self.started = asked.map_or(self.started, |asked| self.started.min(asked));
+    /// What `drawn` said last, of each family, is what counts.
+    pub(super) fn hear(&mut self, drawn: Drawn, testimony: Testimony) {
+        if let Testimony::Probes(probes) = &testimony {
+            self.started = probes.iter().map(|probe| probe.earliest).fold(self.started, Moment::min);
+        }
         let host = &drawn.backend.host;
         let before = self.members.iter().position(|one| one.backend.host == *host).map(|at| self.members.remove(at));
         let testimony = match (before.map(|one| one.testimony), testimony) {

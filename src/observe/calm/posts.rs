@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::{Backend, Fate, Moment, Probe, Silence};
+use crate::model::{Backend, Family, Silence};
 use crate::observe::panel::Drawn;
 
 /// Sessions are kept to so many panels: the rounds of a burst draw from them, and should not find the same eight each time.
@@ -22,8 +22,6 @@ const TURN: Duration = Duration::from_mins(1);
 pub(super) struct Post {
     pub(super) drawn: Drawn,
     pub(super) state: Place,
-    /// What it missed since it last reached anything: it is not asked for that again, turn by turn.
-    pub(super) missed: Vec<Probe>,
 }
 
 impl Post {
@@ -120,7 +118,7 @@ impl Posts {
         }
         while self.all.len() < most {
             let Some(drawn) = self.reserve.pop_front() else { break };
-            self.all.push(Post { drawn, state: Place::Closed, missed: Vec::new() });
+            self.all.push(Post { drawn, state: Place::Closed });
         }
         leaves
     }
@@ -141,7 +139,7 @@ impl Posts {
     }
 
     /// Whose turn it is: of those who are ready, one who is `wanted`, or else whoever was asked longest ago; and it goes to the end.
-    pub(super) fn ask(&mut self, turn: u64, wanted: impl Fn(&str) -> bool) -> Option<&Post> {
+    pub(super) fn ask(&mut self, turn: u64, wanted: impl Fn(&str) -> bool) -> Option<&Drawn> {
         let ready = |post: &&Post| post.state == Place::Ready;
         let next = self.all.iter().filter(ready).find(|post| wanted(post.host()));
         let host = next.or_else(|| self.all.iter().find(ready))?.host().to_owned();
@@ -149,7 +147,7 @@ impl Posts {
         let mut post = self.all.remove(at);
         post.state = Place::Asked(turn, Instant::now());
         self.all.push(post);
-        self.all.last()
+        self.all.last().map(|post| &post.drawn)
     }
 
     pub(super) fn place(&mut self, host: &str, state: Place) {
@@ -158,21 +156,13 @@ impl Posts {
         }
     }
 
-    /// What was heard of `host`; at most so many misses are kept. When it was asked for what is new of that.
-    pub(super) fn heard(&mut self, host: &str, probes: &[Probe], most: usize) -> Option<Moment> {
-        let post = self.all.iter_mut().find(|post| post.host() == host)?;
-        post.state = Place::Ready;
-        let asked = probes.iter().filter(|one| !post.missed.contains(one)).map(|one| one.earliest).min();
-        let replied = probes.iter().any(|one| matches!(one.fate, Fate::Reply { .. }));
-        let family = probes.first().map(|one| one.target.family());
-        post.missed.retain(|one| Some(one.target.family()) != family);
-        if !replied {
-            let mut latest: Vec<Probe> = probes.to_vec();
-            latest.sort_by_key(|one| std::cmp::Reverse(one.earliest));
-            latest.truncate(most);
-            post.missed.append(&mut latest);
+    /// `host` was answered: from now on its misses say something.
+    pub(super) fn reached(&mut self, host: &str, family: Family) {
+        if let Some(post) = self.all.iter_mut().find(|post| post.host() == host)
+            && !post.drawn.witness.contains(&family)
+        {
+            post.drawn.witness.push(family);
         }
-        asked
     }
 
     /// Who could not be reached gives its place up for a while.

@@ -302,8 +302,8 @@ async fn f002_a_control_ping_that_is_lost_does_not_outlive_those_that_followed_i
     let clock = || stage.world.now();
     let mut calm = stage.calm(&clock, 8);
     let addr = target(1).addr;
-    calm.note(Event::Control(3, addr, ControlFate::Good { rtt: RTT }));
-    calm.note(Event::Control(0, addr, ControlFate::NoReply));
+    calm.note(Event::Control(3, addr, ControlFate::Good { rtt: RTT }), 3);
+    calm.note(Event::Control(0, addr, ControlFate::NoReply), 3);
     assert_eq!(calm.checked.good_since(addr, 3), Some(true));
 }
 

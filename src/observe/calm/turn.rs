@@ -35,10 +35,14 @@ where
         if self.checked.good(addr) == Some(false) {
             return;
         }
-        let Some(post) = self.posts.ask(turn, |host| !self.round.spoken(host, family)) else { return };
-        let question = Question { backend: post.drawn.backend.clone(), missed: post.missed.clone(), pace: Pace::Calm };
+        let Some(drawn) = self.posts.ask(turn, |host| !self.round.spoken(host, family)) else { return };
+        let question = Question { backend: drawn.backend.clone(), missed: Vec::new(), pace: Pace::Calm };
         let mut targets: Vec<Target> = located[first..].iter().chain(&located[..first]).cloned().collect();
         targets.retain(|one| one.family() == family);
+        // A miss of one that was never seen reaching says nothing, and calls for no more.
+        if !drawn.witness.contains(&family) {
+            targets.truncate(1);
+        }
         let shout = Shout { good: self.good.subscribe(), miss: self.miss.clone(), left: Rc::new(Cell::new(None)) };
         let observer = Rc::clone(&self.observer);
         self.work.push(async move { probe(&observer, question, targets, &shout).await }.boxed_local());

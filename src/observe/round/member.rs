@@ -92,6 +92,12 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
     ) -> Result<Vec<Probe>, Silence> {
         let backend = &question.backend;
         let (mut probes, mut silence) = self.first_pings(backend, session, &targets, question.pace).await;
+        // What it missed before does not speak for one who can't be asked now.
+        if probes.is_empty()
+            && let Some(why) = silence
+        {
+            return Err(why);
+        }
         let family = targets.first().map(Target::family);
         probes.extend(question.missed.iter().filter(|probe| Some(probe.target.family()) == family).cloned());
         let replied = |probes: &[Probe]| probes.iter().any(|probe| matches!(probe.fate, Fate::Reply { .. }));
@@ -154,11 +160,6 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         let ((mut probes, silence), (more, why)) = join(asking, self.ask(backend, session, others)).await;
         probes.extend(more);
         (probes, silence.or(why))
-    }
-
-    /// How many misses of a backend are enough for its next one to show it cut off.
-    pub(in crate::observe) fn remembers(&self) -> usize {
-        PINGS.max(self.settings.tries) - 1
     }
 
     /// How many pings of good targets are asked for before a backend is left to its misses. Where `good` are too few to accuse
