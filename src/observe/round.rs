@@ -136,7 +136,9 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
     /// Whether there is a session to `host`.
     #[must_use]
     pub fn is_open(&self, host: &str) -> bool {
-        self.sessions.borrow().get(host).and_then(Shared::peek).is_some_and(Result::is_ok)
+        let sessions = self.sessions.borrow();
+        let known = sessions.get(host).and_then(Shared::peek).and_then(|known| known.as_ref().ok());
+        known.is_some_and(|session| self.vantages.lives(session))
     }
 
     /// Gives the session to `host` up; it ends by itself.

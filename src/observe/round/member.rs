@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{FutureExt, join, join_all};
+use futures_util::future::{FutureExt, Shared, join, join_all};
 use rand::seq::SliceRandom;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -33,6 +33,10 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         let connecting = {
             let mut sessions = self.sessions.borrow_mut();
             let vantages = self.vantages;
+            let known = sessions.get(&backend.host).and_then(Shared::peek).and_then(|known| known.as_ref().ok());
+            if known.is_some_and(|session| !vantages.lives(session)) {
+                sessions.remove(&backend.host);
+            }
             let owned = backend.clone();
             sessions
                 .entry(backend.host.clone())
