@@ -28,13 +28,19 @@ use self::alarm::Alarm;
 use super::panel::Drawn;
 use super::round::{Observer, Question, Shout};
 use super::{Pace, TargetName, Uplink, Vantages};
-use crate::model::{Backend, Control, ControlFate, Fate, Member, Moment, Probe, Round, Silence, Target, Testimony};
+use crate::model::{
+    Backend, Control, ControlFate, Fate, Member, Moment, Probe, Round, Silence, SilenceReason, Target, Testimony,
+};
 
 /// Sessions are kept to so many panels: the rounds of a burst draw from them, and should not find the same eight each time.
 const PANELS: usize = 2;
 
-/// Who could not be reached is left alone for so long.
+/// Who could not be heard is left alone for so long.
 const REST: Duration = Duration::from_secs(30);
+
+/// Where fewer are left than a panel wants, for so long only, then twice as long, up to that: all of them may have been out of reach
+/// for a moment, and nobody would look for an outage meanwhile.
+const REST_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// One backend gives its place to another after this: a minute each shows those who are new, and a large pool in turn.
 const TURN: Duration = Duration::from_mins(1);
@@ -97,6 +103,8 @@ pub struct Calm<'a, V: Vantages, U> {
     posts: Vec<Post>,
     reserve: VecDeque<Drawn>,
     resting: BTreeMap<String, (Instant, Drawn, Silence)>,
+    /// How often each was not heard since it last was.
+    unheard: BTreeMap<String, u32>,
     rotated: Instant,
     work: FuturesUnordered<LocalBoxFuture<'a, Event>>,
     alarm: Alarm,
@@ -135,6 +143,7 @@ where
             posts: Vec::new(),
             reserve: VecDeque::new(),
             resting: BTreeMap::new(),
+            unheard: BTreeMap::new(),
             rotated: now,
             work: FuturesUnordered::new(),
             alarm: Alarm::default(),
@@ -152,6 +161,7 @@ where
     /// Who may be asked from now on, in this order. Who is asked already and still among them stays.
     pub fn draw(&mut self, order: Vec<Drawn>) {
         let mut known: BTreeMap<&str, &Drawn> = order.iter().map(|one| (one.backend.host.as_str(), one)).collect();
+        self.unheard.retain(|host, _| known.contains_key(host.as_str()));
         self.posts.retain_mut(|post| {
             let host = post.drawn.backend.host.as_str();
             if known.get(host).is_some_and(|one| one.backend == post.drawn.backend)
@@ -340,7 +350,7 @@ where
     fn note(&mut self, event: Event) {
         match event {
             Event::Opened(host, Ok(())) => self.place(&host, Place::Ready),
-            Event::Opened(host, Err(silence)) => self.silent(&host, silence, true),
+            Event::Opened(host, Err(silence)) => self.silent(&host, silence, false),
             Event::Control(turn, addr, fate) => {
                 // One reply is enough for the round.
                 let known = self.round.controls.entry(addr).or_insert(ControlFate::NoReply);
@@ -354,6 +364,7 @@ where
             }
             Event::Heard(host, Ok(probes)) => {
                 self.place(&host, Place::Ready);
+                self.unheard.remove(&host);
                 if let Some(first) = probes.first()
                     && matches!(first.fate, Fate::Reply { .. })
                 {
@@ -361,7 +372,10 @@ where
                 }
                 self.gather(&host, Testimony::Probes(probes));
             }
-            Event::Heard(host, Err(silence)) => self.silent(&host, silence, false),
+            Event::Heard(host, Err(silence)) => {
+                let broke = matches!(silence.reason, SilenceReason::Disconnected | SilenceReason::Hung);
+                self.silent(&host, silence, broke);
+            }
         }
     }
 
@@ -371,16 +385,21 @@ where
         }
     }
 
-    /// Nothing was heard. Who could not be reached rests; who was, logs in again.
-    fn silent(&mut self, host: &str, silence: Silence, unreached: bool) {
+    /// Nothing was heard. Whose session `broke` logs in again; all others rest.
+    fn silent(&mut self, host: &str, silence: Silence, broke: bool) {
         self.gather(host, Testimony::Silent(silence.clone()));
         let Some(at) = self.posts.iter().position(|post| post.drawn.backend.host == host) else { return };
-        if unreached {
-            let post = self.posts.remove(at);
-            self.resting.insert(host.to_owned(), (Instant::now() + REST, post.drawn, silence));
-        } else {
+        if broke {
             self.posts[at].state = Place::Closed;
+            return;
         }
+        let post = self.posts.remove(at);
+        let times = self.unheard.entry(host.to_owned()).or_default();
+        let panel = self.observer.panel();
+        let scarce = panel == 0 || self.posts.len() + self.reserve.len() < panel;
+        let rest = if scarce { REST_AT_LEAST.saturating_mul(1 << (*times).min(16)).min(REST) } else { REST };
+        *times += 1;
+        self.resting.insert(host.to_owned(), (Instant::now() + rest, post.drawn, silence));
     }
 
     /// What a backend said last is what counts.
