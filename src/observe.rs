@@ -58,6 +58,10 @@ pub trait Vantages {
         target: &Target,
         wait: Duration,
     ) -> impl Future<Output = Result<Asked, Silence>>;
+    /// Whether a session has not ended by itself, as far as can be told at once. Never too seldom: who is not sure says yes.
+    fn lives(&self, _: &Self::Session) -> bool {
+        true
+    }
     /// Ends sessions, and attempts at sessions, within a bounded time.
     fn close(&self, sessions: Vec<Self::Session>) -> impl Future<Output = ()>;
 }

@@ -14,7 +14,7 @@
 //! | calm | [`Next::Rest`] |
 //! | doubt | [`Next::Look`], at once |
 //! | suspicion: too few rounds, or too short a span | [`Next::Look`], within a second or as the span ends |
-//! | suspicion: enough of both, but the last round ended too long ago | [`Next::Look`], at once |
+//! | suspicion: enough of both, but the last round, or its last miss, is too long ago | [`Next::Look`], at once |
 //! | suspicion: enough of both, just now | [`Next::Act`] |
 
 use std::time::Duration;
@@ -85,9 +85,11 @@ impl Row {
         self.span() >= settings.span && self.first_miss.is_some()
     }
 
-    /// Whether the latest has ended only just before `now`: a process that was frozen since knows nothing of the present.
+    /// Whether the latest has ended only just before `now`: a process that was frozen since knows nothing of the present. Nor does one that
+    /// was frozen within it, while answers were on their way: what was missed must not be over for longer than a row may have gaps.
     pub(super) fn fresh(&self, now: Moment) -> bool {
-        now.saturating_sub(self.ended) <= LOOK_AGAIN
+        let missed = self.last_miss.unwrap_or(self.ended);
+        now.saturating_sub(self.ended) <= LOOK_AGAIN && now.saturating_sub(missed) <= FORGOTTEN
     }
 }
 

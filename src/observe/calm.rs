@@ -34,7 +34,7 @@ use self::posts::{Place, Posts};
 use super::panel::Drawn;
 use super::round::Observer;
 use super::{TargetName, Uplink, Vantages};
-use crate::model::{ControlFate, Fate, Probe, Round, Silence, Target, Testimony};
+use crate::model::{ControlFate, Fate, Probe, Round, Silence, SilenceReason, Target, Testimony};
 
 /// Past the end that a round sets itself, as for any other: a process that was frozen for longer has old evidence.
 const LATE: Duration = Duration::from_secs(1);
@@ -179,16 +179,13 @@ where
     fn note(&mut self, event: Event, targets: usize) {
         match event {
             Event::Opened(host, Ok(())) => self.posts.place(&host, Place::Ready),
-            Event::Opened(host, Err(silence)) => {
-                self.gather(&host, Testimony::Silent(silence.clone()));
-                self.posts.rest(&host, silence);
-            }
+            Event::Opened(host, Err(silence)) => self.silent(&host, silence, false),
             Event::Control(turn, addr, fate) => {
                 self.round.control(addr, fate.clone());
                 self.checked.note(turn, addr, fate);
             }
             Event::Heard(host, Ok(probes)) => {
-                self.posts.place(&host, Place::Ready);
+                self.posts.heard(&host);
                 // What a miss called for takes the turns of others: the targets get no more for that.
                 let more = u32::try_from(probes.len().saturating_sub(1)).unwrap_or(u32::MAX);
                 self.due += self.apart(targets).saturating_mul(more);
@@ -200,11 +197,20 @@ where
                 }
                 self.gather(&host, Testimony::Probes(probes));
             }
-            // It was reached before, and logs in again.
             Event::Heard(host, Err(silence)) => {
-                self.gather(&host, Testimony::Silent(silence));
-                self.posts.place(&host, Place::Closed);
+                let broke = matches!(silence.reason, SilenceReason::Disconnected | SilenceReason::Hung);
+                self.silent(&host, silence, broke);
             }
+        }
+    }
+
+    /// Nothing was heard. Whose session `broke` logs in again; all others rest.
+    fn silent(&mut self, host: &str, silence: Silence, broke: bool) {
+        self.gather(host, Testimony::Silent(silence.clone()));
+        if broke {
+            self.posts.place(host, Place::Closed);
+        } else {
+            self.posts.rest(host, silence, self.observer.panel());
         }
     }
 

@@ -125,11 +125,17 @@ fn no_v4(name: &str, addrs: &[IpAddr]) -> String {
 
 /// The backends with the addresses of those that are configured by name, all at once. A name that does not resolve keeps its
 /// backend without an address; `ssh` will say so. Of several names for one address the first stays: one host has one voice.
-pub async fn backends(resolver: &impl Resolver, configured: &[Backend]) -> Vec<Backend> {
+///
+/// `known` is who they were before. An address of theirs is kept while it is among the answers, and where there is no answer: a resolver
+/// that is slow for a moment must not cost a session that is open.
+pub async fn backends(resolver: &impl Resolver, configured: &[Backend], known: &[Backend]) -> Vec<Backend> {
     let mut found = join_all(configured.iter().cloned().map(|mut backend| async move {
         if backend.addr.is_none() {
-            let found = lookup(resolver, &backend.destination, PATIENCE).await;
-            backend.addr = found.ok().and_then(|addrs| first_v4(&addrs));
+            let before = known.iter().find(|one| one.host == backend.host).and_then(|one| one.addr);
+            backend.addr = match lookup(resolver, &backend.destination, PATIENCE).await {
+                Ok(addrs) => before.filter(|addr| addrs.contains(addr)).or_else(|| first_v4(&addrs)),
+                Err(_) => before,
+            };
         }
         backend
     }))

@@ -249,6 +249,11 @@ impl Vantages for Ssh {
         }
     }
 
+    fn lives(&self, session: &Login) -> bool {
+        // A master removes its socket as it ends.
+        session.mux.control_socket().exists()
+    }
+
     async fn close(&self, sessions: Vec<Login>) {
         let closing = futures_util::future::join_all(sessions.into_iter().map(|login| login.mux.close()));
         let _ = timeout(CLOSING, closing).await;

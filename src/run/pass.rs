@@ -158,7 +158,7 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
         let (mut targets, forgotten) = TargetBook::load(world.state);
         let ((), backends) = tokio::join!(
             targets.locate(&System, &settings.observe.targets, None, (world.wall)()),
-            resolve::backends(&System, &settings.observe.backends)
+            resolve::backends(&System, &settings.observe.backends, &[])
         );
         Going {
             world,

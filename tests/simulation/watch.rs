@@ -140,3 +140,19 @@ fn f104_as_long_as_ec2_does_not_say_what_is_guarded_no_pass_looks_healthy() {
     // Until the first answer, or none, nothing is known.
     assert!(exits.get(&0).is_none_or(|count| *count <= 5), "{exits:?}");
 }
+
+#[test]
+fn f028_after_a_moment_in_which_no_backend_could_be_reached_an_outage_is_found_within_seconds() {
+    for seed in 0..10 {
+        let mut script = Script::plain(secs(120.0));
+        // The standby's own interface, say: sessions hang, and who logs in anew finds nobody.
+        for backend in &mut script.backends {
+            backend.gone = Times(vec![(secs(30.0), secs(36.0))]);
+        }
+        let dies = secs(40.0);
+        script.dead = Times(vec![(dies, script.end)]);
+        let played = played(&script, &defaults(), seed);
+        let first = played.asked.first().expect("it is found");
+        assert!(*first <= dies + secs(6.0), "seed {seed}: {first:?}");
+    }
+}

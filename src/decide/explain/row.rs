@@ -74,9 +74,11 @@ fn row(family: Family, steps: Vec<Item>, course: Course, case: &Case, now: Momen
                     "fresh",
                     row.fresh(now),
                     format!(
-                        "weighed {} after the last round ended, at most {} counts",
+                        "weighed {} after the last round ended, at most {} counts, and {} after its last miss, at most {}",
                         exact(now.saturating_sub(row.ended)),
-                        exact(LOOK_AGAIN)
+                        exact(LOOK_AGAIN),
+                        exact(now.saturating_sub(row.last_miss.unwrap_or(row.ended))),
+                        exact(FORGOTTEN)
                     ),
                 ),
             ]

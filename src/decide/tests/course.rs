@@ -125,6 +125,14 @@ fn f004_conclusive_evidence_of_a_minute_ago_is_looked_at_again() {
 }
 
 #[test]
+fn f004_conclusive_evidence_that_came_in_late_is_looked_at_again() {
+    // Its pings left at 2710 to 3010; then the process was frozen, and their answers are read when it is thawed.
+    let thawed = |at| down_at(ms(2700), ms(2710), ms(3010), ms(at));
+    assert_eq!(weigh(&[down(0), thawed(8010)], ms(8010)), Next::Act);
+    assert_eq!(weigh(&[down(0), thawed(8011)], ms(8011)), more(8011));
+}
+
+#[test]
 fn f005_only_moments_count_so_that_a_wall_clock_that_jumps_changes_nothing() {
     // The same row, a day of uptime later: distances alone decide.
     let day = 86_400_000;

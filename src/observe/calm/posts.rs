@@ -12,8 +12,12 @@ use crate::observe::panel::Drawn;
 /// Sessions are kept to so many panels: the rounds of a burst draw from them, and should not find the same eight each time.
 const PANELS: usize = 2;
 
-/// Who could not be reached is left alone for so long.
+/// Who could not be heard is left alone for so long.
 const REST: Duration = Duration::from_secs(30);
+
+/// Where fewer are left than a panel wants, for so long only, then twice as long, up to that: all of them may have been out of reach
+/// for a moment, and nobody would look for an outage meanwhile.
+const REST_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// One backend gives its place to another after this: a minute each shows those who are new, and a large pool in turn.
 const TURN: Duration = Duration::from_mins(1);
@@ -48,17 +52,26 @@ pub(super) struct Posts {
     all: Vec<Post>,
     reserve: VecDeque<Drawn>,
     resting: BTreeMap<String, (Instant, Drawn, Silence)>,
+    /// How often each was not heard since it last was.
+    unheard: BTreeMap<String, u32>,
     rotated: Instant,
 }
 
 impl Posts {
     pub(super) fn new(now: Instant) -> Self {
-        Self { all: Vec::new(), reserve: VecDeque::new(), resting: BTreeMap::new(), rotated: now }
+        Self {
+            all: Vec::new(),
+            reserve: VecDeque::new(),
+            resting: BTreeMap::new(),
+            unheard: BTreeMap::new(),
+            rotated: now,
+        }
     }
 
     /// Who may be asked from now on, in this order; who has a place and is still among them keeps it. Those who lost theirs.
     pub(super) fn draw(&mut self, order: Vec<Drawn>) -> Vec<String> {
         let mut known: BTreeMap<&str, &Drawn> = order.iter().map(|one| (one.backend.host.as_str(), one)).collect();
+        self.unheard.retain(|host, _| known.contains_key(host.as_str()));
         let mut left = Vec::new();
         self.all.retain_mut(|post| {
             let same = known.get(post.host()).copied().filter(|one| one.backend == post.drawn.backend);
@@ -156,6 +169,12 @@ impl Posts {
         }
     }
 
+    /// `host` was heard, and is to be asked again.
+    pub(super) fn heard(&mut self, host: &str) {
+        self.unheard.remove(host);
+        self.place(host, Place::Ready);
+    }
+
     /// `host` was answered: from now on its misses say something.
     pub(super) fn reached(&mut self, host: &str, family: Family) {
         if let Some(post) = self.all.iter_mut().find(|post| post.host() == host)
@@ -165,12 +184,15 @@ impl Posts {
         }
     }
 
-    /// Who could not be reached gives its place up for a while.
-    pub(super) fn rest(&mut self, host: &str, silence: Silence) {
-        if let Some(at) = self.all.iter().position(|post| post.host() == host) {
-            let post = self.all.remove(at);
-            self.resting.insert(host.to_owned(), (Instant::now() + REST, post.drawn, silence));
-        }
+    /// Who could not be heard gives its place up for a while: where a `panel` is left without it, for long.
+    pub(super) fn rest(&mut self, host: &str, silence: Silence, panel: usize) {
+        let Some(at) = self.all.iter().position(|post| post.host() == host) else { return };
+        let post = self.all.remove(at);
+        let times = self.unheard.entry(host.to_owned()).or_default();
+        let scarce = panel == 0 || self.all.len() + self.reserve.len() < panel;
+        let rest = if scarce { REST_AT_LEAST.saturating_mul(1 << (*times).min(16)).min(REST) } else { REST };
+        *times += 1;
+        self.resting.insert(host.to_owned(), (Instant::now() + rest, post.drawn, silence));
     }
 
     /// Whatever was under way is given up.

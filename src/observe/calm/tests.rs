@@ -345,3 +345,45 @@ async fn f100_a_backend_that_misses_by_habit_does_not_double_what_the_targets_ge
     let pings = stage.world.pings.borrow().len();
     assert!(pings <= 121 * 3, "{pings} pings of 3 targets in two minutes");
 }
+
+#[tokio::test(start_paused = true)]
+async fn f028_after_a_moment_in_which_nobody_could_be_reached_all_are_heard_again_within_seconds() {
+    for nature in [Nature::Gone, Nature::Refuses] {
+        let stage = Stage::new(8);
+        let clock = || stage.world.now();
+        let mut calm = stage.calm(&clock, 8);
+        while stage.world.now() < ms(10_000) {
+            round(&mut calm, 3).await;
+        }
+        // Their sessions are broken, and for two seconds there are no others.
+        stage.world.are(nature, 0..8);
+        calm.posts.hosts().for_each(|host| calm.observer.leave(host));
+        let back = stage.world.now() + ms(2000);
+        let _ = timeout(ms(2000), async {
+            loop {
+                calm.next(&targets(3)).await;
+            }
+        })
+        .await;
+        stage.world.are(Nature::Well, 0..8);
+        let heard = |from| stage.world.pings.borrow().iter().filter(|seen| seen.at >= from).count();
+        while heard(back) < 3 {
+            let _ = timeout(ms(100), calm.next(&targets(3))).await;
+        }
+        let took = stage.world.now().saturating_sub(back);
+        assert!(took <= ms(6000), "{nature:?}: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f024_whose_ping_can_not_be_used_is_not_logged_in_to_again_at_each_of_its_turns() {
+    let stage = Stage::new(8);
+    let clock = || stage.world.now();
+    stage.world.are(Nature::NoPing, [0]);
+    let mut calm = stage.calm(&clock, 8);
+    while stage.world.now() < ms(120_000) {
+        round(&mut calm, 3).await;
+    }
+    let logins = stage.world.logins.borrow().iter().filter(|one| **one == host(0)).count();
+    assert!((3..=10).contains(&logins), "{logins} logins in two minutes");
+}

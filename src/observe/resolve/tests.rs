@@ -132,7 +132,8 @@ fn backend(host: &str, at: Option<&str>) -> Backend {
 async fn backends_by_name_get_addresses_and_those_with_one_keep_it() {
     let book = Book::default().with("web1", 2, Ok(vec!["2001:db8::1", "10.0.10.10"]));
     let found =
-        backends(&book, &[backend("web1", None), backend("web2", None), backend("web3", Some("10.0.10.13"))]).await;
+        backends(&book, &[backend("web1", None), backend("web2", None), backend("web3", Some("10.0.10.13"))], &[])
+            .await;
     let addrs: Vec<_> = found.iter().map(|one| one.addr).collect();
     assert_eq!(addrs, [Some(addr("10.0.10.10")), None, Some(addr("10.0.10.13"))]);
     assert_eq!(*book.asked.borrow(), ["web1", "web2"]);
@@ -145,9 +146,24 @@ async fn two_names_of_one_address_are_one_backend() {
         .with("web1.internal", 1, Ok(vec!["10.0.10.11"]))
         .with("web2", 1, Ok(vec!["10.0.10.12"]));
     let names = ["web1", "web1.internal", "web2", "lost1", "lost2"];
-    let found = backends(&book, &names.map(|name| backend(name, None))).await;
+    let found = backends(&book, &names.map(|name| backend(name, None)), &[]).await;
     let hosts: Vec<&str> = found.iter().map(|one| one.host.as_str()).collect();
     assert_eq!(hosts, ["web1", "web2", "lost1", "lost2"], "what is not known to be the same stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f032_a_backend_keeps_the_address_that_it_had_while_the_resolver_does_not_say_otherwise() {
+    let before = [("web1", "10.0.10.11"), ("web2", "10.0.10.12"), ("web3", "10.0.10.13"), ("web4", "10.0.10.14")];
+    let before = before.map(|(name, at)| backend(name, Some(at)));
+    let book = Book::default()
+        .with("web1", 5000, Ok(vec!["10.0.10.11"]))
+        .with("web2", 1, Ok(vec!["10.0.10.99", "10.0.10.12"]))
+        .with("web3", 1, Ok(vec!["10.0.10.98"]));
+    let names = ["web1", "web2", "web3", "web4", "web5"];
+    let found = backends(&book, &names.map(|name| backend(name, None)), &before).await;
+    let addrs: Vec<_> = found.iter().map(|one| one.addr).collect();
+    let at = |text| Some(addr(text));
+    assert_eq!(addrs, [at("10.0.10.11"), at("10.0.10.12"), at("10.0.10.98"), at("10.0.10.14"), None]);
 }
 
 #[tokio::test(start_paused = true)]

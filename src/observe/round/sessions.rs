@@ -38,6 +38,10 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         let connecting = {
             let mut open = self.sessions.open.borrow_mut();
             let vantages = self.vantages;
+            let known = open.get(&backend.host).and_then(Shared::peek).and_then(|known| known.as_ref().ok());
+            if known.is_some_and(|session| !vantages.lives(session)) {
+                open.remove(&backend.host);
+            }
             let owned = backend.clone();
             open.entry(backend.host.clone())
                 .or_insert_with(|| async move { vantages.connect(&owned).await.map(Rc::new) }.boxed_local().shared())
@@ -56,7 +60,9 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
     /// Whether there is a session to `host`.
     #[must_use]
     pub fn is_open(&self, host: &str) -> bool {
-        self.sessions.open.borrow().get(host).and_then(Shared::peek).is_some_and(Result::is_ok)
+        let open = self.sessions.open.borrow();
+        let known = open.get(host).and_then(Shared::peek).and_then(|known| known.as_ref().ok());
+        known.is_some_and(|session| self.vantages.lives(session))
     }
 
     /// Gives the session to `host` up; it ends by itself.

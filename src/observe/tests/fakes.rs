@@ -45,6 +45,8 @@ pub(in crate::observe) enum Nature {
     Hangs,
     /// Logs in, and none of its pings is answered.
     CutOff,
+    /// Logs in, and has no `ping`.
+    NoPing,
     /// Logs in; from this moment on, sessions opened before it are broken.
     BreaksAt(Duration),
 }
@@ -136,7 +138,7 @@ impl Vantages for World {
                 return Err(silence(SilenceReason::Unreachable));
             }
             Nature::Refuses => return Err(silence(SilenceReason::Refused)),
-            Nature::Well | Nature::Hangs | Nature::CutOff | Nature::BreaksAt(_) => sleep(LOGIN).await,
+            Nature::Well | Nature::Hangs | Nature::CutOff | Nature::NoPing | Nature::BreaksAt(_) => sleep(LOGIN).await,
         }
         Ok(Session { opened: Instant::now() })
     }
@@ -154,6 +156,7 @@ impl Vantages for World {
                 sleep(wait + Duration::from_secs(3)).await;
                 return Err(silence(SilenceReason::Hung));
             }
+            Nature::NoPing => return Err(silence(SilenceReason::NoPing)),
             Nature::BreaksAt(at) if self.now() >= at && session.opened < self.epoch + at => {
                 return Err(silence(SilenceReason::Disconnected));
             }

@@ -94,7 +94,7 @@ The rounds in a row
   yes  rounds          2 down in a row, 2 needed
   yes  span            3 s from the first counted miss to the last, 3 s needed
   yes  fresh           weighed 0 ms after the last round ended, at most 1 s
-                       counts
+                       counts, and 700 ms after its last miss, at most 5 s
   so enough to act on
 
 Gates

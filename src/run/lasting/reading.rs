@@ -86,11 +86,12 @@ impl<'a> Reading<'a> {
         }
         if self.names.is_none() && self.names_due.is_none_or(|due| due <= now) {
             let known = going.targets.known((world.wall)());
+            let before = going.backends.clone();
             let names = &settings.observe.targets;
             let looking = async move {
                 join(
                     resolve::targets(&System, names, &known, None),
-                    resolve::backends(&System, &settings.observe.backends),
+                    resolve::backends(&System, &settings.observe.backends, &before),
                 )
                 .await
             };
