@@ -26,6 +26,10 @@ use crate::record::history::{Deed, Entry};
 /// What EC2 may take to say where routes and address of an earlier takeover are: as for any other refresh.
 pub(super) const REFRESH: Duration = Duration::from_secs(5);
 
+/// How long a `watch` goes on asking for moves by one row of evidence, where EC2 gives no answer: it gathers its evidence anew at once, and
+/// a primary that has come back meanwhile is not to be taken over. A move takes some tenths of a second.
+const BY_ONE_ROW: Duration = Duration::from_secs(10);
+
 /// One takeover.
 pub(super) struct Takeover<'a, 'b, V: Vantages, U, C, H> {
     pub(super) going: &'a mut Going<'b, V, U, C, H>,
@@ -41,7 +45,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
         let world = going.world;
         let began = (world.wall)();
         let start = Instant::now();
-        let until = going.deadline;
+        // The address comes after all moves, and no evidence asks for it again.
+        let limited = going.lasting && plan.address.is_none();
+        let until = if limited { going.deadline.min(start + BY_ONE_ROW) } else { going.deadline };
         let seed = world.rng.borrow_mut().random();
         let what = if plan.moves.iter().any(|one| matches!(one, Change::Route(_))) { "routes" } else { "subnets" };
         (world.tell)(&format!("{because}; moving {} {what}", plan.moves.len()));

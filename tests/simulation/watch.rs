@@ -156,3 +156,14 @@ fn f028_after_a_moment_in_which_no_backend_could_be_reached_an_outage_is_found_w
         assert!(*first <= dies + secs(6.0), "seed {seed}: {first:?}");
     }
 }
+
+#[test]
+fn f061_a_primary_that_came_back_while_ec2_gave_no_answer_is_not_taken_over_when_ec2_answers_again() {
+    for seed in 0..10 {
+        let mut script = Script::plain(secs(120.0));
+        script.dead = Times(vec![(secs(30.0), secs(36.0))]);
+        script.ec2.down = Times(vec![(secs(29.0), secs(60.0))]);
+        let played = played(&script, &defaults(), seed);
+        assert!(played.asked.iter().all(|at| *at < secs(48.0)), "seed {seed}: {:?}", played.asked);
+    }
+}
