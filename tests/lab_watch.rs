@@ -453,7 +453,7 @@ fn f088_a_view_ends_when_nobody_reads_it_and_is_ended_although_nobody_reads_on()
     let gone = shell("VIEW | head -n 1; echo ended ${PIPESTATUS[0]}").run().unwrap();
     assert!(gone.stdout.contains("no watch is at work") && gone.stdout.ends_with("\nended 0\n"), "{gone}");
     // A reader that holds still: the pipe is full before we come to it.
-    let held = "exec 3> >(exec sleep 60); head -c 65536 /dev/zero >&3; VIEW >&3 & echo pid $!; wait $!; echo ended $?; kill %%";
+    let held = "exec 3> >(exec sleep 600); reader=$!; head -c 65536 /dev/zero >&3; VIEW >&3 & echo pid $!; wait $!; echo ended $?; kill $reader";
     let held = shell(held).spawn().unwrap();
     held.wait_output("pid ", SOON).unwrap();
     let pid = held.stdout().trim().strip_prefix("pid ").unwrap().parse().unwrap();
@@ -464,8 +464,8 @@ fn f088_a_view_ends_when_nobody_reads_it_and_is_ended_although_nobody_reads_on()
         tasks.filter_map(|task| fs::read_to_string(task.path().join("wchan")).ok()).any(|place| place.contains("pipe"))
     });
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
-    held.wait_output("ended 0", SOON).unwrap();
-    held.kill(Signal::KILL).unwrap();
+    let held = held.wait(SOON).unwrap();
+    assert!(held.stdout.ends_with("\nended 0\n"), "{held}");
 }
 
 /// The natwatch below the process `pid`, which is itself.

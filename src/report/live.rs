@@ -3,6 +3,7 @@
 //! It knows no clock and no terminal: the time is the status's own, and the room there is an argument. What is worst comes first, and
 //! what does not fit is counted.
 
+mod sections;
 mod seen;
 
 use std::fmt::Write as _;
@@ -10,13 +11,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::lines::{Line, aligned, cut, folded, painted, plain};
-use super::status::{Carrier, Status};
+use super::lines::{Line, cut, folded, painted, plain};
+use super::status::Status;
 use super::text::outcome_paint;
-use super::{Paint, Style, counted, printable, safe, span, whole};
-use crate::model::{BackendVerdict, ControlFate, Fate, Found, Hold, Outcome, Silence, Target, Verdict};
+use super::{Paint, Style, counted, safe, span};
+use crate::model::{Found, Outcome, Verdict};
+use sections::sections;
 pub use seen::Rounds;
-use seen::{Seen, Sign, rank};
+use seen::Sign;
 
 /// Rows of a list in a pipe, where no room is short: a panel may be of thousands.
 const ROWS: usize = 50;
@@ -24,9 +26,6 @@ const ROWS: usize = 50;
 /// A watch keeps each round while somebody looks on, but a burst and a takeover may take `decision.deadline`, a minute at most; an older
 /// round is of a watch that hangs.
 const OVERDUE: Duration = Duration::from_secs(75);
-
-/// Characters of a name in a list: a tag may have 256, and what stands beside it is to be seen.
-const NAME: usize = 44;
 
 /// Characters of the strip in a pipe.
 const STRIP: usize = 60;
@@ -51,13 +50,6 @@ pub struct Size {
     pub columns: usize,
     /// Lines.
     pub lines: usize,
-}
-
-/// A title, what is said beside it, and the rows below. Of the rows, what is beyond the room is counted.
-struct Section {
-    title: &'static str,
-    beside: Line,
-    rows: Vec<Line>,
 }
 
 /// The sight for a terminal: at most `size.lines` lines, none longer than `size.columns`.
@@ -105,20 +97,6 @@ pub fn occasion(view: &View<'_>) -> String {
         "{:?}",
         (known, pass, &status.notes, overdue(status), view.asked.is_some(), view.trouble, view.rounds.trouble())
     )
-}
-
-impl Section {
-    /// With at most `share` lines below the title, of which the last one tells of what is left out.
-    fn lines(self, share: usize) -> Vec<Line> {
-        let all = self.rows.len();
-        let shown = if all <= share { all } else { share.saturating_sub(1) };
-        let mut out = vec![[vec![(self.title.to_owned(), Paint::Bold)], self.beside].concat()];
-        out.extend(self.rows.into_iter().take(shown));
-        if shown < all {
-            out.push(plain(format!("  and {} more", all - shown)));
-        }
-        out
-    }
 }
 
 /// Divides the lines there are among lists of these lengths: whoever wants little gets it, and the rest is shared.
@@ -244,129 +222,4 @@ fn strip(view: &View<'_>, room: usize) -> Vec<Line> {
     }
     let legend = "        . healthy  d degraded  D down  i isolated  ? unheard  T subnets moved";
     vec![Line::new(), rounds, plain(legend)]
-}
-
-fn sections(view: &View<'_>, width: usize) -> Vec<Section> {
-    let mut all = vec![holds(view, width), subnets(view, width), panel(view), targets(view), notes(view, width)];
-    all.retain(|one| !one.rows.is_empty());
-    all
-}
-
-fn subnets(view: &View<'_>, width: usize) -> Section {
-    let status = view.status;
-    let mut rows = match &status.active {
-        Ok(active) if active.is_empty() => vec![plain("  no subnet is guarded")],
-        Ok(active) => {
-            let mut active: Vec<_> = active.iter().collect();
-            active.sort_by_key(|one| match one.by {
-                Carrier::Table(_) | Carrier::Main => 0,
-                Carrier::Standby => 1,
-                Carrier::Primary => 2,
-            });
-            aligned(&active.into_iter().map(super::status::row).map(named).collect::<Vec<_>>())
-        }
-        Err(_) if view.asked.is_none() => vec![plain("  EC2 has not answered yet")],
-        Err(error) => {
-            let said = (format!(": {}", safe(error)), Paint::Plain);
-            folded(vec![("  EC2 could not be asked".to_owned(), Paint::Yellow), said], width, 4)
-        }
-    };
-    if let Some(trouble) = view.trouble {
-        let said = (format!(": {}", safe(trouble)), Paint::Plain);
-        let since = vec![("  EC2 could not be asked since".to_owned(), Paint::Yellow), said];
-        rows.splice(0..0, folded(since, width, 4));
-    }
-    let beside = view.asked.map(|at| plain(format!("  by EC2{}", ago(status, at))));
-    Section { title: "Subnets", beside: beside.unwrap_or_default(), rows }
-}
-
-/// A row whose first cell does not crowd out the others.
-fn named(mut row: Line) -> Line {
-    if let Some((name, _)) = row.first_mut() {
-        *name = printable(name, NAME);
-    }
-    row
-}
-
-/// The targets that the panel is asked about, in the order of their columns.
-fn columns_of<'v>(view: &'v View<'_>) -> Vec<&'v Target> {
-    view.rounds.controls.iter().filter_map(|(_, control)| control.target.as_ref()).collect()
-}
-
-fn panel(view: &View<'_>) -> Section {
-    let targets = columns_of(view);
-    let mut members: Vec<(&String, &Seen)> = view.rounds.members.iter().collect();
-    let missed = |seen: &Seen| targets.iter().any(|target| seen.fates.get(target) == Some(&Fate::NoReply));
-    members.sort_by_key(|(_, seen)| (seen.verdict.map_or(1, rank), !missed(seen)));
-    let row = |(host, seen): (&String, &Seen)| {
-        let mut row = vec![(safe(host), Paint::Plain), (safe(&seen.subnet), Paint::Plain)];
-        row.extend(targets.iter().map(|target| match seen.fates.get(target) {
-            Some(Fate::Reply { rtt }) => (span(*rtt), Paint::Plain),
-            Some(Fate::NoReply) => ("missed".to_owned(), Paint::Red),
-            None => ("-".to_owned(), Paint::Plain),
-        }));
-        let said = seen.silence.as_ref().map(silence).unwrap_or_default();
-        row.push(match seen.verdict {
-            Some(BackendVerdict::Reaches) => ("reaches".to_owned() + &said, Paint::Green),
-            Some(BackendVerdict::CutOff) => ("cut off".to_owned() + &said, Paint::Red),
-            Some(BackendVerdict::Silent) => ("silent".to_owned() + &said, Paint::Yellow),
-            None => (said.trim_start_matches([':', ' ']).to_owned(), Paint::Yellow),
-        });
-        named(row)
-    };
-    let mut rows: Vec<Line> = members.into_iter().map(row).collect();
-    if !rows.is_empty() {
-        // Aligned with what is below.
-        let numbers = (1..=targets.len()).map(|n| (n.to_string(), Paint::Bold));
-        rows.insert(
-            0,
-            [(String::new(), Paint::Plain), (String::new(), Paint::Plain)].into_iter().chain(numbers).collect(),
-        );
-    }
-    Section { title: "Panel", beside: plain("  by target: see below"), rows: aligned(&rows) }
-}
-
-/// `: hung: no answer by its deadline`
-fn silence(silence: &Silence) -> String {
-    let detail = if silence.detail.is_empty() { String::new() } else { format!(": {}", safe(&silence.detail)) };
-    format!(": {}{detail}", silence.reason)
-}
-
-/// What the standby itself gets from each target. Those that have no address have no column in the panel.
-fn targets(view: &View<'_>) -> Section {
-    let mut n = 0;
-    let row = |(_, control): &(Timestamp, crate::model::Control)| {
-        let number = if control.target.is_some() {
-            n += 1;
-            n.to_string()
-        } else {
-            String::new()
-        };
-        let (fate, paint) = match &control.fate {
-            ControlFate::Good { rtt } => (format!("answers this standby in {}", span(*rtt)), Paint::Green),
-            ControlFate::NoReply => ("does not answer this standby".to_owned(), Paint::Yellow),
-            ControlFate::NotAsked(why) => (format!("could not be asked: {}", safe(why)), Paint::Yellow),
-        };
-        let name = control.target.as_ref().map_or_else(|| control.name.clone(), ToString::to_string);
-        vec![(number, Paint::Bold), (safe(&name), Paint::Plain), (fate, paint)]
-    };
-    let rows: Vec<Line> = view.rounds.controls.iter().map(row).collect();
-    Section { title: "Targets", beside: Line::new(), rows: aligned(&rows) }
-}
-
-fn holds(view: &View<'_>, width: usize) -> Section {
-    let lines = |hold: &Hold| {
-        let gate = vec![(format!("  {}", hold.gate), Paint::Yellow), (format!(": {}", safe(&hold.why)), Paint::Plain)];
-        let remedy = (!hold.remedy.is_empty()).then(|| plain(format!("    {}", whole(&hold.remedy))));
-        [Some(gate), remedy].into_iter().flatten().flat_map(|line| folded(line, width, 4)).collect::<Vec<_>>()
-    };
-    let rows = view.status.holds.iter().flat_map(lines).collect();
-    Section { title: "A takeover would be held now", beside: Line::new(), rows }
-}
-
-fn notes(view: &View<'_>, width: usize) -> Section {
-    let status = view.status;
-    let of_pass = status.last_round.iter().flat_map(|(_, pass)| &pass.notes);
-    let lines = |note: &String| folded(plain(format!("  {}", safe(note))), width, 4);
-    Section { title: "Notes", beside: Line::new(), rows: status.notes.iter().chain(of_pass).flat_map(lines).collect() }
 }

@@ -130,7 +130,7 @@ async fn show(settings: &Settings, global: &Global, state: State, ec2: &Ec2, out
                 let unsafe_now = State::look(&settings.state).map(|found| state = Rc::new(found)).err();
                 if asking.is_none() && questions.fall_due(&state) {
                     let state = Rc::clone(&state);
-                    asking = Some(Box::pin(async move { ask(ec2, settings, &state).await }));
+                    asking = Some(Box::pin(async move { Box::pin(ask(ec2, settings, &state)).await }));
                 }
                 let status = sight.of(&state, unsafe_now.map(|error| error.to_string()));
                 let view = sight.view(&status);
