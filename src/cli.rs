@@ -125,7 +125,11 @@ pub enum Command {
         max_age: Option<String>,
     },
     /// Who carries each subnet now, the lock, the last round, the last takeover. Changes nothing
-    Status,
+    Status {
+        /// Go on, and show it anew each second until Ctrl-C; in a pipe, each time that it changes
+        #[arg(long)]
+        watch: bool,
+    },
     /// Move the subnets to this standby now, for planned work; no evidence against the primary is needed
     Takeover {
         /// Do not ask for confirmation; needed where there is no terminal
@@ -244,7 +248,8 @@ mod tests {
             ("run --dry-run", Command::Run { dry_run: true }),
             ("check", Command::Check { max_age: None }),
             ("check --max-age 10m", Command::Check { max_age: Some("10m".to_owned()) }),
-            ("status", Command::Status),
+            ("status", Command::Status { watch: false }),
+            ("status --watch", Command::Status { watch: true }),
             ("reset", Command::Reset { yes: false, force: false }),
             ("reset --yes --force", Command::Reset { yes: true, force: true }),
             ("takeover", Command::Takeover { yes: false, dry_run: false }),

@@ -103,7 +103,8 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
             Command::Run { dry_run } => Box::pin(run::command(&settings, &cli.global, *dry_run)).await,
             Command::Watch { dry_run } => Box::pin(watch::command(&settings, &cli.global, *dry_run)).await,
             Command::Check { max_age } => Box::pin(check::command(&settings, &cli.global, max_age.as_deref())).await,
-            Command::Status => Box::pin(status::command(&settings, &cli.global)).await,
+            Command::Status { watch: false } => Box::pin(status::command(&settings, &cli.global)).await,
+            Command::Status { watch: true } => Box::pin(status::live::command(&settings, &cli.global)).await,
             Command::Takeover { yes, dry_run } => {
                 Box::pin(takeover::command(&settings, &cli.global, *yes, *dry_run)).await
             }

@@ -22,6 +22,7 @@ pub mod witnesses;
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -123,6 +124,14 @@ impl StateError {
     }
 }
 
+/// One writing of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    inode: u64,
+    modified: SystemTime,
+    length: u64,
+}
+
 /// An open state folder.
 #[derive(Debug)]
 pub struct State {
@@ -197,6 +206,13 @@ impl State {
         })?;
         bytes.push(b'\n');
         durable::write(&self.folder, &path, &bytes)
+    }
+
+    /// What tells one writing of a file of ours from the next; `None`: there is none. What is written whole is another file each time
+    /// ([`durable`]).
+    pub(crate) fn mark(&self, file: &str) -> Option<Mark> {
+        let meta = fs::symlink_metadata(self.path(file)).ok()?;
+        Some(Mark { inode: meta.ino(), modified: meta.modified().ok()?, length: meta.len() })
     }
 
     /// The guarded subnets as last seen, and what to warn about: a file that is corrupt or newer counts as absent, since

@@ -5,15 +5,18 @@
 
 pub mod history;
 pub mod json;
+mod lines;
+pub mod live;
 pub mod log;
 pub mod plugin;
 pub mod replay;
 pub mod status;
 pub mod text;
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
+
+use lines::columns;
 
 use crate::model::{AddressStep, Change, Failure, Holder, Move, MoveResult, Verification, printable};
 
@@ -98,33 +101,6 @@ enum Paint {
     Red = 31,
     Green = 32,
     Yellow = 33,
-}
-
-/// Rows in aligned columns, each line indented by two blanks; the last column is not padded.
-fn columns(style: Style, rows: &[Vec<(String, Paint)>]) -> String {
-    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |n: usize| {
-        rows.iter().filter_map(|row| row.get(n)).map(|cell| cell.0.chars().count()).max().unwrap_or_default()
-    };
-    let widths: Vec<usize> = (0..count).map(width).collect();
-    let mut out = String::new();
-    for row in rows {
-        let mut line = String::new();
-        let mut plain = 0;
-        for ((text, paint), width) in row.iter().zip(&widths) {
-            // Blanks are owed, not written, until something follows: no line ends in blanks.
-            if !text.is_empty() {
-                line.push_str(&" ".repeat(plain));
-                line.push_str(&style.paint(*paint, text));
-                plain = 0;
-            }
-            plain += width.saturating_sub(text.chars().count()) + 2;
-        }
-        if !line.is_empty() {
-            let _ = writeln!(out, "  {line}");
-        }
-    }
-    out
 }
 
 /// Text from outside, fit to print.

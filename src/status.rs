@@ -2,6 +2,9 @@
 //!
 //! It asks EC2 and changes nothing, nowhere.
 
+pub mod live;
+mod screen;
+
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -13,7 +16,7 @@ use crate::config::Settings;
 use crate::decide::{self, Lock, Situation};
 use crate::ec2::Ec2;
 use crate::model::failure::exit;
-use crate::model::{Failure, Family, Found, GuardedSet, Move, Paused, Record, Survey};
+use crate::model::{Failure, Family, Found, GuardedSet, Move, Pass, Paused, Record, Survey};
 use crate::preflight::{self, LocalHost};
 use crate::record::history::Deed;
 use crate::record::pause::{Boot, in_force};
@@ -46,38 +49,68 @@ pub async fn command(settings: &Settings, global: &Global) -> Result<u8, Failure
 /// The way to EC2 can't be set up (`AWS_CA_BUNDLE`).
 pub(crate) async fn gather(settings: &Settings, state: &State) -> Result<Status, String> {
     let ec2 = Ec2::connect(settings.region.as_deref())?;
-    let host = LocalHost::new(&ec2).told(state.sighting(Boot::now().as_ref()));
-    let now = Timestamp::now();
-    let (saved, trouble) = state.read_guarded();
-    let saved = saved.filter(|set| set.primary == settings.decide.primary_table);
+    let asked = Box::pin(ask(&ec2, settings, state)).await;
+    let last = state.read_last_round::<IgnoredAny>();
+    Ok(tell(settings, state, Some(&asked), (last.trouble(), last.present().map(|last| (last.at, last.pass)))))
+}
+
+/// What EC2 and this machine said.
+struct Asked {
+    at: Timestamp,
+    survey: Survey,
+    guarded: Result<GuardedSet, String>,
+}
+
+async fn ask(ec2: &Ec2, settings: &Settings, state: &State) -> Asked {
+    let host = LocalHost::new(ec2).told(state.sighting(Boot::now().as_ref()));
+    let at = Timestamp::now();
+    let saved = saved(settings, state).0;
     let (survey, guarded) = tokio::join!(
-        preflight::survey(&ec2, &host, &settings.preflight, ASKING),
-        preflight::guarded_set(&ec2, &settings.preflight, saved.as_ref(), now),
+        preflight::survey(ec2, &host, &settings.preflight, ASKING),
+        preflight::guarded_set(ec2, &settings.preflight, saved.as_ref(), at),
     );
-    let record = state.read_record(survey.identity.as_ref().ok());
-    let mut notes: Vec<String> = trouble.into_iter().collect();
-    let last_round = match state.read_last_round::<IgnoredAny>() {
-        Found::Present(last) => Some((last.at, last.pass)),
-        other => {
-            notes.extend(other.trouble());
-            None
-        }
-    };
+    Asked { at, survey, guarded }
+}
+
+/// The guarded subnets as last seen, of this configuration, and what to warn about.
+fn saved(settings: &Settings, state: &State) -> (Option<GuardedSet>, Option<String>) {
+    let (saved, trouble) = state.read_guarded();
+    (saved.filter(|set| set.primary == settings.decide.primary_table), trouble)
+}
+
+/// What the folder says, and what EC2 was `asked`; the last round, or what is wrong with it, is at hand.
+fn tell(
+    settings: &Settings,
+    state: &State,
+    asked: Option<&Asked>,
+    (trouble, last_round): (Option<String>, Option<(Timestamp, Pass)>),
+) -> Status {
+    let now = Timestamp::now();
+    let (saved, of_guarded) = saved(settings, state);
+    let record = state.read_record(asked.and_then(|asked| asked.survey.identity.as_ref().ok()));
+    let mut notes: Vec<String> = of_guarded.into_iter().chain(trouble).collect();
     let pause = state.read_pause();
     notes.extend(pause.trouble());
     let paused = in_force(pause, now);
-    Ok(Status {
+    let (active, holds) = match asked {
+        None => (Err("EC2 has not answered yet".to_owned()), Vec::new()),
+        Some(Asked { survey, guarded, .. }) => (
+            guarded.as_ref().map(|set| active(set, settings, survey, &record)).map_err(Clone::clone),
+            holds(settings, survey, &record, paused.as_ref(), guarded.as_ref().ok().or(saved.as_ref())),
+        ),
+    };
+    Status {
         name: settings.name.clone(),
         now,
-        active: guarded.as_ref().map(|set| active(set, settings, &survey, &record)).map_err(Clone::clone),
-        holds: holds(settings, &survey, &record, paused.as_ref(), guarded.as_ref().ok().or(saved.as_ref())),
+        active,
+        holds,
         paused,
         watcher: lock::watching(state).map(|watcher| Watcher { pid: watcher.pid, since: watcher.began }),
         last_round,
         last_takeover: last_takeover(state, &record, &mut notes),
         record,
         notes,
-    })
+    }
 }
 
 /// Who carries each guarded subnet; and of the record's, whether or not they are guarded still, those that the standby does.

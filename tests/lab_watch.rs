@@ -373,3 +373,147 @@ fn f100_f101_a_calm_watch_spares_the_targets_and_ec2_and_a_short_pause_moves_not
     carried_by(&lab, Nat::Primary);
     systemd.ends();
 }
+
+/// Waits until `seen`.
+#[track_caller]
+fn comes(what: &str, seen: impl Fn() -> bool) {
+    let until = Instant::now() + SOON;
+    while !seen() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// How often the last round is written anew until it has been `times`; within [`SOON`].
+#[track_caller]
+fn last_round_is_kept(lab: &Lab, times: usize) {
+    let path = lab.plan().state().join("natwatch/last-round.json");
+    let mut seen = BTreeSet::new();
+    let until = Instant::now() + SOON;
+    while seen.len() <= times {
+        assert!(Instant::now() < until, "kept {} times", seen.len());
+        seen.insert(fs::metadata(&path).unwrap().modified().unwrap());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn who_looks_on_through_a_pipe_sees_the_takeover_and_changes_nothing() {
+    let (lab, systemd) = watched(&[], &[]);
+    healthy(&systemd);
+    let text = lab.command(&["status", "--watch"]).spawn().unwrap();
+    let json = lab.command(&["status", "--watch", "--format", "json"]).spawn().unwrap();
+    text.wait_output(&format!("(process {})\nhealthy: ", systemd.pid()), SOON).unwrap();
+    text.wait_output("  primary\n", SOON).unwrap();
+    text.wait_output("answers this standby in ", SOON).unwrap();
+    let documents = || -> Vec<serde_json::Value> {
+        let text = json.stdout();
+        let (whole, _) = text.rsplit_once('\n').unwrap_or_default();
+        whole.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    };
+    let carried = |by: &str| {
+        let carriers = |one: &serde_json::Value| one["active"].as_object().map(|all| all.values().cloned().collect());
+        documents().iter().filter_map(carriers).any(|all: Vec<_>| all.len() == 2 && all.iter().all(|one| one == by))
+    };
+    comes("carried by the primary", || carried("primary"));
+    // While nobody looks on, two are a minute.
+    last_round_is_kept(&lab, 5);
+
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    text.wait_output("\ntaken-over: ", SOON).unwrap();
+    text.wait_output("  standby\n", SOON).unwrap();
+    text.wait_output("\nlocked (taken) since ", SOON).unwrap();
+    comes("carried by the standby", || carried("standby"));
+    carried_by(&lab, Nat::Standby);
+    assert_eq!(lab.api().mutations().len(), 2, "by the watch");
+    let strip = |line: &str| line.strip_prefix("Rounds  ").is_some_and(|signs| signs.contains("DT"));
+    assert!(text.stdout().lines().any(strip), "{}", text.stdout());
+
+    // The watch ends, and that is seen.
+    systemd.ends();
+    text.wait_output("  no watch is at work\n", SOON).unwrap();
+    for (view, signal) in [(text, Signal::TERM), (json, Signal::INT)] {
+        view.kill(signal).unwrap();
+        let run = view.wait(SOON).unwrap();
+        expect(&run, 0);
+        assert!(!run.stdout.contains('\x1b'), "{run}");
+    }
+}
+
+#[test]
+fn f088_a_view_ends_when_nobody_reads_it_and_is_ended_although_nobody_reads_on() {
+    let lab = seasoned();
+    let binary = lab.plan().binary();
+    let shell = |script: &str| {
+        let script = script.replace("VIEW", &format!("{} status --watch", binary.display()));
+        let shell = lab.program("nat2", "/bin/bash", &["-c", &script]).as_user();
+        shell.config(&lab.plan().config()).env("AWS_ENDPOINT_URL_EC2", &lab.plan().endpoint())
+    };
+    // Nothing is new after the first sight, and so nothing is written that could fail.
+    let gone = shell("VIEW | head -n 1; echo ended ${PIPESTATUS[0]}").run().unwrap();
+    assert!(gone.stdout.contains("no watch is at work") && gone.stdout.ends_with("\nended 0\n"), "{gone}");
+    // A reader that holds still: the pipe is full before we come to it.
+    let held = "exec 3> >(exec sleep 600); reader=$!; head -c 65536 /dev/zero >&3; VIEW >&3 & echo pid $!; wait $!; echo ended $?; kill $reader";
+    let held = shell(held).spawn().unwrap();
+    held.wait_output("pid ", SOON).unwrap();
+    let pid = held.stdout().trim().strip_prefix("pid ").unwrap().parse().unwrap();
+    // It waits in write(2), as its thread tells.
+    let tasks = format!("/proc/{pid}/task");
+    comes("it writes", || {
+        let tasks = fs::read_dir(&tasks).into_iter().flatten().flatten();
+        tasks.filter_map(|task| fs::read_to_string(task.path().join("wchan")).ok()).any(|place| place.contains("pipe"))
+    });
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+    let held = held.wait(SOON).unwrap();
+    assert!(held.stdout.ends_with("\nended 0\n"), "{held}");
+}
+
+/// The natwatch below the process `pid`, which is itself.
+fn natwatch_below(pid: i32) -> Option<i32> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    if line.split(|byte| *byte == 0).next()?.ends_with(b"/natwatch") {
+        return Some(pid);
+    }
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().filter_map(|child| child.parse().ok()).find_map(natwatch_below)
+}
+
+#[test]
+fn f095_a_terminal_is_as_it_was_after_a_view_however_it_is_left() {
+    const ENTER: &str = "\x1b[?1049h\x1b[?25l";
+    const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
+    let lab = seasoned();
+    for signal in [Signal::INT, Signal::TERM] {
+        let view =
+            lab.command(&["status", "--watch"]).tty().env("TERM", "xterm").env("LANG", "C.UTF-8").spawn().unwrap();
+        view.wait_output("  \x1b[32mprimary\x1b[0m", SOON).unwrap();
+        let frame = view.stdout();
+        assert!(frame.starts_with(ENTER) && frame.contains("\x1b[32mhealthy\x1b[0m: "), "{frame:?}");
+        for frame in frame.split("\x1b[H").skip(1) {
+            assert!(frame.matches("\r\n").count() < 24, "{frame:?}");
+        }
+        let pid = natwatch_below(view.pid()).unwrap();
+        let tell =
+            |signal| rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+        // Ctrl-Z, and fg.
+        tell(Signal::TSTP);
+        let stopped = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") T ");
+        comes("stopped", stopped);
+        tell(Signal::CONT);
+        view.kill(Signal::CONT).unwrap();
+        comes("shown again", || view.stdout().matches(ENTER).count() == 2);
+        assert_eq!(view.stdout().matches(LEAVE).count(), 1, "{:?}", view.stdout());
+        tell(signal);
+        let run = view.wait(SOON).unwrap();
+        expect(&run, 0);
+        assert!(run.stdout.ends_with(LEAVE), "{:?}", run.stdout);
+        assert_eq!(run.stdout.matches(LEAVE).count(), 2, "{:?}", run.stdout);
+    }
+    // One that can't be written to at any place gets lines.
+    let view = lab.command(&["status", "--watch"]).tty().env("TERM", "dumb").spawn().unwrap();
+    view.wait_output("  primary", SOON).unwrap();
+    assert!(!view.stdout().contains('\x1b'), "{:?}", view.stdout());
+    let pid = rustix::process::Pid::from_raw(natwatch_below(view.pid()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    expect(&view.wait(SOON).unwrap(), 0);
+}

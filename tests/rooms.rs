@@ -60,7 +60,8 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("run", Only(&["style"])),
         ],
         "confirm" => vec![model, ("report", Only(&["progress", ""])), ("run", Only(&["signal"]))],
-        // Commands that read and print: the stages meet in them, but nothing is changed in AWS.
+        // Commands that read and print: the stages meet in them, but nothing is changed in AWS. Of `record`, it takes no lock that others
+        // wait for.
         "status" => vec![
             ("cli", All),
             ("config", All),

@@ -154,6 +154,11 @@ impl Folder {
         settle(file, FILE_MODE, (self.us == 0).then_some((self.owner, self.group)))
     }
 
+    /// The folder itself, for a lock on it.
+    pub(crate) fn handle(&self) -> Result<File, StateError> {
+        open_folder(&self.dir)
+    }
+
     /// Makes the folder's entries durable: a rename or removal counts only after this (fsync(2)).
     pub(crate) fn sync(&self) -> io::Result<()> {
         File::open(&self.dir)?.sync_all()

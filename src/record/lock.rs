@@ -1,4 +1,5 @@
-//! Who is at work: the run lock (`run.lock`) of whoever is moving subnets now, and the watch lock (`watch.lock`) of the one `watch`.
+//! Who is at work: the run lock (`run.lock`) of whoever is moving subnets now, and the watch lock (`watch.lock`) of the one `watch`; and
+//! who looks on (a shared lock on the folder itself, which needs no right to write).
 //!
 //! Each lock is flock(2), which ends with its holder however that ends. The content only says who holds it; an old content
 //! without a lock is nobody. The files are never deleted: a deleted lock file can be held twice.
@@ -137,10 +138,7 @@ impl WatchLock {
     /// a second `watch` could take another file.
     #[must_use]
     pub fn stands(&self, state: &State) -> bool {
-        let there = std::fs::symlink_metadata(state.path(WATCH_LOCK));
-        there
-            .and_then(|there| Ok((there, self.held.file.metadata()?)))
-            .is_ok_and(|(there, ours)| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+        same(&self.held.file, &state.path(WATCH_LOCK))
     }
 }
 
@@ -148,6 +146,57 @@ impl WatchLock {
 #[must_use]
 pub fn watching(state: &State) -> Option<Watcher> {
     holder(state, WATCH_LOCK)
+}
+
+/// Somebody looks on (`status --watch`), for as long as this lives: a `watch` then keeps every round for them.
+#[derive(Debug)]
+pub struct View {
+    folder: File,
+}
+
+impl View {
+    /// `None`: the folder is not there, or is being [tested](viewed) in this moment. Whoever looks on tries again.
+    #[must_use]
+    pub fn begin(state: &State) -> Option<Self> {
+        let folder = state.folder().handle().ok()?;
+        FileExt::try_lock_shared(&folder).ok()?;
+        Some(Self { folder })
+    }
+
+    /// Whether this is still the folder that others would look at.
+    #[must_use]
+    pub fn stands(&self, state: &State) -> bool {
+        same(&self.folder, state.dir())
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // Not left to the close, as with `Held`.
+        let _ = FileExt::unlock(&self.folder);
+    }
+}
+
+/// Whether somebody looks on now. Nobody is kept from it for longer than the test takes.
+#[must_use]
+pub fn viewed(state: &State) -> bool {
+    let Ok(folder) = state.folder().handle() else { return false };
+    match folder.try_lock_exclusive() {
+        Ok(()) => {
+            let _ = FileExt::unlock(&folder);
+            false
+        }
+        // Any other error (a network file system) is not known to be somebody.
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+/// Whether the file that is open is still the one at `path`.
+fn same(file: &File, path: &Path) -> bool {
+    let there = std::fs::symlink_metadata(path);
+    there
+        .and_then(|there| Ok((there, file.metadata()?)))
+        .is_ok_and(|(there, ours)| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
 }
 
 /// A lock file that this process holds.

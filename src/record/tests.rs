@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::history::{Deed, Entry};
-use super::lock::{LockError, RunLock, WatchLock, peek, watching};
+use super::lock::{LockError, RunLock, View, WatchLock, peek, viewed, watching};
 use super::pause::{Boot, Pause, in_force};
 use super::printed::{Printed, should_print};
 use super::round::LastRound;
@@ -779,4 +779,42 @@ fn who_only_looks_creates_nothing_and_is_as_strict() {
     fs::set_permissions(folder.join(TAKEOVER), Permissions::from_mode(0o666)).unwrap();
     let error = State::look(&folder).unwrap_err().to_string();
     assert!(error.contains("can be written by others"), "{error}");
+}
+
+#[tokio::test]
+async fn who_looks_on_is_seen_by_a_watch_and_keeps_nobody_from_anything() {
+    let (_dir, state) = scratch();
+    assert!(!viewed(&state));
+    let (one, other) = (View::begin(&state).unwrap(), View::begin(&state).unwrap());
+    assert!(viewed(&state));
+    assert!(one.stands(&state));
+    // Nobody waits for them, and nothing is left behind.
+    drop(RunLock::acquire(&state, Duration::ZERO, TERM).await.unwrap());
+    drop(WatchLock::acquire(&state).await.unwrap());
+    state.write_last_round(&last_round()).unwrap();
+    drop(one);
+    assert!(viewed(&state));
+    drop(other);
+    assert!(!viewed(&state));
+
+    // In a folder that was put in the place of ours, nobody would see us; and one that is not there has no viewer.
+    let view = View::begin(&state).unwrap();
+    fs::remove_dir_all(state.dir()).unwrap();
+    assert!(!view.stands(&state) && !viewed(&state) && View::begin(&state).is_none());
+    State::open(state.dir()).unwrap();
+    assert!(!view.stands(&state) && !viewed(&state));
+}
+
+#[test]
+fn every_writing_of_a_file_has_a_mark_of_its_own() {
+    let (_dir, state) = scratch();
+    assert_eq!(state.mark(LAST_ROUND), None);
+    let mut before = None;
+    for _ in 0..3 {
+        state.write_last_round(&last_round()).unwrap();
+        let mark = state.mark(LAST_ROUND);
+        assert!(mark.is_some() && mark != before);
+        assert_eq!(state.mark(LAST_ROUND), mark);
+        before = mark;
+    }
 }

@@ -98,12 +98,12 @@ pub struct Status {
 
 impl Status {
     /// A record that can't be read locks as well as one that can; one about another instance doesn't.
-    const fn locked(&self) -> bool {
+    pub(super) const fn locked(&self) -> bool {
         matches!(self.record, Found::Present(_) | Found::Corrupt { .. } | Found::Newer { .. })
     }
 
     /// `None`: in the future, by the clock as it is now.
-    fn age(&self, at: Timestamp) -> Option<Duration> {
+    pub(super) fn age(&self, at: Timestamp) -> Option<Duration> {
         Duration::try_from(self.now.duration_since(at)).ok()
     }
 }
@@ -277,7 +277,7 @@ fn active_view(status: &Status) -> (BTreeMap<String, String>, Option<String>) {
     }
 }
 
-fn row(active: &Active) -> Vec<(String, Paint)> {
+pub(super) fn row(active: &Active) -> Vec<(String, Paint)> {
     let (word, paint) = match &active.by {
         Carrier::Primary => ("primary".to_owned(), Paint::Green),
         Carrier::Standby => ("standby".to_owned(), Paint::Yellow),

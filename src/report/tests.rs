@@ -1,6 +1,7 @@
 //! What is printed, letter by letter.
 
 mod explained;
+mod live;
 
 use std::io::{self, Write};
 use std::time::Duration;

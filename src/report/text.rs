@@ -39,7 +39,7 @@ fn told(pass: &Pass, name: &str, style: Style, deed: &str) -> String {
     style.finish(if style.terminal { full(pass, name, style, deed) } else { compact(pass, name, style) })
 }
 
-const fn outcome_paint(outcome: Outcome) -> Paint {
+pub(super) const fn outcome_paint(outcome: Outcome) -> Paint {
     match outcome {
         Outcome::Healthy | Outcome::TakenOver | Outcome::FailedBack => Paint::Green,
         Outcome::Down | Outcome::Failed | Outcome::Partial | Outcome::Unverified => Paint::Red,

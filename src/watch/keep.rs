@@ -13,14 +13,14 @@ use crate::model::{Failure, Outcome};
 use crate::observe::icmp::Icmp;
 use crate::observe::ssh::Ssh;
 use crate::preflight::Host;
-use crate::record::lock::{LockError, WatchLock};
+use crate::record::lock::{LockError, WatchLock, viewed};
 use crate::record::round::LastRound;
 use crate::record::{State, VERSION};
 use crate::run;
 use crate::run::lasting::{Lasting, Passed};
 
 /// While nothing changes, the last round is kept so often: it is what a monitoring system and a restart go by, and a disk is to be
-/// spared.
+/// spared. While somebody looks on, each round is.
 const KEEP: Duration = Duration::from_secs(30);
 
 /// Trouble that comes and goes is told once in this time.
@@ -59,7 +59,8 @@ impl Keeper {
         }
         let pass = &passed.pass;
         let urgent = told || (passed.burst && !matches!(pass.outcome, Outcome::Healthy | Outcome::Degraded));
-        if urgent || trouble.is_some() || self.kept.is_none_or(|at| at.elapsed() >= KEEP) {
+        let due = self.kept.is_none_or(|at| at.elapsed() >= KEEP);
+        if urgent || trouble.is_some() || due || viewed(state) {
             let last = LastRound { version: VERSION, at: now, case: lasting.case().clone(), pass: pass.clone() };
             match state.write_last_round(&last) {
                 Ok(()) => self.kept = Some(Instant::now()),
