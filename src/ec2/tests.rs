@@ -214,8 +214,8 @@ async fn f062_an_association_that_came_about_failed_is_not_a_success() {
 async fn f047_an_endpoint_that_never_answers_costs_a_bounded_time() {
     let server = Server::with([]).await;
     let ec2 = server.ec2(quick());
-    let asking = tokio::time::timeout(Duration::from_secs(30), ec2.tables(&["rtb-0a".parse().unwrap()]));
-    let error = asking.await.unwrap().unwrap_err();
+    let table = ["rtb-0a".parse().unwrap()];
+    let error = tokio::time::timeout(Duration::from_secs(30), ec2.tables(&table)).await.unwrap().unwrap_err();
     assert!(error.starts_with("DescribeRouteTables: no answer within "), "{error}");
     assert_eq!(server.asked().len(), 2, "a read is tried twice");
 }
