@@ -77,8 +77,8 @@ pub trait Uplink {
 pub enum Pace {
     /// One target, and others after a miss.
     Calm,
-    /// One target, and others where it has no answer after a third of the timeout: after a miss there is no reason to spare them.
-    Burst,
+    /// One target, and others where it has no answer after this: after a miss there is no reason to spare them.
+    Burst(Duration),
     /// All at once: a round that has asked in a burst found the primary down.
     AtOnce,
 }

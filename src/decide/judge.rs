@@ -3,6 +3,7 @@
 //! Rules 1 to 4 of "How a round is judged" in the contract, for one address family at a time. Order never matters, and a
 //! silent backend never counts on either side.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -74,8 +75,11 @@ pub fn judge(round: &Round, settings: &DecideSettings, family: Family) -> Judgem
         (Verdict::Healthy, format!("{} backends reach", all.reaches))
     };
 
-    let misses =
-        || weighed.iter().filter(|one| one.judged.verdict == BackendVerdict::CutOff).filter_map(|one| one.misses);
+    let misses: Vec<(Moment, Moment)> = weighed
+        .iter()
+        .filter(|one| one.judged.verdict == BackendVerdict::CutOff)
+        .filter_map(|one| one.misses)
+        .collect();
     Judgement {
         family,
         verdict,
@@ -85,13 +89,22 @@ pub fn judge(round: &Round, settings: &DecideSettings, family: Family) -> Judgem
         cut_off: all.cut_off,
         silent,
         cut_off_subnets: cut_off_subnets(all, &subnets),
-        first_miss: misses().map(|(first, _)| first).min(),
-        last_miss: misses().map(|(_, last)| last).max(),
+        first_miss: of_many(misses.iter().map(|(first, _)| *first), settings.threshold),
+        last_miss: of_many(misses.iter().map(|(_, last)| Reverse(*last)), settings.threshold).map(|Reverse(last)| last),
         started: round.started,
         ended: round.ended,
         stale: round.ended.saturating_sub(round.started) > round.limit,
         backends: weighed.into_iter().map(|one| one.judged).collect(),
     }
+}
+
+/// The first moment by which as many as it takes to accuse have one (or all, where they are fewer): a ping that was lost just before a
+/// pause, or just after it, must not make an outage of it.
+fn of_many<T: Ord>(moments: impl Iterator<Item = T>, threshold: usize) -> Option<T> {
+    let mut moments: Vec<T> = moments.collect();
+    moments.sort_unstable();
+    let nth = threshold.min(moments.len()).checked_sub(1)?;
+    moments.into_iter().nth(nth)
 }
 
 /// Whether an outstanding answer can still make or unmake `down`: `down` in any family is enough to act on.

@@ -12,6 +12,7 @@
 mod alarm;
 mod bounds;
 mod checked;
+mod doubt;
 mod gathered;
 mod posts;
 mod turn;
@@ -29,6 +30,7 @@ pub use alarm::Missed;
 
 use self::alarm::Alarm;
 use self::checked::Checked;
+use self::doubt::Doubt;
 use self::gathered::Gathered;
 use self::posts::{Place, Posts};
 use super::panel::Drawn;
@@ -66,9 +68,15 @@ pub struct Calm<'a, V: Vantages, U> {
     /// Misses of which it is not known yet whether their targets were good.
     doubtful: Vec<(u64, Missed)>,
     good: watch::Sender<Option<Vec<Target>>>,
+    doubt: Doubt,
+    /// A miss is news, and nothing was answered since.
+    rang: bool,
     checked: Checked,
     turn: u64,
+    /// The next one to be pinged.
+    target: usize,
     due: Instant,
+    owed: u32,
     round: Gathered,
 }
 
@@ -81,7 +89,7 @@ where
     pub fn new(observer: Rc<Observer<'a, V, U>>, interval: Duration) -> Self {
         let (miss, misses) = mpsc::unbounded_channel();
         let now = Instant::now();
-        let round = Gathered::new(observer.now());
+        let (round, timeout) = (Gathered::new(observer.now()), observer.timeout());
         Self {
             observer,
             interval,
@@ -92,9 +100,13 @@ where
             misses,
             doubtful: Vec::new(),
             good: watch::channel(Some(Vec::new())).0,
+            doubt: Doubt::new(timeout),
+            rang: false,
             checked: Checked::default(),
             turn: 0,
+            target: 0,
             due: now,
+            owed: 0,
             round,
         }
     }
@@ -140,12 +152,13 @@ where
         let located: Vec<Target> = targets.iter().filter_map(|(_, target)| target.as_ref().ok()).cloned().collect();
         loop {
             self.man();
-            let last = self.round.began + self.limit(&located);
+            let (last, late) = (self.round.began + self.limit(&located), self.doubt_due());
             tokio::select! {
                 biased;
                 Some((host, probe)) = self.misses.recv() => self.missed(Missed { host, probe }),
-                Some(event) = self.work.next() => self.note(event, located.len()),
+                Some(event) = self.work.next() => self.note(event),
                 () = sleep_until(self.due) => self.ask(&located),
+                () = doubt::until(late) => self.look_at_late(&located),
                 () = sleep_until(last) => return Cut::Round(self.carve(targets, &located)),
             }
             self.tell_good(&located);
@@ -176,7 +189,7 @@ where
         }
     }
 
-    fn note(&mut self, event: Event, targets: usize) {
+    fn note(&mut self, event: Event) {
         match event {
             Event::Opened(host, Ok(())) => self.posts.place(&host, Place::Ready),
             Event::Opened(host, Err(silence)) => self.silent(&host, silence, false),
@@ -185,14 +198,18 @@ where
                 self.checked.note(turn, addr, fate);
             }
             Event::Heard(host, Ok(probes)) => {
+                let turn = self.posts.asked(&host);
                 self.posts.heard(&host);
-                // What a miss called for takes the turns of others: the targets get no more for that.
-                let more = u32::try_from(probes.len().saturating_sub(1)).unwrap_or(u32::MAX);
-                self.due += self.apart(targets).saturating_mul(more);
+                // What a miss called for.
+                self.owe(probes.len().saturating_sub(1));
                 if let Some(first) = probes.first()
                     && matches!(first.fate, Fate::Reply { .. })
                 {
                     self.posts.reached(&host, first.target.family());
+                    if let Some(turn) = turn {
+                        self.doubt.answered(turn.at.elapsed());
+                        self.doubt.back(turn.number);
+                    }
                     self.alarm.replied(&host, first.target.addr, first.earliest);
                 }
                 self.gather(&host, Testimony::Probes(probes));
@@ -206,6 +223,9 @@ where
 
     /// Nothing was heard. Whose session `broke` logs in again; all others rest.
     fn silent(&mut self, host: &str, silence: Silence, broke: bool) {
+        if let Some(turn) = self.posts.asked(host) {
+            self.doubt.back(turn.number);
+        }
         self.gather(host, Testimony::Silent(silence.clone()));
         if broke {
             self.posts.place(host, Place::Closed);
@@ -222,22 +242,24 @@ where
 
     /// A first ping was missed.
     fn missed(&mut self, missed: Missed) {
-        if let Some(Place::Asked(turn, _)) = self.posts.of(&missed.host).map(|post| post.state) {
-            self.doubtful.push((turn, missed));
+        if let Some(turn) = self.posts.asked(&missed.host) {
+            self.doubt.back(turn.number);
+            self.doubtful.push((turn.number, missed));
         }
     }
 
-    /// Whether a miss ends the calm. One of a target that did not answer the standby either is no evidence against anybody.
+    /// Whether a miss ends the calm. One of a target that did not answer the standby either is no evidence against anybody, and whatever
+    /// was missed before an answer is over.
     fn sound(&mut self, targets: usize) -> bool {
-        let mut rings = false;
         let now = self.observer.now();
         for (turn, missed) in std::mem::take(&mut self.doubtful) {
             match self.checked.good_since(missed.probe.target.addr, turn) {
-                Some(good) => rings |= good && self.alarm.missed(missed, targets, now),
+                Some(good) => self.rang |= good && self.alarm.missed(missed, targets, now),
                 None => self.doubtful.push((turn, missed)),
             }
         }
-        rings
+        self.rang &= self.alarm.lasts();
+        self.rang && !self.doubt.is_open()
     }
 
     /// The targets that answered when last asked.
@@ -254,6 +276,8 @@ where
         self.work.clear();
         while self.misses.try_recv().is_ok() {}
         self.doubtful.clear();
+        self.doubt.give_up();
+        self.rang = false;
         self.posts.give_up(|host| self.observer.is_open(host));
     }
 

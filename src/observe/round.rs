@@ -95,6 +95,11 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         self.settings.panel
     }
 
+    /// The wait for one reply.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
     /// What two pings one after the other take, and the way of their answers.
     pub(super) fn answers_within(&self) -> Duration {
         self.settings.timeout * 2 + REPORTS

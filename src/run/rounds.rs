@@ -21,6 +21,12 @@ use crate::preflight::{self, Cloud, Host};
 /// What a survey may take: EC2 answers a describe in a tenth of a second, and a control plane that takes this long is down.
 const SURVEY: Duration = Duration::from_secs(8);
 
+/// After a round that was down, a target that has not answered in this part of the timeout is not waited for alone.
+const SUSPICIOUS: u32 = 3;
+
+/// Where several backends have missed something within a moment, after this part.
+const ALARMED: u32 = 6;
+
 /// Kept free at the end of the deadline, so that the record is written and the report printed in time.
 const WRAP_UP: Duration = Duration::from_secs(1);
 
@@ -36,7 +42,12 @@ pub(super) fn survey<'a, V, U, C: Cloud, H: Host>(
 impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C, H> {
     /// Rounds until the evidence is enough to act on (`true`), or there is none.
     pub(super) async fn rounds(&mut self) -> bool {
-        let (first, further) = if self.lasting { (Pace::Burst, Pace::AtOnce) } else { (Pace::Calm, Pace::Burst) };
+        let wait = self.settings.observe.timeout;
+        let (first, further) = if self.lasting {
+            (Pace::Burst(wait / ALARMED), Pace::AtOnce)
+        } else {
+            (Pace::Calm, Pace::Burst(wait / SUSPICIOUS))
+        };
         let mut ask = Ask { not_before: (self.world.clock)(), pace: first, until: self.deadline };
         let mut surveyed = false;
         let mut surveying: Option<LocalBoxFuture<'a, Survey>> = None;

@@ -55,13 +55,14 @@ fn cron() -> Numbers {
         panel: settings.observe.panel,
         pings: PINGS,
         targets: settings.observe.targets.len(),
-        paces: (Pace::Calm, Pace::Burst),
+        paces: (Pace::Calm, Pace::Burst(settings.observe.timeout / 3)),
     }
 }
 
 /// The defaults of `watch`.
 fn watch() -> Numbers {
-    let mut numbers = Numbers { paces: (Pace::Burst, Pace::AtOnce), ..cron() };
+    let timeout = settings().observe.timeout;
+    let mut numbers = Numbers { paces: (Pace::Burst(timeout / 6), Pace::AtOnce), ..cron() };
     numbers.rules.span = settings().watch.span;
     numbers
 }

@@ -140,7 +140,7 @@ impl Vantages for Network<'_> {
         }
         sleep(SSH).await;
         let begun = Instant::now();
-        let rtt = secs(self.random(0.001, 0.12));
+        let rtt = secs(self.random(0.001, self.script.rtt));
         if self.answered(number, target_number(target.addr)) {
             sleep(rtt).await;
             Ok(Asked { asked, begun, fate: Fate::Reply { rtt } })
@@ -157,7 +157,7 @@ impl Uplink for Network<'_> {
     async fn ping(&self, addr: IpAddr, timeout: Duration, tries: u32) -> ControlFate {
         let target = target_number(addr);
         let start = self.ec2.now();
-        let rtt = secs(self.random(0.001, 0.05));
+        let rtt = secs(self.random(0.001, self.script.rtt.min(0.05)));
         for n in 0..tries {
             let at = start + timeout * n / tries;
             let up = !self.script.internet_out.at(at)

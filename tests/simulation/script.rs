@@ -121,6 +121,8 @@ pub(crate) struct Script {
     pub(crate) targets: usize,
     pub(crate) backends: Vec<Spec>,
     pub(crate) standbys: Vec<StandbySpec>,
+    /// Round trips take up to so many seconds.
+    pub(crate) rtt: f64,
     /// Loss each way on the primary's path.
     pub(crate) loss: f64,
     /// Loss each way on the standby's own path, while it is `lossy`.
@@ -199,6 +201,8 @@ impl Script {
                 uptime: secs(86_400.0),
                 source_dest_check: false,
             }],
+            // Targets near by, as AWS's regions have them.
+            rtt: 0.03,
             loss: 0.0,
             uplink_loss: 0.0,
             bursts: Times::default(),
@@ -248,6 +252,7 @@ impl Script {
             targets: rng.random_range(2..=TARGETS),
             backends: Vec::new(),
             standbys: Vec::new(),
+            rtt: 0.12,
             loss: match rng.random_range(0..20) {
                 0..10 => 0.0,
                 10..16 => rng.random_range(0.0..PLAIN_LOSS),

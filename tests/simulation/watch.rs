@@ -15,10 +15,17 @@ fn played(script: &Script, settings: &Settings, seed: u64) -> Played {
 
 /// From the primary's death to the first move that is asked for, over the phases of a second.
 fn reactions(interval: f64, span: f64, settings: &Settings) -> Vec<Duration> {
+    let mut all =
+        reactions_where(&Script { interval: secs(interval), span: secs(span), ..Script::plain(secs(40.0)) }, settings);
+    all.sort_unstable();
+    all
+}
+
+fn reactions_where(script: &Script, settings: &Settings) -> Vec<Duration> {
     (0..60_u32)
         .map(|phase| {
             let dies = secs(20.0 + f64::from(phase) * 0.017);
-            let mut script = Script { interval: secs(interval), span: secs(span), ..Script::plain(secs(40.0)) };
+            let mut script = script.clone();
             script.dead = Times(vec![(dies, script.end)]);
             let played = played(&script, settings, u64::from(phase));
             let first = played.asked.first().unwrap_or_else(|| panic!("phase {phase}: nothing is moved"));
@@ -29,21 +36,26 @@ fn reactions(interval: f64, span: f64, settings: &Settings) -> Vec<Duration> {
 }
 
 #[test]
-fn f077_by_the_defaults_the_moves_are_asked_for_within_1_45_s_of_the_primarys_death() {
-    let mut all = reactions(1.0, 0.7, &defaults());
-    all.sort_unstable();
-    // A third of a second to the next ping, the span of 0.7 s, the wait for the last reply, the ways of SSH, and the round trip by
-    // which the controls are seen to answer still.
-    assert!(all[59] <= secs(1.45) && all[0] >= secs(0.7), "{:?} to {:?}", all[0], all[59]);
+fn f077_by_the_defaults_the_moves_are_asked_for_within_1_5_s_of_the_primarys_death() {
+    let all = reactions(1.0, 0.7, &defaults());
+    // A third of a second to the next ping, what is late, the span of 0.7 s, the wait for the last reply, the ways of SSH, and the
+    // round trip by which the controls are seen to answer still.
+    assert!(all[59] <= secs(1.5) && all[0] >= secs(0.7), "{:?} to {:?}", all[0], all[59]);
     assert!(all[30] <= secs(1.3), "the median is {:?}", all[30]);
+}
+
+#[test]
+fn f077_where_answers_take_up_to_0_12_s_the_moves_are_asked_for_0_15_s_later() {
+    let mut all = reactions_where(&Script { rtt: 0.12, ..Script::plain(secs(40.0)) }, &defaults());
+    all.sort_unstable();
+    assert!(all[59] <= secs(1.65) && all[30] <= secs(1.45), "{:?} and {:?}", all[30], all[59]);
 }
 
 #[test]
 fn f077_told_to_be_quick_the_moves_are_asked_for_within_0_75_s() {
     let mut settings = defaults();
     settings.observe.timeout = secs(0.15);
-    let mut all = reactions(0.3, 0.2, &settings);
-    all.sort_unstable();
+    let all = reactions(0.3, 0.2, &settings);
     assert!(all[59] <= secs(0.75), "{:?}", all[59]);
 }
 
@@ -54,6 +66,21 @@ fn f101_a_primary_that_pauses_for_up_to_0_7_s_again_and_again_causes_no_takeover
         let mut at = 15.0 + f64::from(u32::try_from(seed).unwrap()) * 0.05;
         while at < 590.0 {
             script.dead.0.push((secs(at), secs(at + 0.7)));
+            at += 4.97;
+        }
+        let played = played(&script, &defaults(), seed);
+        assert!(played.asked.is_empty(), "seed {seed}: {:?}", played.asked);
+    }
+}
+
+#[test]
+fn f101_a_pause_of_half_a_second_causes_no_takeover_where_one_packet_in_a_hundred_is_lost_besides() {
+    // A ping that was lost just before the pause is taken for its first miss, and the span counts from there.
+    for seed in 0..30 {
+        let mut script = Script { loss: 0.01, ..Script::plain(secs(600.0)) };
+        let mut at = 15.0 + f64::from(u32::try_from(seed).unwrap()) * 0.05;
+        while at < 590.0 {
+            script.dead.0.push((secs(at), secs(at + 0.5)));
             at += 4.97;
         }
         let played = played(&script, &defaults(), seed);
@@ -127,7 +154,7 @@ fn f006_a_gate_that_has_opened_since_ec2_was_read_holds_no_takeover_up() {
         // What was read a minute ago is all there is to go by.
         script.ec2.down = Times(vec![(dies, dies + secs(1.0))]);
         let played = played(&script, &defaults(), seed);
-        assert!(played.asked[0] <= dies + secs(1.45), "seed {seed}: {:?}", played.asked);
+        assert!(played.asked[0] <= dies + secs(1.5), "seed {seed}: {:?}", played.asked);
     }
 }
 

@@ -319,10 +319,10 @@ fn f004_evidence_of_a_round_that_took_longer_than_its_limit_is_stale() {
 }
 
 #[test]
-fn counted_misses_are_bounded_from_the_first_sent_to_the_last() {
+fn f101_counted_misses_are_bounded_by_those_of_as_many_backends_as_it_takes_to_accuse() {
     let at =
         |n: u8, earliest, latest| crate::model::Probe { earliest: ms(earliest), latest: ms(latest), ..miss(target(n)) };
-    let round = round()
+    let three = round()
         .with("a", 1, &Testimony::Probes(vec![at(1, 100, 150), at(2, 500, 600)]))
         .with("a", 1, &Testimony::Probes(vec![at(1, 90, 110), at(2, 700, 900)]))
         .with("a", 1, &Testimony::Probes(vec![at(1, 95, 160), at(2, 650, 700)]))
@@ -330,8 +330,15 @@ fn counted_misses_are_bounded_from_the_first_sent_to_the_last() {
         .with("a", 1, &Testimony::Probes(vec![at(1, 1, 2), reply(target(2))]))
         .with("a", 1, &Testimony::Probes(vec![at(1, 1, 2), at(2, 9000, 9001)]))
         .witness(1, &[]);
-    let judgement = round.judged();
-    assert_eq!((judgement.first_miss, judgement.last_miss), (Some(ms(110)), Some(ms(700))));
+    let judgement = three.judged();
+    assert_eq!((judgement.first_miss, judgement.last_miss), (Some(ms(160)), Some(ms(500))));
+    // Of a fourth one a packet was lost long before, or long after: that makes the outage no longer.
+    for (lost, span) in
+        [(vec![at(1, 10, 20), at(2, 400, 450)], (150, 500)), (vec![at(1, 200, 210), at(2, 5000, 5001)], (160, 650))]
+    {
+        let four = three.clone().with("a", 1, &Testimony::Probes(lost)).judged();
+        assert_eq!((four.first_miss, four.last_miss), (Some(ms(span.0)), Some(ms(span.1))));
+    }
     assert_eq!(round_without_misses().judged().first_miss, None);
 }
 

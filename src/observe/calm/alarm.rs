@@ -72,11 +72,10 @@ impl Alarm {
 
     /// A miss; whether it ends the calm, where there are so many `targets`.
     pub(super) fn missed(&mut self, missed: Missed, targets: usize, now: Moment) -> bool {
-        let backend = self.backends.entry(missed.host.clone()).or_default();
-        let target = self.targets.entry(missed.probe.target.addr).or_default();
-        let news = !backend.misses() && !target.misses();
-        backend.note(true);
-        target.note(true);
+        let (host, target) = (&missed.host, missed.probe.target.addr);
+        let news = !self.expects(host, target);
+        self.backends.entry(host.clone()).or_default().note(true);
+        self.targets.entry(target).or_default().note(true);
         if self.replied.is_none_or(|replied| missed.probe.earliest > replied) {
             self.row.push((missed, news));
         }
@@ -85,6 +84,17 @@ impl Alarm {
         self.row.drain(..excess);
         let enough = self.row.iter().any(|(_, news)| *news) || self.row.len() > targets;
         enough && self.rings(now)
+    }
+
+    /// Whether `host` or `target` misses by habit.
+    pub(super) fn expects(&self, host: &str, target: IpAddr) -> bool {
+        let by_habit = |habit: Option<&Habit>| habit.is_some_and(|habit| habit.misses());
+        by_habit(self.backends.get(host)) || by_habit(self.targets.get(&target))
+    }
+
+    /// Whether there are misses that no reply has followed.
+    pub(super) fn lasts(&self) -> bool {
+        !self.row.is_empty()
     }
 
     /// Whether it rings at all, at the moment.

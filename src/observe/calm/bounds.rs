@@ -28,7 +28,7 @@ impl<V: Vantages, U: Uplink> Calm<'_, V, U> {
         let awaited = |post: &Post| match post.state {
             Place::Ready => true,
             Place::Closed | Place::Opening => !late,
-            Place::Asked(_, at) => at.elapsed() < self.observer.answers_within(),
+            Place::Asked(turn) => turn.at.elapsed() < self.observer.answers_within(),
         };
         let is_complete = |family: Family| {
             let heard = self.round.heard(family);

@@ -2,6 +2,7 @@
 //! stand by.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -29,7 +30,7 @@ pub(super) struct Post {
 }
 
 impl Post {
-    fn host(&self) -> &str {
+    pub(super) fn host(&self) -> &str {
         &self.drawn.backend.host
     }
 }
@@ -42,8 +43,17 @@ pub(super) enum Place {
     Opening,
     /// To be asked.
     Ready,
-    /// Asked, in this turn and at this time.
-    Asked(u64, Instant),
+    /// Asked, and not heard yet.
+    Asked(Turn),
+}
+
+/// When a backend was asked for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// No other has this number.
+    pub(super) number: u64,
+    pub(super) at: Instant,
+    pub(super) target: IpAddr,
 }
 
 /// See the module.
@@ -109,6 +119,14 @@ impl Posts {
         self.all.iter().find(|post| post.host() == host)
     }
 
+    /// When `host` was asked for what, where it is not heard yet.
+    pub(super) fn asked(&self, host: &str) -> Option<Turn> {
+        match self.of(host)?.state {
+            Place::Asked(turn) => Some(turn),
+            _ => None,
+        }
+    }
+
     /// Who rests, and why.
     pub(super) fn resting(&self) -> impl Iterator<Item = (&Drawn, &Silence)> {
         self.resting.values().map(|(_, drawn, silence)| (drawn, silence))
@@ -152,13 +170,13 @@ impl Posts {
     }
 
     /// Whose turn it is: of those who are ready, one who is `wanted`, or else whoever was asked longest ago; and it goes to the end.
-    pub(super) fn ask(&mut self, turn: u64, wanted: impl Fn(&str) -> bool) -> Option<&Drawn> {
+    pub(super) fn ask(&mut self, turn: Turn, wanted: impl Fn(&str) -> bool) -> Option<&Drawn> {
         let ready = |post: &&Post| post.state == Place::Ready;
         let next = self.all.iter().filter(ready).find(|post| wanted(post.host()));
         let host = next.or_else(|| self.all.iter().find(ready))?.host().to_owned();
         let at = self.all.iter().position(|post| post.host() == host)?;
         let mut post = self.all.remove(at);
-        post.state = Place::Asked(turn, Instant::now());
+        post.state = Place::Asked(turn);
         self.all.push(post);
         self.all.last().map(|post| &post.drawn)
     }

@@ -134,7 +134,7 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         }
     }
 
-    /// One ping; in a burst others too where it has no answer after a third of the timeout. Not at once, unless a burst has found the
+    /// One ping; in a burst others too where it has no answer after a while. Not at once, unless a burst has found the
     /// primary down: a whole panel's pings in one moment are more than a target, or a NAT, that limits pings lets pass, and would be
     /// misses of our own making.
     async fn first_pings(
@@ -146,15 +146,19 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
     ) -> (Vec<Probe>, Option<Silence>) {
         let pings: Vec<Target> = match pace {
             Pace::Calm => targets.first().cloned().into_iter().collect(),
-            Pace::Burst | Pace::AtOnce => self.in_turn(targets),
+            Pace::Burst(_) | Pace::AtOnce => self.in_turn(targets),
         };
-        let first = if pace == Pace::AtOnce { pings.len() } else { pings.len().min(1) };
+        let (first, after) = match pace {
+            Pace::AtOnce => (pings.len(), Duration::ZERO),
+            Pace::Calm => (pings.len().min(1), Duration::ZERO),
+            Pace::Burst(after) => (pings.len().min(1), after),
+        };
         let (first, others) = pings.split_at(first);
         let mut asking = std::pin::pin!(self.ask(backend, session, first));
         if others.is_empty() {
             return asking.await;
         }
-        if let Ok(done) = timeout(self.settings.timeout / 3, &mut asking).await {
+        if let Ok(done) = timeout(after, &mut asking).await {
             return done;
         }
         let ((mut probes, silence), (more, why)) = join(asking, self.ask(backend, session, others)).await;

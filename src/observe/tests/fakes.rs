@@ -72,6 +72,8 @@ pub(in crate::observe) struct World {
     pub(in crate::observe) primary_dies: Cell<Option<Moment>>,
     /// Targets that no longer answer anyone, and since when.
     pub(in crate::observe) dead: RefCell<BTreeMap<IpAddr, Moment>>,
+    /// A ping's round trip.
+    pub(in crate::observe) rtt: Cell<Duration>,
     pub(in crate::observe) pings: RefCell<Vec<Seen>>,
     pub(in crate::observe) controls: RefCell<Vec<Seen>>,
     pub(in crate::observe) logins: RefCell<Vec<String>>,
@@ -85,6 +87,7 @@ impl World {
             natures: RefCell::default(),
             primary_dies: Cell::new(None),
             dead: RefCell::default(),
+            rtt: Cell::new(RTT),
             pings: RefCell::default(),
             controls: RefCell::default(),
             logins: RefCell::default(),
@@ -169,8 +172,8 @@ impl Vantages for World {
         let reaches =
             lets_through && self.primary_dies.get().is_none_or(|since| self.now() < since) && self.answers(target.addr);
         let fate = if reaches {
-            sleep(RTT).await;
-            Fate::Reply { rtt: RTT }
+            sleep(self.rtt.get()).await;
+            Fate::Reply { rtt: self.rtt.get() }
         } else {
             sleep(wait).await;
             Fate::NoReply
@@ -187,8 +190,8 @@ impl Uplink for World {
     async fn ping(&self, addr: IpAddr, timeout: Duration, _: u32) -> ControlFate {
         self.note(&self.controls, "standby", addr);
         if self.answers(addr) {
-            sleep(RTT).await;
-            ControlFate::Good { rtt: RTT }
+            sleep(self.rtt.get()).await;
+            ControlFate::Good { rtt: self.rtt.get() }
         } else {
             sleep(timeout).await;
             ControlFate::NoReply

@@ -199,7 +199,7 @@ async fn f018_a_draw_of_a_dead_target_is_made_good_by_another() {
 #[tokio::test(start_paused = true)]
 async fn f100_a_burst_asks_one_target_and_others_where_it_has_no_answer_in_a_third_of_the_timeout() {
     let world = World::new();
-    let burst = || Ask { pace: Pace::Burst, ..at_once(&world) };
+    let burst = || Ask { pace: Pace::Burst(TIMEOUT / 3), ..at_once(&world) };
     let well = one_round(&world, 8, 8, 6, burst()).await;
     assert_eq!(verdict(&well), Verdict::Healthy);
     assert_eq!(world.pings.borrow().len(), 8, "whoever is answered sends no more");
@@ -220,7 +220,7 @@ async fn f100_a_burst_asks_one_target_and_others_where_it_has_no_answer_in_a_thi
 
 #[tokio::test(start_paused = true)]
 async fn f022_whoever_is_cut_off_missed_four_pings_of_good_targets_however_few_there_are() {
-    let paces = [Pace::Calm, Pace::Burst, Pace::AtOnce];
+    let paces = [Pace::Calm, Pace::Burst(TIMEOUT / 3), Pace::AtOnce];
     for (count, pace) in [2, 3, 8].into_iter().flat_map(|count| paces.map(|pace| (count, pace))) {
         let world = World::new();
         outage(&world);
@@ -244,7 +244,7 @@ async fn a_burst_asks_nothing_of_a_target_that_was_not_good_a_round_ago() {
     let outlook = |round: &Round| crate::decide::outlook(round, &rules());
     observer.round(draw(8), &targets(3), at_once(&world), &outlook).await;
     let before = world.pings.borrow().len();
-    let ask = Ask { pace: Pace::Burst, ..at_once(&world) };
+    let ask = Ask { pace: Pace::Burst(TIMEOUT / 3), ..at_once(&world) };
     let round = observer.round(draw(8), &targets(3), ask, &outlook).await;
     assert_eq!(verdict(&round), Verdict::Down);
     assert!(world.pings.borrow()[before..].iter().all(|seen| seen.target != target(3).addr));
@@ -272,7 +272,7 @@ async fn the_controls_are_asked_again_once_after_the_first_miss() {
 
 #[tokio::test(start_paused = true)]
 async fn f019_the_internet_dying_in_mid_round_is_isolated_and_nobodys_fault() {
-    for pace in [Pace::Calm, Pace::Burst, Pace::AtOnce] {
+    for pace in [Pace::Calm, Pace::Burst(TIMEOUT / 3), Pace::AtOnce] {
         let world = World::new();
         for n in 1..=3 {
             world.target_dies(n, ms(150));
@@ -293,7 +293,7 @@ async fn f019_nothing_is_settled_between_a_miss_and_the_controls_second_word() {
     let observer = crate::observe::Observer::new(&settings, &world, &world, &clock, &rng);
     let strict = crate::decide::DecideSettings { threshold: 1, ..rules() };
     let outlook = |round: &Round| crate::decide::outlook(round, &strict);
-    let ask = Ask { pace: Pace::Burst, ..at_once(&world) };
+    let ask = Ask { pace: Pace::Burst(TIMEOUT / 3), ..at_once(&world) };
     let round = observer.round(draw(1), &targets(3), ask, &outlook).await;
     assert_eq!(verdict(&round), Verdict::Isolated, "one backend, and its first misses would be enough");
 }

@@ -88,7 +88,7 @@ async fn who_could_not_be_reached_is_asked_last_in_the_next_round_and_not_at_all
     assert_eq!(first.members.len(), 8, "the gone are drawn first, and replaced as far as there is somebody");
     world.primary_dies.set(Some(world.now()));
     let began = world.now();
-    let burst = Ask { pace: Pace::Burst, ..at_once(&world) };
+    let burst = Ask { pace: Pace::Burst(TIMEOUT / 3), ..at_once(&world) };
     let second = observer.round(draw(8), &targets(3), burst, &outlook).await;
     assert_eq!(judged(&second).verdict, Verdict::Down);
     assert_eq!(second.members.len(), 4, "the gone are not asked");
