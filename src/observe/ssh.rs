@@ -14,8 +14,10 @@ pub use authorized::authorized_key;
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use openssh::{RemoteChild, Session, Stdio};
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -48,17 +50,34 @@ const COMMANDS: usize = 256;
 /// its end is on the way.
 const REFUSED_AGAIN: Duration = Duration::from_millis(20);
 
+/// The `ssh` behind a session, which ends with it. By itself it would not end for as long as a command hangs, and whoever hangs is logged
+/// in to again and again.
+struct Master {
+    socket: PathBuf,
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        // Who ended by himself, or has said good-bye, has removed it.
+        if self.socket.exists() {
+            local::end(&self.socket);
+        }
+    }
+}
+
 /// A login to one backend.
 pub struct Login {
     mux: Session,
+    master: Master,
     /// Where the server allows fewer sessions than we open (`MaxSessions`, `sshd_config(5)`), one thing is asked after the other.
     one_by_one: Cell<bool>,
     turn: Semaphore,
 }
 
 impl Login {
-    fn new(mux: Session) -> Self {
-        Self { mux, one_by_one: Cell::new(false), turn: Semaphore::new(1) }
+    fn new(socket: PathBuf) -> Self {
+        let mux = Session::resume_mux(socket.clone().into(), None);
+        Self { mux, master: Master { socket }, one_by_one: Cell::new(false), turn: Semaphore::new(1) }
     }
 
     /// Starts `text`: when it was asked for, the remote process, and the turn, where there are turns, to be held until its answer is there.
@@ -213,7 +232,7 @@ impl Vantages for Ssh {
         let socket = self.folder.path().join(self.sockets.replace(self.sockets.get() + 1).to_string());
         let limit = self.settings.login_timeout;
         match self.masters.start(&socket, &backend.destination, limit).await {
-            Ok(()) => Ok(Login::new(Session::resume_mux(socket.into(), None))),
+            Ok(()) => Ok(Login::new(socket)),
             Err(Some(said)) => Err(refusal::refused(&said, &self.settings, &backend.destination)),
             Err(None) => Err(silence(SilenceReason::SlowLogin, &format!("no login within {} s", limit.as_secs()))),
         }
@@ -251,12 +270,13 @@ impl Vantages for Ssh {
 
     fn lives(&self, session: &Login) -> bool {
         // A master removes its socket as it ends.
-        session.mux.control_socket().exists()
+        session.master.socket.exists()
     }
 
     async fn close(&self, sessions: Vec<Login>) {
-        let closing = futures_util::future::join_all(sessions.into_iter().map(|login| login.mux.close()));
-        let _ = timeout(CLOSING, closing).await;
+        let (closing, _masters): (Vec<_>, Vec<_>) =
+            sessions.into_iter().map(|login| (login.mux.close(), login.master)).unzip();
+        let _ = timeout(CLOSING, join_all(closing)).await;
         // What did not say good-bye, and what never got so far.
         local::end_all(self.folder.path());
     }

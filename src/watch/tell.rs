@@ -1,8 +1,9 @@
 //! Which passes are worth an event: every change that lasts, each takeover, and a reminder while something is wrong.
 //!
 //! A pass comes every few seconds, and a network that loses packets is degraded in one and well in the next. What is told is what
-//! was so twice in a row; what somebody did, or could not do, at once. However it goes, an event is followed by none for ten seconds,
-//! unless something was moved; what could not be told for that is told then, even if it is over.
+//! was so twice in a row, or came after something else that is neither well nor told of: trouble that changes its face lasts too. What
+//! somebody did, or could not do, is told at once. However it goes, an event is followed by none for ten seconds, unless something was
+//! moved; what could not be told for that is told then, even if it is over.
 
 use std::time::{Duration, Instant};
 
@@ -51,8 +52,11 @@ impl Teller {
     /// The pass to tell of, which is `pass` or an urgent one before it.
     fn event(&mut self, pass: &Pass, now: Instant) -> Option<Pass> {
         let current = state(pass);
-        let lasts = self.seen.replace(current) == Some(current);
+        let before = self.seen.replace(current);
         let told = self.told.map(|(told, at)| (told, now.saturating_duration_since(at)));
+        // Not by the state that was told last: one that comes and goes is told of once.
+        let news = |state: State| state.0 != Outcome::Healthy && told.is_none_or(|(told, _)| told != state);
+        let lasts = before == Some(current) || (news(current) && before.is_some_and(news));
         let urgent = matches!(
             current.0,
             Outcome::Down | Outcome::Failed | Outcome::Partial | Outcome::Unverified | Outcome::WouldTakeOver
@@ -137,7 +141,7 @@ mod tests {
         passes.into_iter().filter_map(event).collect()
     }
 
-    use Outcome::{Degraded, Down, Healthy, Isolated, Locked};
+    use Outcome::{Degraded, Down, Healthy, Isolated, Locked, Unheard};
 
     #[test]
     fn f089_a_state_is_told_when_it_lasts_and_each_hour_unless_it_is_well() {
@@ -147,6 +151,19 @@ mod tests {
         let comes =
             [(0, Healthy), (30, Degraded), (33, Healthy), (36, Isolated), (39, Isolated), (60, Healthy), (63, Healthy)];
         assert_eq!(told(comes), [(0, Healthy), (39, Isolated), (63, Healthy)]);
+    }
+
+    #[test]
+    fn f089_trouble_whose_name_changes_from_pass_to_pass_lasts_too_and_is_told_once() {
+        for (base, two) in
+            [(Healthy, [Isolated, Unheard]), (Healthy, [Unheard, Degraded]), (Locked, [Isolated, Unheard])]
+        {
+            let alternate = (20..100).map(|at| (at, two[usize::from(at % 2 == 1)]));
+            assert_eq!(told([(0, base)].into_iter().chain(alternate)), [(0, base), (21, two[1])]);
+            // What is well, or known, in between ends it.
+            let comes = (20..100).map(|at| (at, if at % 2 == 0 { two[0] } else { base }));
+            assert_eq!(told([(0, base)].into_iter().chain(comes)), [(0, base)]);
+        }
     }
 
     #[test]

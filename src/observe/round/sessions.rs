@@ -65,7 +65,7 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         known.is_some_and(|session| self.vantages.lives(session))
     }
 
-    /// Gives the session to `host` up; it ends by itself.
+    /// Gives the session to `host` up: it ends once nobody uses it any more.
     pub(in crate::observe) fn leave(&self, host: &str) {
         self.sessions.open.borrow_mut().remove(host);
     }

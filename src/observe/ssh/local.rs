@@ -45,17 +45,29 @@ fn sweep(parent: &Path) {
 /// Ends every `ssh` that was started with a control socket in `folder`: attempts that are still connecting, and masters, which
 /// are in the background and no children of ours.
 ///
-/// The folder's name is random and this process's own, so nobody else's process names it. A process is held by a descriptor
-/// while it is looked at, since its id may be another's a moment later (`pidfd_open(2)`).
+/// The folder's name is random and this process's own, so nobody else's process names it.
 pub(super) fn end_all(folder: &Path) {
     let folder = folder.as_os_str().as_bytes();
+    end_those(|line| line.windows(folder.len()).any(|part| part == folder));
+}
+
+/// Ends the master that listens on `socket`, which is in such a folder. It ends whatever it still waits for, which by a good-bye on its
+/// socket it would not.
+pub(super) fn end(socket: &Path) {
+    let socket = socket.as_os_str().as_bytes();
+    end_those(|line| line.split(|byte| *byte == 0).any(|word| word == socket));
+}
+
+/// Ends every `ssh` with such a command line, whose words end in a zero byte each (`proc_pid_cmdline(5)`). A process is held by a
+/// descriptor while it is looked at, since its id may be another's a moment later (`pidfd_open(2)`).
+fn end_those(ours: impl Fn(&[u8]) -> bool) {
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
         let Some(pid) = pid.filter(|pid| *pid != getpid()) else { continue };
         let names_it = || {
             let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
-            program.ends_with(b"ssh") && line.windows(folder.len()).any(|part| part == folder)
+            program.ends_with(b"ssh") && ours(&line)
         };
         if names_it()
             && let Ok(process) = pidfd_open(pid, PidfdFlags::empty())
