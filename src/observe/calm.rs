@@ -150,6 +150,9 @@ where
     /// Waits until a round is complete, or something is missed.
     pub async fn next(&mut self, targets: &[(TargetName, Result<Target, String>)]) -> Cut {
         let located: Vec<Target> = targets.iter().filter_map(|(_, target)| target.as_ref().ok()).cloned().collect();
+        // Of names that rotate, the addresses that were.
+        self.checked.forget_others(&located);
+        self.alarm.forget_other_targets(&located);
         loop {
             self.man();
             let (last, late) = (self.round.began + self.limit(&located), self.doubt_due());
@@ -205,7 +208,6 @@ where
                 if let Some(first) = probes.first()
                     && matches!(first.fate, Fate::Reply { .. })
                 {
-                    self.posts.reached(&host, first.target.family());
                     if let Some(turn) = turn {
                         self.doubt.answered(turn.at.elapsed());
                         self.doubt.back(turn.number);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::model::{Moment, Probe};
+use crate::model::{Moment, Probe, Target};
 
 /// Of so many latest first pings of a backend, or of a target…
 const MEMORY: u32 = 8;
@@ -119,6 +119,11 @@ impl Alarm {
         (self.held, self.not_before) = (0, Moment::ZERO);
     }
 
+    /// Forgets targets that are none of these: names lead elsewhere from time to time.
+    pub(super) fn forget_other_targets(&mut self, located: &[Target]) {
+        self.targets.retain(|addr, _| located.iter().any(|one| one.addr == *addr));
+    }
+
     /// Forgets who is none of `hosts`: backends come and go.
     pub(super) fn forget_others(&mut self, hosts: &[&str]) {
         self.backends.retain(|host, _| hosts.contains(&host.as_str()));
@@ -128,7 +133,7 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Fate, Target};
+    use crate::model::Fate;
 
     fn ms(n: u64) -> Duration {
         Duration::from_millis(n)
@@ -172,6 +177,18 @@ mod tests {
         assert!(!alarm.missed(miss("a", 1, 20_000), 3, ms(20_300)));
         assert!(alarm.missed(miss("x", 2, 20_333), 3, ms(20_633)));
         assert_eq!(alarm.take(), [miss("a", 1, 20_000), miss("x", 2, 20_333)], "the span counts from the first");
+    }
+
+    #[test]
+    fn habits_of_targets_that_are_no_more_are_forgotten() {
+        let mut alarm = Alarm::default();
+        for at in 0..3 {
+            alarm.missed(miss("a", 1, at), 3, ms(at));
+        }
+        let other = miss("a", 2, 0).probe.target;
+        assert!(alarm.expects("b", addr(1)));
+        alarm.forget_other_targets(&[other]);
+        assert!(!alarm.expects("b", addr(1)) && alarm.expects("a", addr(1)), "the backend's are its own");
     }
 
     #[test]

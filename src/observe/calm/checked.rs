@@ -17,6 +17,11 @@ impl Checked {
         }
     }
 
+    /// Forgets what is none of `located`.
+    pub(super) fn forget_others(&mut self, located: &[Target]) {
+        self.0.retain(|addr, _| located.iter().any(|one| one.addr == *addr));
+    }
+
     pub(super) fn fate(&self, addr: IpAddr) -> Option<&ControlFate> {
         self.0.get(&addr).map(|(_, fate)| fate)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::{Backend, Family, Silence};
+use crate::model::{Backend, Silence};
 use crate::observe::panel::Drawn;
 
 /// Sessions are kept to so many panels: the rounds of a burst draw from them, and should not find the same eight each time.
@@ -191,15 +191,6 @@ impl Posts {
     pub(super) fn heard(&mut self, host: &str) {
         self.unheard.remove(host);
         self.place(host, Place::Ready);
-    }
-
-    /// `host` was answered: from now on its misses say something.
-    pub(super) fn reached(&mut self, host: &str, family: Family) {
-        if let Some(post) = self.all.iter_mut().find(|post| post.host() == host)
-            && !post.drawn.witness.contains(&family)
-        {
-            post.drawn.witness.push(family);
-        }
     }
 
     /// Who could not be heard gives its place up for a while: where a `panel` is left without it, for long.

@@ -374,6 +374,18 @@ async fn f002_a_control_ping_that_is_lost_does_not_outlive_those_that_followed_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn targets_that_are_no_more_are_forgotten() {
+    let stage = Stage::new(8);
+    let clock = || stage.world.now();
+    let mut calm = stage.calm(&clock, 8);
+    round(&mut calm, 5).await;
+    assert!(calm.checked.good(target(5).addr).is_some());
+    round(&mut calm, 3).await;
+    assert_eq!(calm.checked.good(target(5).addr), None);
+    assert_eq!(calm.checked.good(target(3).addr), Some(true));
+}
+
+#[tokio::test(start_paused = true)]
 async fn f085_a_healthy_round_is_one_in_both_families() {
     let stage = Stage::new(8);
     let clock = || stage.world.now();

@@ -59,10 +59,6 @@ where
         let question = Question { backend: drawn.backend.clone(), missed: Vec::new(), pace: Pace::Calm };
         let mut targets: Vec<Target> = located[first..].iter().chain(&located[..first]).cloned().collect();
         targets.retain(|one| one.family() == family);
-        // A miss of one that was never seen reaching says nothing, and calls for no more.
-        if !drawn.witness.contains(&family) {
-            targets.truncate(1);
-        }
         let shout = Shout { good: self.good.subscribe(), miss: self.miss.clone(), left: Rc::new(Cell::new(None)) };
         let observer = Rc::clone(&self.observer);
         self.work.push(async move { probe(&observer, question, targets, &shout).await }.boxed_local());
