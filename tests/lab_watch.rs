@@ -238,7 +238,8 @@ fn mover(lab: &Lab) -> natwatch_lab::Running {
 
 #[test]
 fn f067_beside_a_watch_all_other_commands_work_and_wait_for_who_moves() {
-    let (lab, systemd) = watched(&[], &[]);
+    // So long that the watch is the first to act, however busy this machine is.
+    let (lab, systemd) = watched(&[("decision.run_span", "\"8s\"")], &[]);
     healthy(&systemd);
     // Told by the watch's own last round: nobody is asked anything.
     lab.api().forget_calls();
@@ -297,6 +298,10 @@ fn f067_beside_a_watch_all_other_commands_work_and_wait_for_who_moves() {
     carried_by(&lab, Nat::Primary);
     healthy(&systemd);
     lab.inject(&Fault::ForwardOff(Nat::Primary)).unwrap();
+    // A run that has seen the outage too goes by what the watch has made of it since.
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 5);
+    assert_eq!(json(&run)["outcome"], "locked", "{run}");
     systemd.waits_for(" taken-over: ");
     carried_by(&lab, Nat::Standby);
     // Planned work needs no evidence, and finds nothing to do.
@@ -376,12 +381,35 @@ fn f100_f101_a_calm_watch_spares_the_targets_and_ec2_and_a_short_pause_moves_not
 
 /// Waits until `seen`.
 #[track_caller]
-fn comes(what: &str, seen: impl Fn() -> bool) {
+fn comes(what: &str, mut seen: impl FnMut() -> bool) {
     let until = Instant::now() + SOON;
     while !seen() {
         assert!(Instant::now() < until, "{what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn f032_hosts_whose_commands_hang_are_logged_in_to_again_and_no_ssh_is_left_behind() {
+    let (lab, systemd) = watched(&[], &[]);
+    healthy(&systemd);
+    for backend in 0..6 {
+        lab.inject(&Fault::SshdHang(backend)).unwrap();
+    }
+    // Each time that all have hanged, six sessions are given up.
+    let (mut seen, mut most) = (BTreeSet::new(), 0);
+    comes("logged in again and again", || {
+        let now = ssh_processes(&lab);
+        most = most.max(now.len());
+        seen.extend(now);
+        seen.len() >= 30
+    });
+    // One that ends, beside the one in its place.
+    assert!(most <= 12, "{most} at once, of {}", seen.len());
+    lab.heal_all().unwrap();
+    healthy(&systemd);
+    comes("one for each backend", || ssh_processes(&lab).len() == 6);
+    systemd.ends();
 }
 
 /// How often the last round is written anew until it has been `times`; within [`SOON`].

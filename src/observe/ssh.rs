@@ -50,25 +50,10 @@ const COMMANDS: usize = 256;
 /// its end is on the way.
 const REFUSED_AGAIN: Duration = Duration::from_millis(20);
 
-/// The `ssh` behind a session, which ends with it. By itself it would not end for as long as a command hangs, and whoever hangs is logged
-/// in to again and again.
-struct Master {
-    socket: PathBuf,
-}
-
-impl Drop for Master {
-    fn drop(&mut self) {
-        // Who ended by himself, or has said good-bye, has removed it.
-        if self.socket.exists() {
-            local::end(&self.socket);
-        }
-    }
-}
-
 /// A login to one backend.
 pub struct Login {
     mux: Session,
-    master: Master,
+    master: local::Master,
     /// Where the server allows fewer sessions than we open (`MaxSessions`, `sshd_config(5)`), one thing is asked after the other.
     one_by_one: Cell<bool>,
     turn: Semaphore,
@@ -77,7 +62,7 @@ pub struct Login {
 impl Login {
     fn new(socket: PathBuf) -> Self {
         let mux = Session::resume_mux(socket.clone().into(), None);
-        Self { mux, master: Master { socket }, one_by_one: Cell::new(false), turn: Semaphore::new(1) }
+        Self { mux, master: local::Master::on(socket), one_by_one: Cell::new(false), turn: Semaphore::new(1) }
     }
 
     /// Starts `text`: when it was asked for, the remote process, and the turn, where there are turns, to be held until its answer is there.
@@ -269,8 +254,7 @@ impl Vantages for Ssh {
     }
 
     fn lives(&self, session: &Login) -> bool {
-        // A master removes its socket as it ends.
-        session.master.socket.exists()
+        session.master.lives()
     }
 
     async fn close(&self, sessions: Vec<Login>) {

@@ -20,6 +20,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         // A dry run takes no lock; whoever moves holds it from here to the record.
         let lock = if self.mode == Mode::Act {
             match RunLock::acquire(self.world.state, self.patience(), self.settings.deadline).await {
+                // Let go of in this moment, by who has moved what this pass was to move.
+                Ok(_) if !self.case.planned && !self.lasting && self.done_meanwhile() => {
+                    self.case.busy = Some(LockError::Busy(None).to_string());
+                    return decide::conclude(&self.case);
+                }
                 Ok(lock) => Some(lock),
                 Err(error @ LockError::Busy(_)) => {
                     self.case.busy = Some(error.to_string());

@@ -15,7 +15,7 @@ use super::targets::TargetBook;
 use crate::act::Changer;
 use crate::config::Settings;
 use crate::decide::{self, Case};
-use crate::model::{Backend, Conclusion, Found, GuardedSet, Moment, Outcome, Pass, RouteTableId, Verdict};
+use crate::model::{Backend, Conclusion, Found, GuardedSet, Moment, Outcome, Pass, Record, RouteTableId, Verdict};
 use crate::observe::calm::Missed;
 use crate::observe::resolve::{self, System};
 use crate::observe::{CONTROLS, Observer, Uplink, Vantages};
@@ -86,6 +86,8 @@ pub(super) struct Going<'a, V: Vantages, U, C, H> {
     pub(super) mode: Mode,
     pub(super) observer: Rc<Observer<'a, V, U>>,
     pub(super) targets: TargetBook,
+    /// The takeover record as the pass found it: who moves anything meanwhile leaves another.
+    pub(super) found: Found<Record>,
     pub(super) backends: Vec<Backend>,
     pub(super) witnesses: Witnesses,
     /// `case.guarded` says where the subnets are now: EC2 was asked in this pass, or nothing hints that any has moved.
@@ -152,6 +154,8 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
         mode: Mode,
         mut case: Case,
     ) -> Self {
+        // Before the subnets' places, so that whatever is newer than these shows.
+        let found = world.state.read_record(None);
         let (guarded, trouble) = world.state.read_guarded();
         case.guarded = guarded
             .filter(|set| set.primary == settings.decide.primary_table && set.standby == settings.decide.standby_table);
@@ -166,6 +170,7 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
             mode,
             observer: Rc::new(Observer::new(&settings.observe, world.vantages, world.uplink, world.clock, &world.rng)),
             targets,
+            found,
             backends,
             witnesses,
             certain: true,
@@ -191,20 +196,26 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
         self.recorded() || self.case.guarded.as_ref().is_some_and(away)
     }
 
-    /// Ready for a further pass: what is known of the network is known still, and nothing of how this one went.
-    pub(super) fn renew(&mut self) {
-        let known = self.case.guarded.take();
+    /// Where the subnets are, as whoever moved some has left it. Where that can't be read or written, what was known holds.
+    pub(super) fn read_guarded_again(&mut self) {
         let rules = &self.settings.decide;
         let ours = |set: &GuardedSet| set.primary == rules.primary_table && set.standby == rules.standby_table;
-        // Others write there too, a failback for one; and where it can't be read or written, what was known holds.
-        let newer = |set: &GuardedSet| known.as_ref().is_none_or(|known| set.seen >= known.seen);
-        let saved = self.world.state.read_guarded().0.filter(|set| ours(set) && newer(set));
+        let newer = |set: &GuardedSet| self.case.guarded.as_ref().is_none_or(|known| set.seen >= known.seen);
+        if let Some(saved) = self.world.state.read_guarded().0.filter(|set| ours(set) && newer(set)) {
+            self.case.guarded = Some(saved);
+        }
+    }
+
+    /// Ready for a further pass: what is known of the network is known still, and nothing of how this one went.
+    pub(super) fn renew(&mut self) {
+        self.read_guarded_again();
+        let guarded = self.case.guarded.take();
         let unknown = self.case.unknown.take();
         let latest = self.case.latest();
         if !latest.is_empty() {
             self.well = latest.iter().all(|one| one.verdict == Verdict::Healthy);
         }
-        self.case = Case { guarded: saved.or(known), unknown, ..Case::new(rules.clone()) };
+        self.case = Case { guarded, unknown, ..Case::new(self.settings.decide.clone()) };
         self.certain = !self.moved();
         self.missed.clear();
         self.notes.clear();
@@ -212,7 +223,7 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
 
     async fn go(mut self, began: Instant) -> Done {
         let mut down = self.rounds().await;
-        if down && self.overtaken().await {
+        if self.overtaken().await {
             down = self.rounds().await;
         }
         let concluded = if down { self.down().await } else { self.rested().await };

@@ -10,11 +10,12 @@ use super::pass::{Going, Mode, World};
 use super::remember::Remembered;
 use crate::act::Changer;
 use crate::config::Settings;
-use crate::decide::{self, DecideSettings};
-use crate::model::{Conclusion, Found, GuardedSet, Judgement, Verdict};
+use crate::decide::{self, DecideSettings, Lock};
+use crate::model::{Conclusion, Found, GuardedSet, Judgement, Phase, Verdict};
 use crate::observe::panel::SubnetMap;
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
+use crate::record::lock::{self, LockError};
 
 /// The guarded set is asked for anew after this long: a subnet added today is guarded within the hour.
 const GUARDED_FOR: SignedDuration = SignedDuration::from_hours(1);
@@ -59,11 +60,17 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     /// The verdict is final and not `down`.
     pub(super) async fn rested(&mut self) -> Conclusion {
         let mut remembered = Remembered { record: None, unreadable: None };
-        if !matches!(self.world.state.read_record(None), Found::Absent) {
+        // What is known of the subnets goes with the record that was there when it was learned, and with no other.
+        let found = self.world.state.read_record(None);
+        let meanwhile = !self.lasting && found != self.found;
+        if meanwhile {
+            self.read_guarded_again();
+        }
+        if !matches!(found, Found::Absent) {
             let own = preflight::identity(self.world.host, &self.settings.preflight).await;
             remembered = self.remember(own.ok());
         }
-        if !self.lasting && self.refresh_due() {
+        if !self.lasting && (meanwhile || self.refresh_due()) {
             self.refresh().await;
         }
         if let Some(record) = remembered.record.take() {
@@ -74,6 +81,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         }
         self.case.accusers = self.accusers();
         self.case.lock = remembered.lock();
+        let incomplete = matches!(self.case.lock, Lock::Held { phase: Phase::Taking | Phase::Partial, .. });
+        if incomplete && self.mode != Mode::Look {
+            // Who holds the lock is at it still, and nothing was cut short.
+            self.case.busy = lock::peek(self.world.state).map(|holder| LockError::Busy(Some(holder)).to_string());
+        }
         self.case.paused = self.paused();
         decide::conclude(&self.case)
     }

@@ -8,6 +8,7 @@ mod associations;
 mod watchdog;
 mod world;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -172,6 +173,35 @@ fn f065_f068_of_two_standbys_one_is_killed_amid_the_race_and_both_end_well() {
         });
     }
     assert!(split > 50 && broken_off > 200, "{split} split, {broken_off} broken off");
+}
+
+#[test]
+fn f067_who_looks_on_while_another_of_the_same_name_takes_over_says_what_that_came_to() {
+    let mut ends: BTreeMap<String, usize> = BTreeMap::new();
+    for seed in 0..RACES {
+        race(seed, async |mut rng, folder| {
+            let vpc = Vpc::new(&['a', 'a'], SmallRng::seed_from_u64(!seed)).at_its_best();
+            let one = Watchdog::new(&vpc, ('b', 'a'), &[0, 1], &[], &folder, seed);
+            one.passes(3, Duration::from_secs(1)).await;
+            let other = Watchdog::new(&vpc, ('b', 'a'), &[0, 1], &[], &folder, !seed);
+            vpc.dead.borrow_mut().push(('a', Instant::now()));
+            let late = ms(&mut rng, 5000);
+            let looking_on = async {
+                sleep(late).await;
+                other.pass().await.pass
+            };
+            let (first, second) = tokio::join!(async { one.pass().await.pass }, looking_on);
+            let (taker, beside) = if first.outcome == Outcome::TakenOver { (first, second) } else { (second, first) };
+            assert_eq!(taker.outcome, Outcome::TakenOver, "seed {seed}: {}", taker.because);
+            // It is taken, or being taken; or what was seen in the middle of it is told. Never that nothing stands by, or was left half done.
+            let Pass { outcome, because, notes, .. } = beside;
+            let right = [Outcome::Locked, Outcome::Busy, Outcome::Degraded].contains(&outcome);
+            assert!(right, "seed {seed}: {outcome} {because} {notes:?}");
+            *ends.entry(outcome.to_string()).or_default() += 1;
+            assert_eq!(vpc.moved.borrow().len(), 2, "seed {seed}");
+        });
+    }
+    assert!(ends["locked"] > 100 && ends["busy"] > 50, "{ends:?}");
 }
 
 #[test]

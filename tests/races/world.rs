@@ -102,6 +102,11 @@ impl Vpc {
         }
     }
 
+    /// Every call is carried out and answered, and shows at once.
+    pub(crate) fn at_its_best(self) -> Self {
+        Self { lag: Duration::ZERO, faults: 0, ..self }
+    }
+
     pub(crate) fn on(&self, subnet: usize) -> Nat {
         self.places.borrow()[subnet].on
     }

@@ -51,13 +51,6 @@ pub(super) fn end_all(folder: &Path) {
     end_those(|line| line.windows(folder.len()).any(|part| part == folder));
 }
 
-/// Ends the master that listens on `socket`, which is in such a folder. It ends whatever it still waits for, which by a good-bye on its
-/// socket it would not.
-pub(super) fn end(socket: &Path) {
-    let socket = socket.as_os_str().as_bytes();
-    end_those(|line| line.split(|byte| *byte == 0).any(|word| word == socket));
-}
-
 /// Ends every `ssh` with such a command line, whose words end in a zero byte each (`proc_pid_cmdline(5)`). A process is held by a
 /// descriptor while it is looked at, since its id may be another's a moment later (`pidfd_open(2)`).
 fn end_those(ours: impl Fn(&[u8]) -> bool) {
@@ -75,6 +68,33 @@ fn end_those(ours: impl Fn(&[u8]) -> bool) {
         {
             // It may have ended by itself meanwhile.
             let _ = pidfd_send_signal(process, Signal::TERM);
+        }
+    }
+}
+
+/// The `ssh` behind a session, which ends with it. By itself it would not end for as long as a command hangs, and whoever hangs is logged
+/// in to again and again.
+pub(super) struct Master {
+    socket: PathBuf,
+}
+
+impl Master {
+    /// The one that listens on `socket`, in a folder of ours.
+    pub(super) const fn on(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// Whether it is there still: it removes its socket as it ends, or says good-bye.
+    pub(super) fn lives(&self) -> bool {
+        self.socket.exists()
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        if self.lives() {
+            let socket = self.socket.as_os_str().as_bytes();
+            end_those(|line| line.split(|byte| *byte == 0).any(|word| word == socket));
         }
     }
 }
