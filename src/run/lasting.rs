@@ -17,7 +17,7 @@ use super::pass::{Going, Mode, World, told};
 use crate::act::Changer;
 use crate::config::Settings;
 use crate::decide::{Case, Next};
-use crate::model::{Conclusion, Outcome, Pass, Round, Verdict};
+use crate::model::{Conclusion, GuardedSet, Outcome, Pass, Round, Verdict};
 use crate::observe::calm::{Calm, Cut, Missed};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -142,8 +142,10 @@ where
             Told::Guarded(found) => {
                 let before = self.going.case.guarded.clone();
                 self.going.learn(*found);
-                if self.going.case.guarded.as_ref().map(|set| &set.subnets) != before.as_ref().map(|set| &set.subnets) {
+                let subnets = |set: &Option<GuardedSet>| set.as_ref().map(|set| set.subnets.clone());
+                if subnets(&self.going.case.guarded) != subnets(&before) {
                     self.drawn = None;
+                    self.reading.again();
                 }
             }
             Told::Names(targets, backends) => {

@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
@@ -15,7 +16,9 @@ use super::targets::TargetBook;
 use crate::act::Changer;
 use crate::config::Settings;
 use crate::decide::{self, Case};
-use crate::model::{Backend, Conclusion, Found, GuardedSet, Moment, Outcome, Pass, Record, RouteTableId, Verdict};
+use crate::model::{
+    Backend, Conclusion, Found, GuardedSet, Moment, Outcome, Pass, Record, RouteTableId, Survey, Verdict,
+};
 use crate::observe::calm::Missed;
 use crate::observe::resolve::{self, System};
 use crate::observe::{CONTROLS, Observer, Uplink, Vantages};
@@ -98,6 +101,8 @@ pub(super) struct Going<'a, V: Vantages, U, C, H> {
     pub(super) lasting: bool,
     /// The pass before this one, in a `watch`, found everything healthy.
     pub(super) well: bool,
+    /// A survey that was not waited for, since an earlier one was at hand.
+    pub(super) fresh: Option<LocalBoxFuture<'a, Survey>>,
     /// What ended the calm, from which the first round goes on.
     pub(super) missed: Vec<Missed>,
     pub(super) deadline: Instant,
@@ -177,6 +182,7 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
             behind: None,
             lasting: false,
             well: false,
+            fresh: None,
             missed: Vec::new(),
             deadline: Instant::now() + settings.deadline,
             notes: trouble.into_iter().chain(forgotten).collect(),
@@ -217,6 +223,7 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
         }
         self.case = Case { guarded, unknown, ..Case::new(self.settings.decide.clone()) };
         self.certain = !self.moved();
+        self.fresh = None;
         self.missed.clear();
         self.notes.clear();
     }

@@ -105,7 +105,10 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
             };
             match next {
                 _ if self.mode == Mode::Look => return false,
-                Next::Act => return true,
+                Next::Act => {
+                    self.fresh = surveying;
+                    return true;
+                }
                 Next::Rest => return false,
                 Next::Look { not_before } => {
                     if Instant::now() + (not_before.saturating_sub(weighed)) + WRAP_UP >= self.deadline {

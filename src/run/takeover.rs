@@ -3,25 +3,30 @@
 //! The record is worth less than the move: a disk that is full or read-only is shouted about and holds nothing up. What is
 //! moved twice by that is impossible, since the subnets have left the primary.
 
+mod reconcile;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use futures_util::future::join;
 use rand::RngExt as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::pass::{Going, Mode};
 use super::verify;
 use crate::act::{self, Carried, Changer};
+use crate::decide::{self, Case, Decision};
 use crate::model::{
-    AddressStep, Change, LastSteps, Move, MoveResult, Outcome, Phase, Plan, RebootResult, RebootStep, Record,
-    RouteTable, RouteTableId, SubnetId, Verification, Way, printable,
+    AddressStep, Change, LastSteps, Move, MoveResult, Outcome, Phase, Plan, RebootResult, RebootStep, Record, Survey,
+    Verification, printable,
 };
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::VERSION;
 use crate::record::history::{Deed, Entry};
+
+pub(super) use reconcile::{reconcile, reconcile_routes};
 
 /// What EC2 may take to say where routes and address of an earlier takeover are: as for any other refresh.
 pub(super) const REFRESH: Duration = Duration::from_secs(5);
@@ -80,12 +85,21 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             }
         };
         write();
-        let Carried { mut moves, address } = act::carry_out(world.cloud, plan, until, seed, false, |one| {
+        let settled = |one: &Move| {
             (world.tell)(&step(one));
             replace(&mut record.borrow_mut().moves, one);
             write();
-        })
-        .await;
+        };
+        let fresh = going.fresh.take();
+        let reading = async { if let Some(fresh) = fresh { Some(fresh.await) } else { None } };
+        let carrying = act::carry_out(world.cloud, plan, until, seed, false, settled);
+        let (Carried { mut moves, address }, fresh) = join(carrying, reading).await;
+        if let Some(along) = fresh.and_then(|fresh| along(&going.case, fresh, plan)) {
+            (world.tell)(&format!("{} subnets more are on the primary by now; moving them too", along.moves.len()));
+            record.borrow_mut().moves.extend(along.moves.iter().map(pending));
+            write();
+            moves.extend(act::carry_out(world.cloud, &along, until, seed, false, settled).await.moves);
+        }
         let mut last = LastSteps { address, reboot: None };
         record.borrow_mut().last = last.clone();
         if let Some(step) = &last.address {
@@ -131,6 +145,17 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
         }
         (moves, last)
     }
+}
+
+/// What has come to the primary since what `plan` was made by was read, which is minutes ago in a `watch`; by a `fresh` survey. A route carries
+/// all subnets on its table anyway.
+fn along(case: &Case, fresh: Survey, plan: &Plan) -> Option<Plan> {
+    let Decision::TakeOver(now) = decide::decide(&Case { survey: Some(fresh), ..case.clone() }) else { return None };
+    let standby = now.standby.clone();
+    let is_new =
+        |one: &Change| matches!(one, Change::Association(_)) && !plan.moves.iter().any(|known| known.same(one));
+    let moves: Vec<Change> = now.moves.into_iter().filter(is_new).collect();
+    (!moves.is_empty()).then(|| Plan { moves, disable_check: None, address: None, reboot: None, standby })
 }
 
 /// The primary's reboot, where one is planned and the takeover is seen to have helped.
@@ -223,66 +248,5 @@ fn remember_guarded<V: Vantages, U, C, H>(going: &mut Going<'_, V, U, C, H>, mov
     }
     if let Err(error) = going.world.state.write_guarded(&guarded) {
         going.notes.push(error.to_string());
-    }
-}
-
-/// Brings the record of a takeover that was cut short up to what the route tables say; `place` tells where a subnet is.
-pub(super) fn reconcile(record: &mut Record, now: Timestamp, place: impl Fn(&SubnetId) -> Option<RouteTableId>) {
-    for one in record.moves.iter_mut().filter(|one| !one.result.settled()) {
-        let Change::Association(plan) = &one.plan else { continue };
-        match place(&plan.subnet) {
-            Some(table) if table == plan.to => one.result = MoveResult::AlreadyThere,
-            Some(table) if table != plan.from => one.result = MoveResult::Elsewhere(table.to_string()),
-            Some(_) | None => {}
-        }
-    }
-    if record.moves.iter().all(|one| one.result.settled()) && record.last.stand() {
-        record.phase = Phase::Taken;
-        record.changed = now;
-    }
-}
-
-/// The same for the routes of the record, as far as `tables` has theirs.
-pub(super) fn reconcile_routes(record: &mut Record, tables: &[RouteTable]) {
-    for one in record.moves.iter_mut().filter(|one| !one.result.settled()) {
-        let Change::Route(plan) = &one.plan else { continue };
-        let Some(table) = tables.iter().find(|table| table.id == plan.table) else { continue };
-        let route = table.routes.iter().find(|route| route.is_for(&plan.destination));
-        let leads = |to: Option<&Way>| match (route.map(Way::from), to) {
-            (Some(way), Some(to)) => to.same(&way),
-            (None, None) => true,
-            _ => false,
-        };
-        match route {
-            _ if leads(plan.to.as_ref()) => one.result = MoveResult::AlreadyThere,
-            Some(route) if !leads(plan.from.as_ref()) && !route.blackhole => {
-                one.result = MoveResult::Elsewhere(route.target());
-            }
-            _ => {}
-        }
-    }
-}
-
-impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
-    /// Brings the routes and the address of a record that is not complete up to what EC2 says. What it does not say stays as it is.
-    pub(super) async fn look_again(&self, record: &mut Record) {
-        let open = record.moves.iter().filter(|one| !one.result.settled()).filter_map(|one| match &one.plan {
-            Change::Route(plan) => Some(plan.table.clone()),
-            Change::Association(_) => None,
-        });
-        let tables: BTreeSet<RouteTableId> = open.collect();
-        let until = self.deadline.min(Instant::now() + REFRESH);
-        if !tables.is_empty()
-            && let Ok(Ok(found)) =
-                timeout_at(until, self.world.cloud.tables(&tables.into_iter().collect::<Vec<_>>())).await
-        {
-            reconcile_routes(record, &found);
-        }
-        if let Some(step) = record.last.address.as_mut().filter(|step| !step.came_along())
-            && let Ok(Ok(Some(held))) = timeout_at(until, self.world.cloud.address(&step.plan.address)).await
-            && step.plan.to.as_ref().is_some_and(|to| to.same(&held.holder))
-        {
-            step.result = MoveResult::AlreadyThere;
-        }
     }
 }

@@ -324,6 +324,8 @@ fn outage(sim: &Sim<'_>, seen: &Seen, done: &Done, to: Duration, state: &State) 
                 && [from, to].into_iter().all(|moment| script.nature(*n, moment) == Nature::Well)
         })
         .count();
+    // Who could not be reached may rest for half a minute still, in a watch.
+    let heard_before = from.saturating_sub(secs(35.0));
     let undisturbed = !seen.dry
         && !seen.taken
         && !script.paused.any(from, to)
@@ -354,7 +356,9 @@ fn outage(sim: &Sim<'_>, seen: &Seen, done: &Done, to: Duration, state: &State) 
             .backends
             .iter()
             .enumerate()
-            .all(|(n, _)| [from, to].into_iter().all(|moment| script.nature(n, moment) == Nature::Well));
+            .all(|(n, _)| [from, to].into_iter().all(|moment| script.nature(n, moment) == Nature::Well))
+        && script.backends.iter().all(|one| !one.gone.any(heard_before, from))
+        && !script.rack_dark.any(heard_before, from);
     if nothing_else {
         assert_eq!(left, 0, "an outage is missed: {} ({})", done.pass.outcome, done.pass.because);
         if script.standbys.len() == 1 {

@@ -146,6 +146,23 @@ fn f031_f052_subnets_that_somebody_moved_by_hand_hide_an_outage_for_seconds_and_
 }
 
 #[test]
+fn f066_a_subnet_that_came_back_to_the_primary_since_ec2_was_read_is_moved_along() {
+    for seed in 0..10 {
+        let mut script = Script::plain(secs(400.0));
+        // Away when EC2 is read after 300 s and every half minute from then on, and back at home just before the primary dies.
+        script.meddling = vec![
+            Meddling { at: secs(100.0), subnet: 1, away: true },
+            Meddling { at: secs(345.0), subnet: 1, away: false },
+        ];
+        let dies = secs(347.0);
+        script.dead = Times(vec![(dies, script.end)]);
+        let played = played(&script, &defaults(), seed);
+        assert_eq!(played.asked.len(), 2, "seed {seed}: {:?}", played.asked);
+        assert!(played.asked.iter().all(|at| *at <= dies + secs(4.0)), "seed {seed}: {:?}", played.asked);
+    }
+}
+
+#[test]
 fn f006_a_gate_that_has_opened_since_ec2_was_read_holds_no_takeover_up() {
     for seed in 0..20 {
         let mut script = Script::plain(secs(120.0));

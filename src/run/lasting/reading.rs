@@ -23,6 +23,10 @@ const EVERY: Duration = Duration::from_mins(5);
 /// brings the subnets back by hand wants them guarded again.
 const IN_DOUBT: Duration = Duration::from_secs(30);
 
+/// And once more after this, when subnets are seen to have moved: EC2 may have said the half of it ("Eventual consistency in the Amazon EC2
+/// API" in the EC2 developer guide).
+const SETTLED: Duration = Duration::from_secs(10);
+
 /// What a takeover may go by: two readings, one of which may have failed.
 const GOOD_FOR: Duration = Duration::from_mins(10);
 
@@ -135,6 +139,12 @@ impl<'a> Reading<'a> {
     pub(super) fn survey(&self) -> Option<Survey> {
         let good = self.survey.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR);
         good.map(|(at, survey)| aged(survey.clone(), at.elapsed()))
+    }
+
+    /// Subnets have moved since the reading before.
+    pub(super) fn again(&mut self) {
+        let sooner = Instant::now() + SETTLED;
+        self.ec2_due = self.ec2_due.map(|due| due.min(sooner));
     }
 
     /// What was read is no longer so.
