@@ -179,7 +179,6 @@ where
     /// Fills the vacant places, and has those logged in who are not.
     fn man(&mut self) {
         if let Some(host) = self.posts.fill(self.observer.panel()) {
-            // Its session ends by itself, since nothing is asked over it any more.
             self.observer.leave(&host);
         }
         for backend in self.posts.log_in(|host| self.observer.is_open(host)) {
