@@ -155,7 +155,7 @@ fn along(case: &Case, fresh: Survey, plan: &Plan) -> Option<Plan> {
     let is_new =
         |one: &Change| matches!(one, Change::Association(_)) && !plan.moves.iter().any(|known| known.same(one));
     let moves: Vec<Change> = now.moves.into_iter().filter(is_new).collect();
-    (!moves.is_empty()).then(|| Plan { moves, disable_check: None, address: None, reboot: None, standby })
+    (!moves.is_empty()).then_some(Plan { moves, disable_check: None, address: None, reboot: None, standby })
 }
 
 /// The primary's reboot, where one is planned and the takeover is seen to have helped.
