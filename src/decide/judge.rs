@@ -87,7 +87,7 @@ fn of_many<T: Ord>(moments: impl Iterator<Item = T>, threshold: usize) -> Option
 
 /// Whether an outstanding answer can still make or unmake `down`: `down` in any family is enough to act on.
 ///
-/// Outstanding members are those still [`Testimony::Awaited`]. One that turns out silent is replaced, and the one in its
+/// Outstanding members are those still [`Testimony::Awaited`](crate::model::Testimony::Awaited). One that turns out silent is replaced, and the one in its
 /// place may sit in any subnet of the panel: so `down` is not settled while that could clear the primary. A round in which
 /// a subnet has cleared it is settled; a replacement that could accuse there is drawn again in the next.
 #[must_use]
