@@ -106,7 +106,8 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
             match next {
                 _ if self.mode == Mode::Look => return false,
                 Next::Act => {
-                    self.fresh = surveying;
+                    // What an earlier one was at hand for is known better as soon as EC2 answers.
+                    self.fresh = surveying.or_else(|| (self.lasting && !surveyed).then(|| self.surveying()));
                     return true;
                 }
                 Next::Rest => return false,

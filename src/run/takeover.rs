@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use rand::RngExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::pass::{Going, Mode};
 use super::verify;
 use crate::act::{self, Carried, Changer};
-use crate::decide::{self, Case, Decision};
+use crate::decide::{self, Case, Situation};
 use crate::model::{
-    AddressStep, Change, LastSteps, Move, MoveResult, Outcome, Phase, Plan, RebootResult, RebootStep, Record, Survey,
-    Verification, printable,
+    AddressStep, Change, Family, LastSteps, Move, MoveResult, Outcome, Phase, Plan, RebootResult, RebootStep, Record,
+    Survey, Verification, printable,
 };
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -34,6 +34,9 @@ pub(super) const REFRESH: Duration = Duration::from_secs(5);
 /// How long a `watch` goes on asking for moves by one row of evidence, where EC2 gives no answer: it gathers its evidence anew at once, and
 /// a primary that has come back meanwhile is not to be taken over. A move takes some tenths of a second.
 const BY_ONE_ROW: Duration = Duration::from_secs(10);
+
+/// Between two surveys of which the first was not answered.
+const ASKED_AGAIN: Duration = Duration::from_millis(250);
 
 /// One takeover.
 pub(super) struct Takeover<'a, 'b, V: Vantages, U, C, H> {
@@ -90,11 +93,12 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             replace(&mut record.borrow_mut().moves, one);
             write();
         };
-        let fresh = going.fresh.take();
-        let reading = async { if let Some(fresh) = fresh { Some(fresh.await) } else { None } };
+        let reading = going.fresh.take();
+        let first = async { if let Some(reading) = reading { Some(reading.await) } else { None } };
         let carrying = act::carry_out(world.cloud, plan, until, seed, false, settled);
-        let (Carried { mut moves, address }, fresh) = join(carrying, reading).await;
-        if let Some(along) = fresh.and_then(|fresh| along(&going.case, fresh, plan)) {
+        let (Carried { mut moves, address }, first) = join(carrying, first).await;
+        let fresh = if let Some(first) = first { answered(going, first, until).await } else { None };
+        if let Some(along) = fresh.and_then(|fresh| along(&going.case, &fresh, plan)) {
             (world.tell)(&format!("{} subnets more are on the primary by now; moving them too", along.moves.len()));
             record.borrow_mut().moves.extend(along.moves.iter().map(pending));
             write();
@@ -147,10 +151,32 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
     }
 }
 
+/// A survey that EC2 has answered: `first`, or another, asked for until then.
+async fn answered<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
+    going: &Going<'_, V, U, C, H>,
+    first: Survey,
+    until: Instant,
+) -> Option<Survey> {
+    let mut survey = first;
+    while !survey.answered() {
+        if Instant::now() + ASKED_AGAIN >= until {
+            return None;
+        }
+        sleep(ASKED_AGAIN).await;
+        survey = going.survey().await;
+    }
+    Some(survey)
+}
+
 /// What has come to the primary since what `plan` was made by was read, which is minutes ago in a `watch`; by a `fresh` survey. A route carries
 /// all subnets on its table anyway.
-fn along(case: &Case, fresh: Survey, plan: &Plan) -> Option<Plan> {
-    let Decision::TakeOver(now) = decide::decide(&Case { survey: Some(fresh), ..case.clone() }) else { return None };
+fn along(case: &Case, fresh: &Survey, plan: &Plan) -> Option<Plan> {
+    let guarded = case.guarded.as_ref();
+    let families = guarded.map_or_else(Vec::new, |set| set.families.clone());
+    let families = if families.is_empty() { vec![Family::V4] } else { families };
+    let (lock, paused) = (&case.lock, case.paused.as_ref());
+    let now = Situation { survey: fresh, lock, paused, guarded, families: &families, planned: case.planned };
+    let now = decide::plan(now, &case.rules).ok()?;
     let standby = now.standby.clone();
     let is_new =
         |one: &Change| matches!(one, Change::Association(_)) && !plan.moves.iter().any(|known| known.same(one));

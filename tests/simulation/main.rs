@@ -95,7 +95,8 @@ fn share(n: u64) -> Tally {
     if wanted.is_none() {
         assert!(all.rounds >= ROUNDS, "only {} rounds", all.rounds);
         assert!(all.by_limits <= BY_LIMITS, "{} takeovers by the documented limits", all.by_limits);
-        assert!(all.begun > 1000 && all.due > 1000, "hardly any outages: {all:?}");
+        // Passes that lie in an outage as a whole: a watch finds most in the pass in which they begin.
+        assert!(all.begun > 1000 && all.due > 900, "hardly any outages: {all:?}");
     }
     all
 }
