@@ -11,7 +11,7 @@ use natwatch::run::pass::Done;
 use super::cloud::{Carrier, Mover};
 use super::drive::Sim;
 use super::network::backend_number;
-use super::script::{Nature, PLAIN_LOSS, Script, secs};
+use super::script::{Cadence, Nature, PLAIN_LOSS, Script, secs};
 
 /// Every count of many simulations, added up.
 #[derive(Debug, Clone, Default)]
@@ -325,7 +325,8 @@ fn outage(sim: &Sim<'_>, seen: &Seen, done: &Done, to: Duration, state: &State) 
         })
         .count();
     // Who could not be reached may rest for half a minute still, in a watch.
-    let heard_before = from.saturating_sub(secs(35.0));
+    let rests = if script.cadence == Cadence::Watch { secs(35.0) } else { Duration::ZERO };
+    let heard_before = from.saturating_sub(rests);
     let undisturbed = !seen.dry
         && !seen.taken
         && !script.paused.any(from, to)

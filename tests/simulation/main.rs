@@ -27,7 +27,7 @@ use std::time::Instant;
 use check::Tally;
 
 /// So many simulations in each of the tests.
-const SEEDS: u64 = 2_600;
+const SEEDS: u64 = 2_800;
 
 /// So many rounds in each of the tests, at least.
 const ROUNDS: usize = 250_000;
@@ -95,8 +95,7 @@ fn share(n: u64) -> Tally {
     if wanted.is_none() {
         assert!(all.rounds >= ROUNDS, "only {} rounds", all.rounds);
         assert!(all.by_limits <= BY_LIMITS, "{} takeovers by the documented limits", all.by_limits);
-        // Passes that lie in an outage as a whole: a watch finds most in the pass in which they begin.
-        assert!(all.begun > 1000 && all.due > 900, "hardly any outages: {all:?}");
+        assert!(all.begun > 1000 && all.due > 1000, "hardly any outages: {all:?}");
     }
     all
 }
