@@ -3,7 +3,8 @@
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
 //! Its groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`], [`own`]), what is to be changed
 //! and what came of it ([`change`], [`last`]), what holds it back and what is remembered ([`takeover`]), what a whole pass came to and what a
-//! file of ours had to say ([`pass`]), and why ([`explanation`]); and what a monitoring system is told ([`service`]).
+//! file of ours had to say ([`pass`]), and why ([`explanation`]); what `doctor` found ([`finding`]); and what a monitoring system is told
+//! ([`service`]).
 
 pub mod address;
 pub mod change;
@@ -11,6 +12,7 @@ pub mod cloud;
 pub mod evidence;
 pub mod explanation;
 pub mod failure;
+pub mod finding;
 pub mod id;
 pub mod judgement;
 pub mod last;
@@ -27,6 +29,7 @@ pub use evidence::{
 };
 pub use explanation::{Explanation, Item, RoundWhy, RowWhy, Rule};
 pub use failure::Failure;
+pub use finding::{Finding, Fitness, Topic};
 pub use id::{
     AllocationId, AssociationId, EipAssociationId, IdError, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId,
 };

@@ -1,0 +1,98 @@
+//! What `doctor` found: whether this standby could take over, and whether the backends could witness.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::evidence::words;
+
+words! {
+    /// What a finding says of one precondition.
+    Fitness {
+        /// It is as it must be.
+        Fit => "fit",
+        /// A takeover would work, and somebody should look.
+        Warning => "warning",
+        /// A takeover would not happen, or would not help.
+        Unfit => "unfit",
+        /// It could not be told.
+        Unknown => "unknown",
+    }
+}
+
+words! {
+    /// What a finding is about; they are printed in this order.
+    Topic {
+        /// The configuration and the files that it names.
+        Configuration => "configuration",
+        /// Which instance this is, and where.
+        Identity => "identity",
+        /// Credentials, and what they allow.
+        Permissions => "permissions",
+        /// The route tables and their routes.
+        Routes => "routes",
+        /// The guarded subnets.
+        Subnets => "subnets",
+        /// Whether this instance could carry the traffic.
+        Forwarding => "forwarding",
+        /// How this instance itself reaches the internet and EC2.
+        Uplink => "uplink",
+        /// Who is asked to ping.
+        Backends => "backends",
+        /// What is pinged.
+        Targets => "targets",
+        /// The state folder: lock, history, drills.
+        State => "state",
+        /// What runs natwatch: cron or systemd.
+        Service => "service",
+    }
+}
+
+/// One precondition, looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is about.
+    pub topic: Topic,
+    /// The precondition, a fixed word for machines: `source-dest-check`.
+    pub id: &'static str,
+    /// What it is of, where there are several: a host, an id, an action.
+    pub of: Option<String>,
+    /// What it says.
+    pub fitness: Fitness,
+    /// What was found, one line.
+    pub text: String,
+    /// More lines where one is not enough, such as a difference of tables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
+    /// What to do, where anything is to be done: a command to paste where there is one.
+    pub remedy: Option<String>,
+}
+
+impl Finding {
+    /// A finding with neither details nor remedy.
+    #[must_use]
+    pub const fn new(topic: Topic, id: &'static str, fitness: Fitness, text: String) -> Self {
+        Self { topic, id, of: None, fitness, text, details: Vec::new(), remedy: None }
+    }
+
+    /// With what to do.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// Of one among several.
+    #[must_use]
+    pub fn of(mut self, what: impl ToString) -> Self {
+        self.of = Some(what.to_string());
+        self
+    }
+
+    /// With more lines.
+    #[must_use]
+    pub fn details(mut self, details: Vec<String>) -> Self {
+        self.details = details;
+        self
+    }
+}
