@@ -1,26 +1,20 @@
 //! What was typed. It reads no file and decides nothing but how `clap`'s own endings become exit statuses.
 
+mod completions;
+mod describe;
+mod examples;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+pub use completions::completions;
+pub use describe::{Argument, Described, described};
+pub use examples::{Example, examples};
 
 /// Exit status of a command line that can't be understood (`EX_USAGE` of sysexits(3)).
 const USAGE: u8 = 64;
-
-const EXAMPLES: &str = "\
-Examples:
-  natwatch run --dry-run -v      observe and decide for real, change nothing, say why
-  natwatch run                   one pass, from cron or a systemd timer
-  natwatch watch                 passes without end, as a service
-  natwatch check --max-age 10m   for Nagios, Icinga, Sensu, Consul: one line, exit 0 to 3
-  natwatch status                who carries each subnet, the lock, the last round
-  natwatch takeover --dry-run    what planned work would move, and whether EC2 would allow it
-  natwatch failback              bring the subnets back after a repair, one first, verified
-  natwatch reset                 clear the lock after the primary was repaired by hand
-  natwatch replay FILE           why a saved round (last-round.json) came to what it came to
-  natwatch print iam-policy      the policy that the standby's role needs
-  natwatch print authorized-key KEY.pub   the line by which our key may do nothing but ping";
 
 const EXITS: &str = "\
 Exit status:
@@ -31,7 +25,7 @@ Exit status:
 
 /// Keeps private subnets online when their AWS NAT instance dies: run on the standby NAT instance.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
-#[command(name = "natwatch", version, before_help = EXAMPLES, after_help = EXITS, subcommand_required = true, disable_help_subcommand = true)]
+#[command(name = "natwatch", version, after_help = EXITS, subcommand_required = true, disable_help_subcommand = true)]
 pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]
@@ -197,6 +191,46 @@ pub enum Print {
         #[arg(value_name = "KEY.pub")]
         key: PathBuf,
     },
+    /// What a shell reads to complete what is typed after natwatch
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// The manual, in troff: of the program, or of its configuration
+    Man {
+        /// Which page
+        #[arg(value_enum, default_value_t)]
+        page: Page,
+    },
+}
+
+/// A shell that completes what is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash.
+    Bash,
+    /// Z shell.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+/// A page of the manual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Page {
+    /// natwatch(1): every command and flag
+    #[default]
+    Natwatch,
+    /// natwatch.toml(5): every key of the configuration
+    #[value(name = "natwatch.toml")]
+    NatwatchToml,
+}
+
+/// The command line as `clap` knows it, with examples before each help.
+#[must_use]
+pub fn definition() -> clap::Command {
+    examples::with_examples(Cli::command(), "")
 }
 
 impl Cli {
@@ -216,7 +250,9 @@ impl Cli {
     ///
     /// As [`Self::parse_or_exit_status`].
     pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, u8> {
-        Self::try_parse_from(args).map_err(|error| {
+        let mut definition = definition();
+        let parsed = definition.try_get_matches_from_mut(args);
+        parsed.and_then(|found| Self::from_arg_matches(&found).map_err(|error| error.format(&mut definition))).map_err(|error| {
             // Nobody listens: the status says it all.
             let _ = error.print();
             if error.use_stderr() { USAGE } else { 0 }
@@ -230,7 +266,7 @@ mod tests {
 
     use clap::{CommandFactory as _, Parser as _};
 
-    use super::{Cli, Color, Command, Format, Print};
+    use super::{Cli, Color, Command, Format, Page, Print, Shell, definition, described, examples};
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(std::iter::once("natwatch").chain(line.split_whitespace()))
@@ -270,6 +306,9 @@ mod tests {
             ("resume", Command::Resume),
             ("print iam-policy", Command::Print { what: Print::IamPolicy }),
             ("print authorized-key k.pub", Command::Print { what: Print::AuthorizedKey { key: "k.pub".into() } }),
+            ("print completions zsh", Command::Print { what: Print::Completions { shell: Shell::Zsh } }),
+            ("print man", Command::Print { what: Print::Man { page: Page::Natwatch } }),
+            ("print man natwatch.toml", Command::Print { what: Print::Man { page: Page::NatwatchToml } }),
         ] {
             assert_eq!(parse(line).unwrap().command, command, "{line}");
         }
@@ -327,17 +366,63 @@ mod tests {
         }
     }
 
-    #[test]
-    fn help_begins_with_examples_that_are_understood() {
-        let help = Cli::command().render_long_help().to_string();
-        assert!(help.starts_with("Examples:\n"), "{help}");
-        let examples: Vec<&str> =
-            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(10).collect();
-        assert_eq!(examples.len(), 10);
-        for example in examples {
-            let line = example.split("   ").next().unwrap();
-            assert!(parse(line).is_ok(), "{line}");
+    /// The words of an example as a shell would make them: without quotes, and without what comes after `>` and `|`.
+    fn words(line: &str) -> Vec<String> {
+        let line = line.split(['>', '|']).next().unwrap();
+        let mut words = vec![String::from("natwatch")];
+        for (n, part) in line.trim().split('\'').enumerate() {
+            if n % 2 == 0 { words.extend(part.split_whitespace().map(str::to_owned)) } else { words.push(part.to_owned()) }
         }
+        words
+    }
+
+    #[test]
+    fn every_help_begins_with_examples_that_are_understood_as_that_command() {
+        fn look(command: &clap::Command, path: &str, seen: &mut usize) {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.starts_with("Examples:\n  natwatch "), "natwatch {path} --help: {help}");
+            for (line, does) in examples(path) {
+                assert!(help.contains(does), "{path}: {help}");
+                assert!(line.starts_with(path), "an example of natwatch {path} is natwatch {line}");
+                let parsed = Cli::try_parse_from(words(line));
+                assert!(parsed.is_ok(), "natwatch {line}: {}", parsed.unwrap_err());
+                *seen += 1;
+            }
+            for one in command.get_subcommands() {
+                look(one, format!("{path} {}", one.get_name()).trim(), seen);
+            }
+        }
+        let mut seen = 0;
+        look(&definition(), "", &mut seen);
+        assert!(seen > 40, "{seen} examples were looked at");
+    }
+
+    #[test]
+    fn every_command_and_flag_is_described_with_what_it_is_for() {
+        let all = described();
+        let names: Vec<&str> = all.iter().map(|one| one.words.as_str()).collect();
+        for name in ["", "run", "failback", "print man", "print authorized-key"] {
+            assert!(names.contains(&name), "{name:?} is not among {names:?}");
+        }
+        for one in &all {
+            assert!(!one.about.is_empty() && !one.examples.is_empty(), "natwatch {}", one.words);
+            for argument in &one.arguments {
+                assert!(!argument.help.is_empty(), "natwatch {}: {}", one.words, argument.forms);
+            }
+        }
+        let of = |words: &str, forms: &str| {
+            let command = all.iter().find(|one| one.words == words).unwrap();
+            command.arguments.iter().find(|one| one.forms == forms).unwrap_or_else(|| panic!("{command:?}")).clone()
+        };
+        let config = of("", "-c, --config FILE");
+        assert_eq!(
+            (config.env.as_deref(), config.default.as_deref()),
+            (Some("NATWATCH_CONFIG"), Some("/etc/natwatch/natwatch.toml"))
+        );
+        assert_eq!(of("failback", "--subnet ID").synopsis, "[--subnet ID]...");
+        assert_eq!(of("pause", "--for DURATION").synopsis, "--for DURATION");
+        assert_eq!(of("", "-v, --verbose").synopsis, "[--verbose]");
+        assert_eq!(of("print completions", "SHELL").values, ["bash", "zsh", "fish"]);
     }
 
     #[test]

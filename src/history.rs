@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use crate::cli::{Format, Global};
 use crate::config::Settings;
-use crate::model::Failure;
+use crate::model::{Failure, Names};
 use crate::model::failure::exit;
 use crate::record::State;
 use crate::record::history::Entry;
@@ -19,7 +19,14 @@ pub fn command(settings: &Settings, global: &Global) -> Result<u8, Failure> {
     let failed = |why: String| Failure::new(exit::FAILED, why);
     let state = State::look(&settings.state).map_err(|error| failed(error.to_string()))?;
     let (entries, unreadable) = state.read_history().map_err(|error| failed(error.to_string()))?;
-    let history = History { name: settings.name.clone(), events: entries.into_iter().map(event).collect(), unreadable };
+    // What is called how now: the history knows of the subnets that it moved how they were called then.
+    let mut names = Names::new();
+    names.learn_moves(entries.iter().flat_map(|entry| &entry.moves));
+    if let Some(guarded) = state.read_guarded().0 {
+        names.learn_guarded(&guarded);
+    }
+    let events = entries.into_iter().map(event).collect();
+    let history = History { name: settings.name.clone(), events, unreadable, names };
     let text = match global.format {
         Format::Json => report::history::json(&history),
         Format::Text => report::history::text(&history, crate::run::style(global, std::io::stdout().is_terminal())),

@@ -1,7 +1,7 @@
 //! The vocabulary: data and `Display` only.
 //!
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
-//! Its groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`], [`own`]), what is to be changed
+//! Its groups: what EC2 has ([`cloud`]) and how people call it ([`names`]), what was observed and how it is judged ([`evidence`], [`judgement`], [`own`]), what is to be changed
 //! and what came of it ([`change`], [`last`]), what holds it back and what is remembered ([`takeover`]), what a whole pass came to and what a
 //! file of ours had to say ([`pass`]), and why ([`explanation`]); what `doctor` found ([`finding`]); and what a monitoring system is told
 //! ([`service`]).
@@ -16,6 +16,7 @@ pub mod finding;
 pub mod id;
 pub mod judgement;
 pub mod last;
+pub mod names;
 pub mod own;
 pub mod pass;
 mod result;
@@ -35,6 +36,7 @@ pub use id::{
 };
 pub use judgement::{BackendVerdict, Judged, Judgement, Outlook, Verdict};
 pub use last::{AddressStep, Holder, LastSteps, PlannedAddress, RebootResult, RebootStep};
+pub use names::Names;
 pub use own::{OwnWitness, Said};
 pub use pass::{Conclusion, Found, Pass};
 pub use service::ServiceState;

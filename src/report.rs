@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use lines::columns;
 
-use crate::model::{AddressStep, Change, Failure, Holder, Move, MoveResult, Verification, printable};
+use crate::model::{AddressStep, Change, Failure, Holder, Move, MoveResult, Names, Verification, printable};
 
 /// Longest piece of outside text in one place: a line of `ssh`'s complaints fits, a novel doesn't.
 const LONGEST: usize = 300;
@@ -113,6 +113,11 @@ fn whole(command: &str) -> String {
     printable(command, usize::MAX)
 }
 
+/// A sentence of ours, in which ids stand: with the names of those that have one.
+fn said(names: &Names, text: &str) -> String {
+    names.tell(&safe(text))
+}
+
 /// An id, with its `Name` tag where it has one.
 fn named(id: &str, name: Option<&str>) -> String {
     name.map_or_else(|| id.to_owned(), |name| format!("{id} ({})", safe(name)))
@@ -170,21 +175,20 @@ const fn verification(verification: &Verification) -> &'static str {
     }
 }
 
-/// One move as cells: subnet, from and to, result, time, verification.
 /// What is changed, with its name where it has one.
-fn changed(plan: &Change) -> String {
+fn changed(plan: &Change, names: &Names) -> String {
     match plan {
-        Change::Association(one) => named(one.subnet.as_str(), one.name.as_deref()),
-        Change::Route(_) => plan.to_string(),
+        Change::Association(one) if one.name.is_some() => named(one.subnet.as_str(), one.name.as_deref()),
+        Change::Association(_) | Change::Route(_) => names.tell(&plan.to_string()),
     }
 }
 
 /// What became of a step, in words.
-fn became(result: &MoveResult) -> (String, Paint) {
+fn became(result: &MoveResult, names: &Names) -> (String, Paint) {
     match result {
-        MoveResult::Elsewhere(place) => (format!("elsewhere: on {}", safe(place)), Paint::Yellow),
-        MoveResult::Failed(why) => (format!("failed: {}", safe(why)), Paint::Red),
-        MoveResult::Unknown(why) => (format!("unknown: {}", safe(why)), Paint::Red),
+        MoveResult::Elsewhere(place) => (format!("elsewhere: on {}", said(names, place)), Paint::Yellow),
+        MoveResult::Failed(why) => (format!("failed: {}", said(names, why)), Paint::Red),
+        MoveResult::Unknown(why) => (format!("unknown: {}", said(names, why)), Paint::Red),
         MoveResult::Pending => ("pending".to_owned(), Paint::Yellow),
         settled @ (MoveResult::Moved | MoveResult::AlreadyThere | MoveResult::WouldMove) => {
             (settled.as_str().to_owned(), Paint::Green)
@@ -193,9 +197,10 @@ fn became(result: &MoveResult) -> (String, Paint) {
 }
 
 /// The address that was to be brought along.
-fn address_row(step: &AddressStep) -> Vec<(String, Paint)> {
-    let place = |holder: Option<&Holder>| holder.map_or_else(|| "nobody".to_owned(), ToString::to_string);
-    let (result, paint) = became(&step.result);
+fn address_row(step: &AddressStep, names: &Names) -> Vec<(String, Paint)> {
+    let place =
+        |holder: Option<&Holder>| holder.map_or_else(|| "nobody".to_owned(), |holder| names.tell(&holder.to_string()));
+    let (result, paint) = became(&step.result, names);
     let took = if step.result.moved() { span(step.took) } else { String::new() };
     vec![
         (step.plan.address.to_string(), Paint::Plain),
@@ -206,9 +211,10 @@ fn address_row(step: &AddressStep) -> Vec<(String, Paint)> {
     ]
 }
 
-fn move_row(step: &Move) -> Vec<(String, Paint)> {
+/// One move as cells: subnet, from and to, result, time, verification.
+fn move_row(step: &Move, names: &Names) -> Vec<(String, Paint)> {
     let plan = &step.plan;
-    let (result, paint) = became(&step.result);
+    let (result, paint) = became(&step.result, names);
     let (took, seen) = match step.result {
         MoveResult::Moved | MoveResult::AlreadyThere => (span(step.took), &step.verification),
         _ => (String::new(), &Verification::Pending),
@@ -220,8 +226,8 @@ fn move_row(step: &Move) -> Vec<(String, Paint)> {
         Verification::Unwitnessed => ("unwitnessed", Paint::Yellow),
     };
     vec![
-        (changed(plan), Paint::Plain),
-        (format!("{} -> {}", plan.from(), plan.to()), Paint::Plain),
+        (changed(plan, names), Paint::Plain),
+        (format!("{} -> {}", names.tell(&plan.from()), names.tell(&plan.to())), Paint::Plain),
         (result, paint),
         (took, Paint::Plain),
         (word.to_owned(), seen_paint),

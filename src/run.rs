@@ -48,7 +48,7 @@ use jiff::Timestamp;
 use crate::cli::{Format, Global};
 use crate::config::Settings;
 use crate::model::failure::exit;
-use crate::model::{Failure, Outcome, Pass};
+use crate::model::{Failure, Names, Outcome, Pass};
 use crate::observe::ssh::Ssh;
 use crate::record::printed::{Printed, should_print};
 use crate::record::round::LastRound;
@@ -106,9 +106,14 @@ pub(crate) async fn make(
     let host = clients.host(settings).await?;
     let clock = clients::clock();
     let watched = std::io::stderr().is_terminal() && !global.quiet;
+    let mut names = Names::new();
+    if let Some(guarded) = state.read_guarded().0 {
+        names.learn_guarded(&guarded);
+    }
     let tell = |text: &str| {
+        let text = names.tell(text);
         if watched {
-            report::progress(text);
+            report::progress(&text);
         } else {
             tracing::info!("{text}");
         }

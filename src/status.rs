@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::decide::{self, Lock, Situation};
 use crate::ec2::Ec2;
 use crate::model::failure::exit;
-use crate::model::{Failure, Family, Found, GuardedSet, Move, Pass, Paused, Record, Survey};
+use crate::model::{Failure, Family, Found, GuardedSet, Move, Names, Pass, Paused, Record, Survey};
 use crate::preflight::{self, LocalHost};
 use crate::record::history::Deed;
 use crate::record::pause::{Boot, in_force};
@@ -99,6 +99,19 @@ fn tell(
             holds(settings, survey, &record, paused.as_ref(), guarded.as_ref().ok().or(saved.as_ref())),
         ),
     };
+    let last_takeover = last_takeover(state, &record, &mut notes);
+    let mut names = Names::new();
+    names.learn_moves(last_takeover.iter().flat_map(|last| &last.moves));
+    if let Some((_, pass)) = &last_round {
+        names.extend(&pass.names);
+    }
+    let now_guarded = asked.and_then(|asked| asked.guarded.as_ref().ok());
+    for set in saved.iter().chain(now_guarded) {
+        names.learn_guarded(set);
+    }
+    if let Some(asked) = asked {
+        names.learn_survey(&asked.survey);
+    }
     Status {
         name: settings.name.clone(),
         now,
@@ -107,9 +120,10 @@ fn tell(
         paused,
         watcher: lock::watching(state).map(|watcher| Watcher { pid: watcher.pid, since: watcher.began }),
         last_round,
-        last_takeover: last_takeover(state, &record, &mut notes),
+        last_takeover,
         record,
         notes,
+        names,
     }
 }
 

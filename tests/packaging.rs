@@ -131,6 +131,23 @@ fn a_watch_is_restarted_for_ever_unless_it_is_told_what_can_not_be() {
     expect("systemd/natwatch-watch@.service", "Service", &several);
 }
 
+/// Who is killed for want of memory is started again, by `Restart=on-failure` (systemd.service(5) counts `oom-kill` among failures) or by
+/// the timer; and a child that is killed takes nobody with it.
+#[test]
+fn f014_a_service_that_is_killed_for_want_of_memory_comes_again_and_is_not_the_first_to_go() {
+    for unit in SERVICES {
+        let file = format!("systemd/{unit}");
+        expect(&file, "Service", &[("OOMPolicy", "continue"), ("OOMScoreAdjust", "-500")]);
+    }
+    for unit in WATCHES {
+        let file = format!("systemd/{unit}");
+        expect(&file, "Service", &[("Restart", "on-failure"), ("RestartSec", "5")]);
+        expect(&file, "Unit", &[("StartLimitIntervalSec", "0")]);
+    }
+    let timer = settings(&read("systemd/natwatch.timer"));
+    assert!(timer.keys().any(|(section, key)| section == "Timer" && key.starts_with("On")), "{timer:?}");
+}
+
 #[test]
 fn all_services_are_confined_alike() {
     /// What they are for, and how they live.

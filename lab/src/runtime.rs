@@ -184,6 +184,10 @@ pub(crate) const TOOLS: [(&str, &str); 14] = [
     ("/usr/bin/strace", "strace"),
 ];
 
+/// Likewise what no lab needs, and other tests do: what reads the manual and the completions that natwatch prints.
+pub(crate) const TEST_TOOLS: [(&str, &str); 3] =
+    [("/usr/bin/mandoc", "mandoc"), ("/usr/bin/zsh", "zsh"), ("/usr/bin/fish", "fish")];
+
 /// Likewise what others use in natwatch's place.
 pub(crate) const BENCH_TOOLS: [(&str, &str); 2] = [("/usr/bin/aws", "awscli"), ("/usr/sbin/keepalived", "keepalived")];
 

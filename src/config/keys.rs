@@ -142,7 +142,7 @@ keys! {
     HOSTS = "backends.hosts", Texts(HOST), Default("[]"), "Hosts behind the NAT that are asked over SSH to ping; names or addresses.";
     HOSTS_FILE = "backends.hosts_file", Text(PATH),
         Optional("\"/etc/hosts\"", "only backends.hosts"), "And every entry of this file that passes the filters.";
-    MATCH = "backends.match", Text("a regular expression (regex-lite), 500 characters at most"),
+    MATCH = "backends.match", Text("a regular expression (Perl's, without look-around and back-references), 500 characters at most"),
         Optional("\"^(web|app)\"", "every name"), "Filter: a regular expression that one of the entry's names must match.";
     WITHIN = "backends.within", Texts("CIDRs such as \"10.0.10.0/24\""),
         Default("[]"), "Filter: CIDRs that the entry's address must be in; empty: every address. They also stand for subnets where EC2's are unknown.";

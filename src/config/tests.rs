@@ -206,7 +206,7 @@ fn each_violated_rule_has_its_exact_line() {
             "backends",
             "match = \"^(web|app\"",
             false,
-            "7: backends.match = \"^(web|app\": not a regular expression, at character 2: found open group without closing ')'; accepted: a regular expression (regex-lite), 500 characters at most",
+            "7: backends.match = \"^(web|app\": not a regular expression, at character 2: found open group without closing ')'; accepted: a regular expression (Perl's, without look-around and back-references), 500 characters at most",
         ),
         (
             "backends",

@@ -40,7 +40,10 @@ pub(super) fn written(duration: Duration) -> String {
     }
     match UNITS.iter().rev().find(|(_, unit)| nanos.is_multiple_of(*unit)) {
         Some((suffix, unit)) => format!("{}{suffix}", nanos / unit),
-        None => format!("{duration:?}"),
+        None => {
+            let decimals = format!("{:06}", nanos % 1_000_000);
+            format!("{}.{}ms", nanos / 1_000_000, decimals.trim_end_matches('0'))
+        }
     }
 }
 
@@ -89,7 +92,7 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
 pub(super) fn ssh_path(text: &str) -> Result<PathBuf, String> {
     let path = path(text)?;
     match text.chars().find(|c| c.is_whitespace() || "%$\"'\\".contains(*c)) {
-        Some(c) => Err(format!("{c:?} in a path, which ssh would interpret")),
+        Some(c) => Err(format!("{} in a path, which ssh would interpret", quoted(c))),
         None => Ok(path),
     }
 }

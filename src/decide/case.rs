@@ -4,6 +4,7 @@
 //! byte of its sentences.
 
 mod evidence;
+mod names;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -132,6 +133,7 @@ impl Case {
             because,
             holds,
             judgements,
+            names: self.names(),
             moves: self.moves.clone().unwrap_or_default(),
             last: self.last.clone(),
             elapsed: Duration::ZERO,

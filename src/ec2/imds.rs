@@ -51,7 +51,7 @@ impl Imds {
         match tokio::time::timeout(ALL, self.0.get(path)).await {
             Ok(Ok(text)) => Ok(text.as_ref().to_owned()),
             Ok(Err(error)) => Err(failed(super::errors::root_cause(&error).trim_end_matches('.'))),
-            Err(_) => Err(failed(&format!("no answer within {ALL:?}"))),
+            Err(_) => Err(failed(&format!("no answer within {} s", ALL.as_secs()))),
         }
     }
 }

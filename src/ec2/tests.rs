@@ -530,3 +530,92 @@ async fn f057_credentials_that_may_not_outlast_a_takeover_are_fetched_anew_befor
     let keys = keys(Duration::from_secs(110)).await;
     assert!(keys[1..].iter().all(|key| key != "ASIA1"), "signed with what is about to expire: {keys:?}");
 }
+
+/// What is the SDK's, its HTTP client's or Rust's own, and says nothing to who reads a complaint.
+const STRANGE: [&str; 20] = [
+    "SdkError",
+    "ServiceError",
+    "DispatchFailure",
+    "TimeoutError",
+    "ResponseError",
+    "ConstructionFailure",
+    "ConnectorError",
+    "Unhandled",
+    "unhandled",
+    "hyper",
+    "rustls",
+    "aws_",
+    "smithy",
+    "::",
+    "Some(",
+    "Err(",
+    "Error {",
+    "UnknownIssuer",
+    "InvalidCertificate",
+    "InvalidContentType",
+];
+
+/// All that is said of a server, of what it answers, and of the credentials.
+async fn complaints(ec2: &Ec2) -> Vec<String> {
+    let (association, table) = ids();
+    let read = [
+        ec2.tables(std::slice::from_ref(&table)).await.err(),
+        ec2.instances(&["i-0b".parse().unwrap()]).await.err(),
+        ec2.associate(&association, &table, false).await.err().map(|error| error.to_string()),
+        ec2.disable_check(&"eni-0b".parse().unwrap(), false).await.err().map(|error| error.to_string()),
+    ];
+    read.into_iter().flatten().collect()
+}
+
+#[tokio::test]
+async fn f057_f061_no_complaint_about_ec2_has_a_name_that_only_its_library_knows() {
+    let mut said: Vec<(String, Vec<String>)> = Vec::new();
+    let cut = "<DescribeRouteTablesResponse><routeTableSet><item>";
+    let odd = "<DescribeRouteTablesResponse><routeTableSet><item><associationSet><item><main>perhaps</main></item></associationSet>\
+               </item></routeTableSet></DescribeRouteTablesResponse>";
+    for (status, body) in [
+        (200, ""),
+        (200, "<html>"),
+        (200, cut),
+        (200, odd),
+        (301, "elsewhere"),
+        (403, "<html>no</html>"),
+        (404, ""),
+        (500, "{\"message\": \"oops\"}"),
+        (503, "busy"),
+    ] {
+        let server = Server::with((0..16).map(|_| Reply::Says(status, body.to_owned()))).await;
+        said.push((format!("HTTP {status} {body}"), complaints(&server.ec2(quick())).await));
+    }
+    for code in ["UnauthorizedOperation", "AuthFailure", "RequestExpired", "InvalidRouteTableID.NotFound", "Throttling", "Odd"] {
+        let server = Server::with((0..16).map(|_| fails(400, code, "because"))).await;
+        said.push((code.to_owned(), complaints(&server.ec2(quick())).await));
+    }
+    let closing = Server::with((0..16).map(|_| Reply::Closes)).await;
+    said.push(("closed connections".to_owned(), complaints(&closing.ec2(quick())).await));
+    let short = Timeouts { attempt: Duration::from_millis(50), read: Duration::from_millis(100), ..quick() };
+    let silent = Server::with([]).await;
+    said.push(("silence".to_owned(), complaints(&silent.ec2(short)).await));
+    let url = |url: &str| Server { url: url.to_owned(), asked: Arc::default() };
+    said.push(("a closed port".to_owned(), complaints(&url("http://127.0.0.1:1").ec2(quick())).await));
+    let plain = Server::with((0..16).map(|_| Reply::Says(200, String::new()))).await;
+    let tls = url(&plain.url.replace("http:", "https:"));
+    said.push(("no TLS".to_owned(), complaints(&tls.ec2(quick())).await));
+
+    // Credentials that are not there, and a metadata service that gives none.
+    let none = aws_config::profile::ProfileFileCredentialsProvider::builder().profile_name("nobody's").build();
+    said.push(("no profile".to_owned(), complaints(&closing.ec2_signed_by(SharedCredentialsProvider::new(none), quick())).await));
+    let imds = aws_config::imds::Client::builder().endpoint("http://127.0.0.1:1").unwrap().max_attempts(1).build();
+    let imds = aws_config::imds::credentials::ImdsCredentialsProvider::builder().imds_client(imds).build();
+    said.push(("no IMDS".to_owned(), complaints(&closing.ec2_signed_by(SharedCredentialsProvider::new(imds), quick())).await));
+
+    for (what, texts) in &said {
+        assert!(!texts.is_empty(), "{what}: nothing was found fault with");
+        for text in texts {
+            assert!(!text.contains('\n') && text.len() < 500, "{what}: {text}");
+            for word in STRANGE {
+                assert!(!text.contains(word), "{what}: {word:?} in {text:?}");
+            }
+        }
+    }
+}

@@ -5,9 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// An id has 40 characters at most; what is longer is shown as far as tells it apart.
+const SHOWN: usize = 60;
+
 /// Why a text is not an identifier of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a {kind} id: expected {prefix:?} and 1 to 32 of 0-9, a-z")]
+#[error("\"{}\" is not a {kind} id: expected \"{prefix}\" and 1 to 32 of 0-9, a-z", super::printable(text, SHOWN))]
 pub struct IdError {
     /// What was given.
     pub text: String,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Hold, InstanceId, Judgement, LastSteps, Move, Outcome};
+use super::{Family, Hold, InstanceId, Judgement, LastSteps, Move, Names, Outcome};
 
 /// One pass, from the first question to the last verification: what the user reads and `last-round.json` keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct Pass {
     pub notes: Vec<String>,
     /// AWS CLI commands that an operator may paste to go on by hand.
     pub commands: Vec<String>,
+    /// How the ids in all this are called, for people.
+    #[serde(default, skip_serializing_if = "Names::is_empty")]
+    pub names: Names,
 }
 
 impl Pass {

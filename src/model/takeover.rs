@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cloud::Cidr;
 use super::evidence::words;
-use super::{Family, InstanceId, LastSteps, Move, RouteTableId, SubnetId, Way};
+use super::{Family, InstanceId, LastSteps, Move, Names, RouteTableId, SubnetId, Way};
 
 words! {
     /// What can hold a takeover back although the primary is down.
@@ -97,6 +97,9 @@ pub struct GuardedSet {
     /// the configuration does not name it. Kept where routes are moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leads_to: Option<Way>,
+    /// The `Name` tags of the tables; a subnet has its own.
+    #[serde(default, skip_serializing_if = "Names::is_empty")]
+    pub names: Names,
     /// When EC2 was asked.
     pub seen: Timestamp,
 }

@@ -93,7 +93,7 @@ pub fn unfinished(word: &str, output: &[u8]) -> (SilenceReason, String) {
     (
         SilenceReason::Nonsense,
         format!(
-            "our command was not run as given: it said {said:?}; give the account a login shell that runs commands, and the key no command but that of natwatch print authorized-key"
+            "our command was not run as given: it said \"{said}\"; give the account a login shell that runs commands, and the key no command but that of natwatch print authorized-key"
         ),
     )
 }
@@ -106,7 +106,7 @@ fn answer(status: &str, said: &str) -> Answer {
     let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     match status {
         "0" => round_trip(said).map_or_else(
-            || Answer::Silent(SilenceReason::Nonsense, format!("ping succeeded without a time: {:?}", last())),
+            || Answer::Silent(SilenceReason::Nonsense, format!("ping succeeded without a time: \"{}\"", last())),
             Answer::Reply,
         ),
         // iputils counts a packet that the kernel refused to send as transmitted.
@@ -115,7 +115,7 @@ fn answer(status: &str, said: &str) -> Answer {
             SilenceReason::NoPing,
             "ping is not installed: apt-get install iputils-ping, or dnf install iputils".to_owned(),
         ),
-        "126" => Answer::Silent(SilenceReason::NoPing, format!("ping may not be run: {:?}", last())),
+        "126" => Answer::Silent(SilenceReason::NoPing, format!("ping may not be run: \"{}\"; chmod a+x it, or install another", last())),
         KILLED => Answer::Silent(
             SilenceReason::Hung,
             "its ping did not end by itself, and was killed after two seconds more than it was given".to_owned(),
@@ -123,7 +123,7 @@ fn answer(status: &str, said: &str) -> Answer {
         _ if any(&["operation not permitted", "permission denied", "cap_net_raw"]) => Answer::Silent(
             SilenceReason::NoPing,
             format!(
-                "ping may not send: {:?}; setcap cap_net_raw+p on it, or sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"",
+                "ping may not send: \"{}\"; setcap cap_net_raw+p on it, or sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"",
                 last()
             ),
         ),
@@ -138,7 +138,7 @@ fn answer(status: &str, said: &str) -> Answer {
         {
             Answer::OtherDialect
         }
-        _ => Answer::Silent(SilenceReason::Nonsense, format!("ping ended with {}: {:?}", printable(status, 8), last())),
+        _ => Answer::Silent(SilenceReason::Nonsense, format!("ping ended with {}: \"{}\"", printable(status, 8), last())),
     }
 }
 

@@ -9,7 +9,7 @@ use futures_util::future::join;
 use jiff::Timestamp;
 
 use super::{Cloud, PreflightSettings};
-use crate::model::{Cidr, Family, Guarded, GuardedSet, RouteTable, RouteTableId, Subnet, SubnetId, Way};
+use crate::model::{Cidr, Family, Guarded, GuardedSet, Names, RouteTable, RouteTableId, Subnet, SubnetId, Way};
 
 /// Layout of `guarded.json`.
 const VERSION: u32 = 1;
@@ -63,6 +63,8 @@ pub fn make_guarded(
         };
         Guarded { subnet, name, cidrs, on }
     });
+    let mut names = Names::new();
+    names.learn_tables(tables);
     GuardedSet {
         version: VERSION,
         primary: settings.primary_table.clone(),
@@ -72,6 +74,7 @@ pub fn make_guarded(
         public: previous.map_or_else(Vec::new, |set| set.public.clone()),
         leads_to: leads_to(settings, tables)
             .or_else(|| previous.filter(|set| set.primary == settings.primary_table)?.leads_to.clone()),
+        names,
         seen: now,
     }
 }

@@ -76,7 +76,7 @@ impl<I: Identity> Host for LocalHost<'_, I> {
             Family::V6 => "/proc/sys/net/ipv6/conf/all/forwarding",
         };
         let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {path}: {e}"))?;
-        flag(&text).ok_or_else(|| format!("{path} holds {:?}, not a number", crate::model::printable(&text, 40)))
+        flag(&text).ok_or_else(|| format!("{path} holds \"{}\", not a number", crate::model::printable(&text, 40)))
     }
 
     async fn masquerade(&self) -> Masquerade {

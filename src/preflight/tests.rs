@@ -278,6 +278,7 @@ async fn f066_memory_of_another_primary_makes_nothing_ours() {
         families: Vec::new(),
         public: Vec::new(),
         leads_to: None,
+        names: crate::model::Names::new(),
         seen: Timestamp::UNIX_EPOCH,
     };
     let set = guarded_set(&Ec2::with(both()), &settings(), Some(&other), Timestamp::UNIX_EPOCH).await.unwrap();

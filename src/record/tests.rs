@@ -409,6 +409,7 @@ fn guarded_set() -> GuardedSet {
         families: vec![Family::V4],
         public: Vec::new(),
         leads_to: None,
+        names: crate::model::Names::new(),
         seen: now(),
     }
 }
@@ -430,6 +431,7 @@ fn last_round() -> LastRound<String> {
             dry_run: false,
             notes: Vec::new(),
             commands: Vec::new(),
+            names: crate::model::Names::new(),
         },
     }
 }

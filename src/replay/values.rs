@@ -7,7 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::config::duration;
-use crate::model::{Family, RouteTableId, Target};
+use crate::model::{Family, RouteTableId, Target, printable};
+
+/// How much of a value is shown that is not accepted.
+const SHOWN: usize = 100;
 
 /// A duration as configurations have it: `"700ms"`, `"1.5s"`, `"5m"`, `"24h"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +22,7 @@ impl<'de> Deserialize<'de> for Time {
         let accepted = "a duration within \"0s\" and \"99999h\", such as \"700ms\", \"3s\" or \"24h\"";
         // Far more than any pass, and no sum of them overflows.
         let time = duration(&text).ok().filter(|time| *time <= Duration::from_hours(99_999));
-        time.map(Self).ok_or_else(|| unfit(&text, accepted))
+        time.map(Self).ok_or_else(|| unfit(quoted(&text), accepted))
     }
 }
 
@@ -31,7 +34,7 @@ impl<'de> Deserialize<'de> for Few {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let number = i64::deserialize(from)?;
         let few = usize::try_from(number).ok().filter(|few| *few <= 1000);
-        few.map(Self).ok_or_else(|| unfit(&number, "0 to 1000"))
+        few.map(Self).ok_or_else(|| unfit(number, "0 to 1000"))
     }
 }
 
@@ -43,7 +46,7 @@ impl<'de> Deserialize<'de> for Many {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let number = i64::deserialize(from)?;
         let few = usize::try_from(number).ok().filter(|few| (1..=1000).contains(few));
-        few.map(Self).ok_or_else(|| unfit(&number, "1 to 1000"))
+        few.map(Self).ok_or_else(|| unfit(number, "1 to 1000"))
     }
 }
 
@@ -54,7 +57,9 @@ pub(super) struct Share(pub(super) f64);
 impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let share = f64::deserialize(from)?;
-        if (0.0..1.0).contains(&share) { Ok(Self(share)) } else { Err(unfit(&share, "0 up to but not including 1")) }
+        // As it would be written: `1.0`.
+        let written = if share.fract() == 0.0 { format!("{share:.1}") } else { share.to_string() };
+        if (0.0..1.0).contains(&share) { Ok(Self(share)) } else { Err(unfit(written, "0 up to but not including 1")) }
     }
 }
 
@@ -68,7 +73,7 @@ impl<'de> Deserialize<'de> for At {
         let (name, addr) = text.rsplit_once('=').unwrap_or((&text, &text));
         let addr: Result<IpAddr, _> = addr.parse();
         addr.map(|addr| Self(Target { name: name.to_owned(), addr }))
-            .map_err(|_| unfit(&text, "an address such as \"192.0.2.1\" or \"2001:db8::1\", or name=address"))
+            .map_err(|_| unfit(quoted(&text), "an address such as \"192.0.2.1\" or \"2001:db8::1\", or name=address"))
     }
 }
 
@@ -89,7 +94,7 @@ impl<'de> Deserialize<'de> for Place {
             id => id
                 .parse()
                 .map(Self::Table)
-                .map_err(|_| unfit(&text, "\"primary\", \"standby\" or a table's id, \"rtb-…\"")),
+                .map_err(|_| unfit(quoted(&text), "\"primary\", \"standby\" or a table's id, \"rtb-…\"")),
         }
     }
 }
@@ -110,6 +115,10 @@ impl From<Called> for Family {
     }
 }
 
-fn unfit<E: de::Error>(found: &(impl fmt::Debug + ?Sized), accepted: &str) -> E {
-    E::custom(format!("{found:?} is not accepted; accepted: {accepted}"))
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", printable(text, SHOWN))
+}
+
+fn unfit<E: de::Error>(found: impl fmt::Display, accepted: &str) -> E {
+    E::custom(format!("{found} is not accepted; accepted: {accepted}"))
 }

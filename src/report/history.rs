@@ -1,14 +1,15 @@
 //! `natwatch history`: what was done, newest last.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::json::{AddressView, MoveView, document};
-use super::{Paint, Style, address_row, columns, counted, move_row, safe, span, whole_ms};
-use crate::model::{AddressStep, InstanceId, Move, Outcome};
+use super::json::{AddressView, MoveView, document, names};
+use super::{Paint, Style, address_row, columns, counted, move_row, safe, said, span, whole_ms};
+use crate::model::{AddressStep, InstanceId, Move, Names, Outcome};
 
 /// One thing that was done.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,8 @@ pub struct History {
     pub events: Vec<Event>,
     /// Lines that could not be read: torn, or of a newer natwatch.
     pub unreadable: usize,
+    /// How the ids in all this are called.
+    pub names: Names,
 }
 
 #[derive(Serialize)]
@@ -47,6 +50,8 @@ struct View {
     name: String,
     events: Vec<EventView>,
     unreadable: usize,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    names: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -81,6 +86,7 @@ pub fn json(history: &History) -> String {
             })
             .collect(),
         unreadable: history.unreadable,
+        names: names(&history.names),
     })
 }
 
@@ -93,11 +99,10 @@ pub fn text(history: &History, style: Style) -> String {
         let outcome = one.outcome.map(|outcome| format!(": {}", style.paint(paint(outcome), outcome.as_str())));
         let kind = style.paint(Paint::Bold, one.kind);
         let _ = writeln!(out, "{:.0} {kind}{}{took}", one.at, outcome.unwrap_or_default());
-        let _ = writeln!(out, "  {}", safe(&one.why));
-        out.push_str(&columns(
-            style,
-            &one.moves.iter().map(move_row).chain(one.address.iter().map(address_row)).collect::<Vec<_>>(),
-        ));
+        let _ = writeln!(out, "  {}", said(&history.names, &one.why));
+        let moves = one.moves.iter().map(|one| move_row(one, &history.names));
+        let address = one.address.iter().map(|one| address_row(one, &history.names));
+        out.push_str(&columns(style, &moves.chain(address).collect::<Vec<_>>()));
     }
     if history.events.is_empty() {
         let _ = writeln!(out, "{}: nothing was done yet", safe(&history.name));

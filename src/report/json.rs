@@ -2,13 +2,16 @@
 //!
 //! The shape is written down as types, apart from the vocabulary's own, so that a change there can't change what scripts read.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{safe, verification, whole, whole_ms};
-use crate::model::{AddressStep, Change, Hold, Judged, Judgement, Move, MoveResult, Pass, RebootResult, RebootStep};
+use crate::model::{
+    AddressStep, Change, Hold, Judged, Judgement, Move, MoveResult, Names, Pass, RebootResult, RebootStep,
+};
 
 /// A [`Pass`] as machines read it.
 #[derive(Debug, Serialize)]
@@ -27,6 +30,8 @@ pub(super) struct PassView {
     reboot: Option<RebootView>,
     notes: Vec<String>,
     commands: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    names: BTreeMap<String, String>,
     elapsed_ms: u64,
 }
 
@@ -143,9 +148,15 @@ impl From<&Pass> for PassView {
             reboot: pass.last.reboot.as_ref().map(RebootView::from),
             notes: pass.notes.iter().map(|note| safe(note)).collect(),
             commands: pass.commands.iter().map(|command| whole(command)).collect(),
+            names: names(&pass.names),
             elapsed_ms: whole_ms(pass.elapsed),
         }
     }
+}
+
+/// `Name` tags by id: ids themselves are bare wherever machines read them.
+pub(super) fn names(names: &Names) -> BTreeMap<String, String> {
+    names.iter().map(|(id, name)| (id.to_owned(), name)).collect()
 }
 
 impl From<&Hold> for HoldView {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::lines::{Line, cut, folded, painted, plain};
 use super::status::Status;
 use super::text::outcome_paint;
-use super::{Paint, Style, counted, safe, span};
+use super::{Paint, Style, counted, safe, said, span};
 use crate::model::{Found, Outcome, Verdict};
 use sections::sections;
 pub use seen::Rounds;
@@ -145,7 +145,7 @@ fn head(view: &View<'_>) -> Vec<Line> {
             if let (Outcome::Down, Some(hold)) = (pass.outcome, pass.holds.first()) {
                 let _ = write!(word, ", held by gate {}", hold.gate);
             }
-            let because = if pass.because.is_empty() { String::new() } else { format!(": {}", safe(&pass.because)) };
+            let because = if pass.because.is_empty() { String::new() } else { format!(": {}", said(&pass.names, &pass.because)) };
             // What is old is no news, whatever it says.
             let paint = if overdue(status) { Paint::Plain } else { outcome_paint(pass.outcome) };
             lines.push(vec![(word, paint), (because + &ago(status, *at), Paint::Plain)]);
@@ -167,7 +167,7 @@ fn head(view: &View<'_>) -> Vec<Line> {
             last.at,
             ago(status, last.at),
             counted(moved, "change"),
-            safe(&last.because)
+            said(&status.names, &last.because)
         );
         lines.push(plain(text));
     }

@@ -47,7 +47,9 @@ pub struct Check {
 #[must_use]
 pub fn line(check: &Check) -> String {
     let remarks = remarks(check);
-    let text = plain(&check.because, LONGEST.saturating_sub(remarks.chars().count()));
+    let names = &check.pass.names;
+    let remarks = names.tell(&remarks);
+    let text = plain(&names.tell(&check.because), LONGEST.saturating_sub(remarks.chars().count()));
     let head = if check.name == SERVICE { String::new() } else { format!(" {}", safe(&check.name)) };
     finished(&format!("NATWATCH{head} {} - {text}{}", check.state, plain(&remarks, usize::MAX)), &perfdata(check))
 }

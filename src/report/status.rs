@@ -7,10 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::json::{HoldView, MoveView, PassView, document};
+use super::json::{HoldView, MoveView, PassView, document, names};
 use super::text::{headline, hold_lines};
-use super::{Paint, Style, columns, move_row, named, safe, span, whole_ms};
-use crate::model::{Found, Hold, Move, Outcome, Pass, Paused, Record, RouteTableId, SubnetId};
+use super::{Paint, Style, columns, move_row, named, safe, said, span, whole_ms};
+use crate::model::{Found, Hold, Move, Names, Outcome, Pass, Paused, Record, RouteTableId, SubnetId};
 
 /// Who carries a subnet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,8 @@ pub struct Status {
     pub last_takeover: Option<LastTakeover>,
     /// What else there is to know, one line each.
     pub notes: Vec<String>,
+    /// How the ids in all this are called.
+    pub names: Names,
 }
 
 impl Status {
@@ -123,6 +125,8 @@ struct View {
     last_round: Option<RoundView>,
     last_takeover: Option<TakeoverView>,
     notes: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    names: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -173,6 +177,7 @@ pub fn json(status: &Status) -> String {
             took_ms: last.took.map(whole_ms),
         }),
         notes: status.notes.iter().map(|note| safe(note)).collect(),
+        names: names(&status.names),
     })
 }
 
@@ -184,7 +189,7 @@ pub fn text(status: &Status, style: Style) -> String {
     let lock = match (&status.record, status.record.trouble()) {
         (Found::Present(record), _) => {
             let word = style.paint(Paint::Yellow, &format!("locked ({})", record.phase));
-            format!("{word} since {}: {}", moment(status, record.began), safe(&record.because))
+            format!("{word} since {}: {}", moment(status, record.began), said(&status.names, &record.because))
         }
         (_, Some(trouble)) if status.locked() => {
             format!("{}: {}", style.paint(Paint::Red, "held as locked"), safe(&trouble))
@@ -203,7 +208,7 @@ pub fn text(status: &Status, style: Style) -> String {
     let _ = writeln!(out, "\n{}", title("Active"));
     match &status.active {
         Ok(active) if active.is_empty() => out.push_str("  no subnet is guarded\n"),
-        Ok(active) => out.push_str(&columns(style, &active.iter().map(row).collect::<Vec<_>>())),
+        Ok(active) => out.push_str(&columns(style, &rows(active, &status.names))),
         Err(error) => {
             let _ = writeln!(out, "  {}: {}", style.paint(Paint::Yellow, "EC2 could not be asked"), safe(error));
         }
@@ -214,7 +219,7 @@ pub fn text(status: &Status, style: Style) -> String {
         Some((at, pass)) => {
             let _ = writeln!(out, "  {}\n  {}", moment(status, *at), headline(pass, &status.name, style));
             for note in &pass.notes {
-                let _ = writeln!(out, "  {}", safe(note));
+                let _ = writeln!(out, "  {}", said(&pass.names, note));
             }
         }
         None => out.push_str("  none is on record: has natwatch run here?\n"),
@@ -225,8 +230,9 @@ pub fn text(status: &Status, style: Style) -> String {
         Some(last) => {
             let took = last.took.map(|took| format!(", took {}", span(took))).unwrap_or_default();
             let outcome = last.outcome.map(|outcome| format!("{outcome}: ")).unwrap_or_default();
-            let _ = writeln!(out, "  {}{took}\n  {outcome}{}", moment(status, last.at), safe(&last.because));
-            out.push_str(&columns(style, &last.moves.iter().map(move_row).collect::<Vec<_>>()));
+            let _ = writeln!(out, "  {}{took}\n  {outcome}{}", moment(status, last.at), said(&status.names, &last.because));
+            let moves = last.moves.iter().map(|one| move_row(one, &status.names));
+            out.push_str(&columns(style, &moves.collect::<Vec<_>>()));
         }
         None => out.push_str("  none\n"),
     }
@@ -234,13 +240,13 @@ pub fn text(status: &Status, style: Style) -> String {
     if !status.holds.is_empty() {
         let _ = writeln!(out, "\n{}", title("A takeover would be held now"));
         for hold in &status.holds {
-            out.push_str(&hold_lines(hold, style, "  "));
+            out.push_str(&hold_lines(hold, &status.names, style, "  "));
         }
     }
     if !status.notes.is_empty() {
         let _ = writeln!(out, "\n{}", title("Notes"));
         for note in &status.notes {
-            let _ = writeln!(out, "  {}", safe(note));
+            let _ = writeln!(out, "  {}", said(&status.names, note));
         }
     }
     style.finish(out)
@@ -250,7 +256,7 @@ pub fn text(status: &Status, style: Style) -> String {
 #[must_use]
 pub fn places(status: &Status) -> String {
     match &status.active {
-        Ok(active) => columns(Style::PLAIN, &active.iter().map(row).collect::<Vec<_>>()),
+        Ok(active) => columns(Style::PLAIN, &rows(active, &status.names)),
         Err(error) => format!("  EC2 could not be asked: {}\n", safe(error)),
     }
 }
@@ -277,11 +283,15 @@ fn active_view(status: &Status) -> (BTreeMap<String, String>, Option<String>) {
     }
 }
 
-pub(super) fn row(active: &Active) -> Vec<(String, Paint)> {
+fn rows(active: &[Active], names: &Names) -> Vec<Vec<(String, Paint)>> {
+    active.iter().map(|one| row(one, names)).collect()
+}
+
+pub(super) fn row(active: &Active, names: &Names) -> Vec<(String, Paint)> {
     let (word, paint) = match &active.by {
         Carrier::Primary => ("primary".to_owned(), Paint::Green),
         Carrier::Standby => ("standby".to_owned(), Paint::Yellow),
-        Carrier::Table(table) => (format!("another table, {table}"), Paint::Red),
+        Carrier::Table(table) => (format!("another table, {}", names.of(table.as_str())), Paint::Red),
         Carrier::Main => ("the VPC's main table".to_owned(), Paint::Red),
     };
     vec![(named(active.subnet.as_str(), active.name.as_deref()), Paint::Plain), (word, paint)]

@@ -12,7 +12,7 @@ use super::plugin::{self, Check};
 use super::status::{Active, Carrier, LastTakeover, Status};
 use super::*;
 use crate::model::{
-    BackendVerdict, Family, Found, Gate, Hold, Judged, Judgement, Outcome, Pass, Paused, Phase, PlannedMove, Record,
+    BackendVerdict, Family, Found, Gate, Hold, Judged, Judgement, Names, Outcome, Pass, Paused, Phase, PlannedMove, Record,
     ServiceState, Silence, SilenceReason, Target, Verdict,
 };
 
@@ -80,6 +80,7 @@ fn pass(outcome: Outcome, exit: u8) -> Pass {
         dry_run: false,
         notes: Vec::new(),
         commands: Vec::new(),
+        names: crate::model::Names::new(),
     }
 }
 
@@ -174,6 +175,53 @@ moves:
   subnet-0a (web-a)  rtb-0a -> rtb-0b  would-move
 "
     );
+}
+
+#[test]
+fn ids_have_their_names_behind_them_wherever_people_read_them_and_nowhere_else() {
+    let mut names = Names::new();
+    for (id, name) in [("subnet-0a", "web-a"), ("subnet-0b", "db\u{1b}[31m"), ("rtb-0a", "nat1"), ("rtb-0b", "nat2")] {
+        names.learn(id, Some(name));
+    }
+    let why = "rtb-0b sends 0.0.0.0/0 to i-0c".to_owned();
+    let remedy = "aws ec2 replace-route --route-table-id rtb-0b".to_owned();
+    let named = Pass {
+        names,
+        because: "3 of 4 backends are cut off, all of those heard in subnet-0a".to_owned(),
+        holds: vec![Hold { gate: Gate::Unfit, why, remedy }],
+        notes: vec!["subnet-0b is on neither table by now".to_owned()],
+        ..partial()
+    };
+    let row = "  subnet-0b (db\\u{1b}[31m)  rtb-0a (nat1) -> rtb-0b (nat2)  elsewhere: on rtb-0c\n";
+    let sentences = [
+        "all of those heard in subnet-0a (web-a)",
+        "unfit: rtb-0b (nat2) sends 0.0.0.0/0 to i-0c",
+        "\n    aws ec2 replace-route --route-table-id rtb-0b\n",
+        "--association-id rtbassoc-0a --route-table-id rtb-0b\n",
+        "subnet-0b (db\\u{1b}[31m) is on neither table by now",
+        row,
+    ];
+    for style in [TERMINAL, Style::PLAIN] {
+        let text = text::run(&named, "natwatch", style);
+        for sentence in sentences {
+            assert!(text.contains(sentence), "no {sentence:?} in:\n{text}");
+        }
+    }
+    let full = text::run(&named, "natwatch", TERMINAL);
+    assert!(full.contains("  web1          subnet-0a (web-a)           cut off  8.8.8.8  no reply\n"), "{full}");
+    assert!(text::run(&named, "natwatch", Style::PLAIN).contains("cut off in subnet-0a (web-a): web1, web2\n"));
+    assert!(text::plan(&named).contains(row) && text::plan(&named).ends_with("heard in subnet-0a (web-a)\n"));
+
+    let json: serde_json::Value = serde_json::from_str(&json::run(&named)).unwrap();
+    assert_eq!(json["because"], named.because);
+    assert_eq!(json["moves"][1]["from"], "rtb-0a");
+    assert_eq!(json["names"]["rtb-0b"], "nat2");
+    let bare: serde_json::Value = serde_json::from_str(&json::run(&partial())).unwrap();
+    assert!(bare.get("names").is_none(), "{bare}");
+
+    let status = Status { names: named.names.clone(), last_round: None, ..status() };
+    let told = status::text(&status, Style::PLAIN);
+    assert!(told.contains("rtb-0a (nat1) -> rtb-0b (nat2)"), "{told}");
 }
 
 #[test]
@@ -282,6 +330,7 @@ fn status() -> Status {
             Pass { because: "all reach".to_owned(), ..pass(Outcome::Locked, 5) },
         )),
         notes: vec!["guarded.json can't be used".to_owned()],
+        names: Names::new(),
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Paint, Style, address_row, columns, counted, exit_meaning, move_row, safe, span, whole};
-use crate::model::{BackendVerdict, Family, Hold, Judged, Judgement, Outcome, Pass, Silence, SilenceReason, Verdict};
+use super::{Paint, Style, address_row, columns, counted, exit_meaning, move_row, safe, said, span, whole};
+use crate::model::{
+    BackendVerdict, Family, Hold, Judged, Judgement, Names, Outcome, Pass, Silence, SilenceReason, Verdict,
+};
 
 /// Backends that reach are all alike: beyond this many in a round, the rest is a number.
 const REACHING_SHOWN: usize = 20;
@@ -27,11 +29,11 @@ pub fn failback(pass: &Pass, name: &str, style: Style) -> String {
 /// What is to be confirmed: the moves, and what else there is to know.
 #[must_use]
 pub fn plan(pass: &Pass) -> String {
-    let mut out = columns(Style::PLAIN, &pass.moves.iter().map(move_row).collect::<Vec<_>>());
+    let mut out = moves(pass, Style::PLAIN);
     for note in &pass.notes {
-        let _ = writeln!(out, "{}", safe(note));
+        let _ = writeln!(out, "{}", said(&pass.names, note));
     }
-    Style::PLAIN.finish(format!("{out}{}\n", safe(&pass.because)))
+    Style::PLAIN.finish(format!("{out}{}\n", said(&pass.names, &pass.because)))
 }
 
 /// `deed`: what its moves were for.
@@ -71,7 +73,8 @@ pub(super) fn headline(pass: &Pass, name: &str, style: Style) -> String {
     if pass.dry_run {
         word.push_str(" (dry run: nothing was changed)");
     }
-    let because = if pass.because.is_empty() { String::new() } else { format!(": {}", safe(&pass.because)) };
+    let because =
+        if pass.because.is_empty() { String::new() } else { format!(": {}", said(&pass.names, &pass.because)) };
     format!("{}: {}{because}", safe(name), style.paint(outcome_paint(pass.outcome), &word))
 }
 
@@ -88,7 +91,7 @@ fn full(pass: &Pass, name: &str, style: Style, deed: &str) -> String {
             out,
             "{}{family}: {verdict}: {}",
             style.paint(Paint::Bold, &format!("Round {n}")),
-            safe(&judgement.because)
+            said(&pass.names, &judgement.because)
         );
         let verb = if judgement.good_targets == 1 { "answers" } else { "answer" };
         let _ = writeln!(
@@ -100,21 +103,18 @@ fn full(pass: &Pass, name: &str, style: Style, deed: &str) -> String {
             judgement.silent,
             if judgement.stale { "; took longer than its limit, not acted on" } else { "" },
         );
-        out.push_str(&backends(judgement, style));
+        out.push_str(&backends(judgement, &pass.names, style));
         out.push('\n');
     }
     if !pass.moves.is_empty() {
         section(&mut out, style, &format!("{deed}{}", if pass.dry_run { " (dry run)" } else { "" }));
-        out.push_str(&columns(
-            style,
-            &pass.moves.iter().map(move_row).chain(pass.last.address.iter().map(address_row)).collect::<Vec<_>>(),
-        ));
+        out.push_str(&moves(pass, style));
         out.push('\n');
     }
     if !pass.holds.is_empty() {
         section(&mut out, style, "Held");
         for hold in &pass.holds {
-            out.push_str(&hold_lines(hold, style, "  "));
+            out.push_str(&hold_lines(hold, &pass.names, style, "  "));
         }
         out.push('\n');
     }
@@ -132,7 +132,7 @@ fn extras(out: &mut String, pass: &Pass, style: Style) {
     if !pass.notes.is_empty() {
         section(out, style, "Notes");
         for note in &pass.notes {
-            let _ = writeln!(out, "  {}", safe(note));
+            let _ = writeln!(out, "  {}", said(&pass.names, note));
         }
         out.push('\n');
     }
@@ -146,8 +146,8 @@ fn extras(out: &mut String, pass: &Pass, style: Style) {
 }
 
 /// `lead` comes before the gate's name; what to do stands on a line of its own, to be pasted.
-pub(super) fn hold_lines(hold: &Hold, style: Style, lead: &str) -> String {
-    let mut out = format!("{lead}{}: {}\n", style.paint(Paint::Yellow, hold.gate.as_str()), safe(&hold.why));
+pub(super) fn hold_lines(hold: &Hold, names: &Names, style: Style, lead: &str) -> String {
+    let mut out = format!("{lead}{}: {}\n", style.paint(Paint::Yellow, hold.gate.as_str()), said(names, &hold.why));
     if !hold.remedy.is_empty() {
         let _ = writeln!(out, "    {}", whole(&hold.remedy));
     }
@@ -155,11 +155,11 @@ pub(super) fn hold_lines(hold: &Hold, style: Style, lead: &str) -> String {
 }
 
 /// Who was asked and what answered: the cut off first, then the silent, then those that reach.
-fn backends(judgement: &Judgement, style: Style) -> String {
+fn backends(judgement: &Judgement, names: &Names, style: Style) -> String {
     let mut rows = Vec::new();
     for verdict in [BackendVerdict::CutOff, BackendVerdict::Silent, BackendVerdict::Reaches] {
         let shown = if verdict == BackendVerdict::Reaches { REACHING_SHOWN } else { usize::MAX };
-        rows.extend(judgement.backends.iter().filter(|judged| judged.verdict == verdict).take(shown).map(row));
+        rows.extend(judgement.backends.iter().filter(|judged| judged.verdict == verdict).take(shown).map(|one| row(one, names)));
     }
     let mut out = columns(style, &rows);
     let hidden = judgement.backends.len() - rows.len();
@@ -169,7 +169,7 @@ fn backends(judgement: &Judgement, style: Style) -> String {
     out
 }
 
-fn row(judged: &Judged) -> Vec<(String, Paint)> {
+fn row(judged: &Judged, names: &Names) -> Vec<(String, Paint)> {
     let (word, paint) = match judged.verdict {
         BackendVerdict::Reaches => ("reaches", Paint::Green),
         BackendVerdict::CutOff => ("cut off", Paint::Red),
@@ -184,7 +184,7 @@ fn row(judged: &Judged) -> Vec<(String, Paint)> {
     };
     vec![
         (safe(&judged.host), Paint::Plain),
-        (safe(&judged.subnet), Paint::Plain),
+        (said(names, &judged.subnet), Paint::Plain),
         (word.to_owned(), paint),
         (target, Paint::Plain),
         (last, Paint::Plain),
@@ -203,7 +203,7 @@ fn compact(pass: &Pass, name: &str, style: Style) -> String {
     let mut out = headline(pass, name, style);
     out.push('\n');
     for hold in &pass.holds {
-        out.push_str(&hold_lines(hold, style, "held by "));
+        out.push_str(&hold_lines(hold, &pass.names, style, "held by "));
     }
     let last = pass.latest();
     for judgement in &last {
@@ -220,23 +220,20 @@ fn compact(pass: &Pass, name: &str, style: Style) -> String {
             }
         }
         for (subnet, hosts) in cut_off {
-            let _ = writeln!(out, "cut off{family} in {}: {}", safe(subnet), names(&hosts));
+            let _ = writeln!(out, "cut off{family} in {}: {}", said(&pass.names, subnet), listed(&hosts));
         }
         // One detail stands for all of its kind: they differ in names only, and a mail is not a log.
         for (reason, (hosts, detail)) in silent {
             let detail = if detail.is_empty() { String::new() } else { format!(" ({})", safe(detail)) };
-            let _ = writeln!(out, "silent{family}, {reason}: {}{detail}", names(&hosts));
+            let _ = writeln!(out, "silent{family}, {reason}: {}{detail}", listed(&hosts));
         }
     }
     if !pass.moves.is_empty() {
         out.push_str("moves:\n");
-        out.push_str(&columns(
-            style,
-            &pass.moves.iter().map(move_row).chain(pass.last.address.iter().map(address_row)).collect::<Vec<_>>(),
-        ));
+        out.push_str(&moves(pass, style));
     }
     for note in &pass.notes {
-        let _ = writeln!(out, "note: {}", safe(note));
+        let _ = writeln!(out, "note: {}", said(&pass.names, note));
     }
     if !pass.commands.is_empty() {
         out.push_str("by hand:\n");
@@ -247,7 +244,14 @@ fn compact(pass: &Pass, name: &str, style: Style) -> String {
     out
 }
 
-fn names(hosts: &[&str]) -> String {
+/// What was moved, and the address that was to come along.
+fn moves(pass: &Pass, style: Style) -> String {
+    let moves = pass.moves.iter().map(|one| move_row(one, &pass.names));
+    let address = pass.last.address.iter().map(|one| address_row(one, &pass.names));
+    columns(style, &moves.chain(address).collect::<Vec<_>>())
+}
+
+fn listed(hosts: &[&str]) -> String {
     let mut text = hosts.iter().take(NAMES_SHOWN).map(|host| safe(host)).collect::<Vec<_>>().join(", ");
     if hosts.len() > NAMES_SHOWN {
         let _ = write!(text, " and {} more", hosts.len() - NAMES_SHOWN);

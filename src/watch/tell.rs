@@ -127,6 +127,7 @@ mod tests {
             dry_run: false,
             notes: Vec::new(),
             commands: Vec::new(),
+            names: crate::model::Names::new(),
         }
     }
 

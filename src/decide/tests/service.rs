@@ -20,6 +20,7 @@ fn pass(outcome: Outcome, judgements: Vec<Judgement>) -> Pass {
         dry_run: false,
         notes: Vec::new(),
         commands: Vec::new(),
+        names: crate::model::Names::new(),
     }
 }
 

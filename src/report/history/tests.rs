@@ -41,6 +41,7 @@ fn history() -> History {
             event("reset", "by an operator", None, vec![], Duration::ZERO),
         ],
         unreadable: 1,
+        names: crate::model::Names::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{View, ago};
 use crate::model::{BackendVerdict, Control, ControlFate, Fate, Found, Hold, Silence, Target};
 use crate::report::lines::{Line, aligned, folded, plain};
 use crate::report::status::{Carrier, row};
-use crate::report::{Paint, printable, safe, span, whole};
+use crate::report::{Paint, printable, safe, said, span, whole};
 
 /// Characters of a name in a list: a tag may have 256, and what stands beside it is to be seen.
 const NAME: usize = 44;
@@ -51,12 +51,12 @@ fn subnets(view: &View<'_>, width: usize) -> Section {
                 Carrier::Standby => 1,
                 Carrier::Primary => 2,
             });
-            aligned(&active.into_iter().map(row).map(named).collect::<Vec<_>>())
+            aligned(&active.into_iter().map(|one| named(row(one, &status.names))).collect::<Vec<_>>())
         }
         Err(_) if view.asked.is_none() => vec![plain("  EC2 has not answered yet")],
         Err(error) => {
-            let said = (format!(": {}", safe(error)), Paint::Plain);
-            folded(vec![("  EC2 could not be asked".to_owned(), Paint::Yellow), said], width, 4)
+            let why = (format!(": {}", safe(error)), Paint::Plain);
+            folded(vec![("  EC2 could not be asked".to_owned(), Paint::Yellow), why], width, 4)
         }
     };
     if let Some(trouble) = view.trouble {
@@ -150,7 +150,8 @@ fn targets(view: &View<'_>) -> Section {
 
 fn holds(view: &View<'_>, width: usize) -> Section {
     let lines = |hold: &Hold| {
-        let gate = vec![(format!("  {}", hold.gate), Paint::Yellow), (format!(": {}", safe(&hold.why)), Paint::Plain)];
+        let why = (format!(": {}", said(&view.status.names, &hold.why)), Paint::Plain);
+        let gate = vec![(format!("  {}", hold.gate), Paint::Yellow), why];
         let remedy = (!hold.remedy.is_empty()).then(|| plain(format!("    {}", whole(&hold.remedy))));
         [Some(gate), remedy].into_iter().flatten().flat_map(|line| folded(line, width, 4)).collect::<Vec<_>>()
     };
@@ -161,6 +162,6 @@ fn holds(view: &View<'_>, width: usize) -> Section {
 fn notes(view: &View<'_>, width: usize) -> Section {
     let status = view.status;
     let of_pass = status.last_round.iter().flat_map(|(_, pass)| &pass.notes);
-    let lines = |note: &String| folded(plain(format!("  {}", safe(note))), width, 4);
+    let lines = |note: &String| folded(plain(format!("  {}", said(&status.names, note))), width, 4);
     Section { title: "Notes", beside: Line::new(), rows: status.notes.iter().chain(of_pass).flat_map(lines).collect() }
 }

@@ -35,6 +35,7 @@ fn a_primary_that_cannot_be_learned_is_not_asked_for_at_every_pass() {
         families: Vec::new(),
         public: Vec::new(),
         leads_to: None,
+        names: crate::model::Names::new(),
         seen: Timestamp::UNIX_EPOCH,
     };
     let someone =
