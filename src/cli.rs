@@ -382,7 +382,7 @@ mod tests {
             let help = command.clone().render_long_help().to_string();
             assert!(help.starts_with("Examples:\n  natwatch "), "natwatch {path} --help: {help}");
             for (line, does) in examples(path) {
-                assert!(help.contains(does), "{path}: {help}");
+                assert!(help.contains(does), "{path}: {does:?} is broken: {help}");
                 assert!(line.starts_with(path), "an example of natwatch {path} is natwatch {line}");
                 let parsed = Cli::try_parse_from(words(line));
                 assert!(parsed.is_ok(), "natwatch {line}: {}", parsed.unwrap_err());

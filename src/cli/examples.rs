@@ -143,12 +143,20 @@ pub(super) fn with_examples(command: Command, words: &str) -> Command {
     command
 }
 
+/// What is longer than this has its explanation below it: a help is at most 100 columns wide.
+const BESIDE: usize = 34;
+
 fn text(examples: &[Example]) -> String {
-    let width = examples.iter().map(|(line, _)| line.len()).max().unwrap_or_default();
+    let lengths = examples.iter().map(|(line, _)| line.len());
+    let width = lengths.filter(|length| *length <= BESIDE).max().unwrap_or_default();
     let mut text = String::from("Examples:");
     for (line, does) in examples {
         // Writing to a String does not fail.
-        let _ = write!(text, "\n  natwatch {line:width$}   {does}");
+        let _ = if line.len() > BESIDE {
+            write!(text, "\n  natwatch {line}\n{:width$}   {does}", "", width = width + "  natwatch ".len())
+        } else {
+            write!(text, "\n  natwatch {line:width$}   {does}")
+        };
     }
     text
 }

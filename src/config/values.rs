@@ -171,10 +171,11 @@ pub(super) fn host_name(text: &str) -> Result<(), String> {
 }
 
 fn quoted(c: char) -> String {
-    if c == '\'' {
-        "\"'\"".to_owned()
-    } else {
-        format!("'{}'", crate::model::printable(&c.to_string(), 1).replace("\\u{20}", " "))
+    match c {
+        '\'' => "\"'\"".to_owned(),
+        // At the end of a text it would be cut off.
+        ' ' => "' '".to_owned(),
+        c => format!("'{}'", crate::model::printable(&c.to_string(), 1)),
     }
 }
 

@@ -603,10 +603,13 @@ async fn f057_f061_no_complaint_about_ec2_has_a_name_that_only_its_library_knows
     said.push(("no TLS".to_owned(), complaints(&tls.ec2(quick())).await));
 
     // Credentials that are not there, and a metadata service that gives none.
-    let none = aws_config::profile::ProfileFileCredentialsProvider::builder().profile_name("nobody's").build();
+    let sources = ProviderConfig::without_region().with_http_client(http::direct());
+    let none = aws_config::profile::ProfileFileCredentialsProvider::builder();
+    let none = none.configure(&sources).profile_name("nobody's").build();
     said.push(("no profile".to_owned(), complaints(&closing.ec2_signed_by(SharedCredentialsProvider::new(none), quick())).await));
-    let imds = aws_config::imds::Client::builder().endpoint("http://127.0.0.1:1").unwrap().max_attempts(1).build();
-    let imds = aws_config::imds::credentials::ImdsCredentialsProvider::builder().imds_client(imds).build();
+    let imds = aws_config::imds::Client::builder().configure(&sources).endpoint("http://127.0.0.1:1").unwrap();
+    let imds = imds.max_attempts(1).build();
+    let imds = aws_config::imds::credentials::ImdsCredentialsProvider::builder().configure(&sources).imds_client(imds).build();
     said.push(("no IMDS".to_owned(), complaints(&closing.ec2_signed_by(SharedCredentialsProvider::new(imds), quick())).await));
 
     for (what, texts) in &said {

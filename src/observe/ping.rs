@@ -221,7 +221,7 @@ mod tests {
     fn f037_a_command_that_is_not_ours_is_silence_with_what_it_said() {
         let (reason, detail) = unfinished("w", b"This account is currently not available.\x1b[31m\n");
         assert_eq!(reason, SilenceReason::Nonsense);
-        assert!(detail.contains("This account is currently not available.\\\\u{1b}[31m"), "{detail}");
+        assert!(detail.contains("This account is currently not available.\\u{1b}[31m\""), "{detail}");
         assert!(detail.contains("natwatch print authorized-key"), "{detail}");
     }
 

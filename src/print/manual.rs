@@ -42,11 +42,15 @@ const ENVIRONMENT: [Told; 9] = [
 pub(super) fn page() -> String {
     let all = described();
     let mut page = Roff::new();
-    page.control("TH", ["natwatch", "1", "", concat!("natwatch ", env!("CARGO_PKG_VERSION")), "natwatch"]);
+    // Without a date, which would be another one at each build.
+    page.control("TH", ["natwatch", "1", " ", concat!("natwatch ", env!("CARGO_PKG_VERSION")), "natwatch"]);
     page.control("SH", ["NAME"]);
     page.text([roman("natwatch - keeps private subnets online when their AWS NAT instance dies")]);
     page.control("SH", ["SYNOPSIS"]);
-    for one in all.iter().filter(|one| !one.words.is_empty()) {
+    for (n, one) in all.iter().filter(|one| !one.words.is_empty()).enumerate() {
+        if n > 0 {
+            page.control("br", []);
+        }
         synopsis(&mut page, one);
     }
     page.control("SH", ["EXAMPLES"]);
@@ -54,9 +58,11 @@ pub(super) fn page() -> String {
         examples(&mut page, one.examples);
     }
     page.control("SH", ["DESCRIPTION"]);
-    for paragraph in DESCRIPTION {
-        page.control("PP", []);
-        page.text([roman(paragraph)]);
+    for (n, paragraph) in DESCRIPTION.iter().enumerate() {
+        if n > 0 {
+            page.control("PP", []);
+        }
+        page.text([roman(*paragraph)]);
     }
     page.control("SH", ["COMMANDS"]);
     for one in all.iter().filter(|one| !one.words.is_empty()) {
@@ -108,7 +114,6 @@ fn synopsis(page: &mut Roff, one: &Described) {
     let mut text = vec![bold(format!("natwatch {}", one.words))];
     text.extend(one.arguments.iter().map(|argument| roman(format!(" {}", argument.synopsis))));
     page.text(text);
-    page.control("br", []);
 }
 
 fn examples(page: &mut Roff, examples: &[Example]) {

@@ -31,7 +31,8 @@ const DESCRIPTION: [&str; 3] = [
 /// The page, in troff.
 pub(super) fn page() -> String {
     let mut page = Roff::new();
-    page.control("TH", ["natwatch.toml", "5", "", concat!("natwatch ", env!("CARGO_PKG_VERSION")), "natwatch"]);
+    // Without a date, which would be another one at each build.
+    page.control("TH", ["natwatch.toml", "5", " ", concat!("natwatch ", env!("CARGO_PKG_VERSION")), "natwatch"]);
     page.control("SH", ["NAME"]);
     page.text([roman("natwatch.toml - configuration of natwatch")]);
     page.control("SH", ["SYNOPSIS"]);
@@ -43,9 +44,11 @@ pub(super) fn page() -> String {
     }
     page.control("fi", []);
     page.control("SH", ["DESCRIPTION"]);
-    for paragraph in DESCRIPTION {
-        page.control("PP", []);
-        page.text([roman(paragraph)]);
+    for (n, paragraph) in DESCRIPTION.iter().enumerate() {
+        if n > 0 {
+            page.control("PP", []);
+        }
+        page.text([roman(*paragraph)]);
     }
     page.control("SH", ["KEYS"]);
     let mut table = "";

@@ -208,7 +208,7 @@ fn ids_have_their_names_behind_them_wherever_people_read_them_and_nowhere_else()
         }
     }
     let full = text::run(&named, "natwatch", TERMINAL);
-    assert!(full.contains("  web1          subnet-0a (web-a)           cut off  8.8.8.8  no reply\n"), "{full}");
+    assert!(full.contains("  web1          subnet-0a (web-a)         cut off  8.8.8.8  no reply\n"), "{full}");
     assert!(text::run(&named, "natwatch", Style::PLAIN).contains("cut off in subnet-0a (web-a): web1, web2\n"));
     assert!(text::plan(&named).contains(row) && text::plan(&named).ends_with("heard in subnet-0a (web-a)\n"));
 
