@@ -252,11 +252,13 @@ impl Cli {
     pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, u8> {
         let mut definition = definition();
         let parsed = definition.try_get_matches_from_mut(args);
-        parsed.and_then(|found| Self::from_arg_matches(&found).map_err(|error| error.format(&mut definition))).map_err(|error| {
-            // Nobody listens: the status says it all.
-            let _ = error.print();
-            if error.use_stderr() { USAGE } else { 0 }
-        })
+        parsed.and_then(|found| Self::from_arg_matches(&found).map_err(|error| error.format(&mut definition))).map_err(
+            |error| {
+                // Nobody listens: the status says it all.
+                let _ = error.print();
+                if error.use_stderr() { USAGE } else { 0 }
+            },
+        )
     }
 }
 
@@ -371,7 +373,11 @@ mod tests {
         let line = line.split(['>', '|']).next().unwrap();
         let mut words = vec![String::from("natwatch")];
         for (n, part) in line.trim().split('\'').enumerate() {
-            if n % 2 == 0 { words.extend(part.split_whitespace().map(str::to_owned)) } else { words.push(part.to_owned()) }
+            if n % 2 == 0 {
+                words.extend(part.split_whitespace().map(str::to_owned))
+            } else {
+                words.push(part.to_owned())
+            }
         }
         words
     }

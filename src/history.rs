@@ -4,8 +4,8 @@ use std::io::IsTerminal as _;
 
 use crate::cli::{Format, Global};
 use crate::config::Settings;
-use crate::model::{Failure, Names};
 use crate::model::failure::exit;
+use crate::model::{Failure, Names};
 use crate::record::State;
 use crate::record::history::Entry;
 use crate::report;

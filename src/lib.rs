@@ -90,12 +90,16 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
         tracing::info!("{advice}");
     }
     limits::raise().map_err(|why| Failure::new(exit::FAILED, why))?;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .thread_keep_alive(Duration::MAX)
-            .build()
-            .map_err(|error| Failure::new(exit::FAILED, format!("nothing can be waited for (epoll, a timer, a thread): {error}; see ulimit -n and ulimit -u")))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(Duration::MAX)
+        .build()
+        .map_err(|error| {
+        Failure::new(
+            exit::FAILED,
+            format!("nothing can be waited for (epoll, a timer, a thread): {error}; see ulimit -n and ulimit -u"),
+        )
+    })?;
     // Name look-ups need a thread. With one to begin with, no more is a wait; without any, tokio panics.
     drop(runtime.spawn_blocking(|| ()));
     let status = runtime.block_on(async {

@@ -3,6 +3,7 @@
 mod manual;
 mod settings;
 
+use roff::Roff;
 use serde_json::json;
 
 use crate::cli::{Page, Print, completions};
@@ -30,4 +31,9 @@ pub(crate) fn command(what: &Print, as_json: bool) -> Result<u8, Failure> {
         Print::Man { page: Page::NatwatchToml } => told("man", settings::page()),
     };
     stdout(&text).map(|()| 0).map_err(|error| failed(format!("stdout: {error}")))
+}
+
+/// A page in troff. A backslash by its name: two of them, as `roff` writes it, mean one only within macros (groff(7)).
+fn rendered(page: &Roff) -> String {
+    page.render().replace(r"\\", r"\(rs")
 }

@@ -171,7 +171,8 @@ fn kept() -> PathBuf {
 
 #[test]
 fn the_first_ten_minutes_are_as_they_are_written_down() {
-    let lab = Lab::up(&Options { natwatch: PathBuf::from(env!("CARGO_BIN_EXE_natwatch")), ..Options::default() }).unwrap();
+    let lab =
+        Lab::up(&Options { natwatch: PathBuf::from(env!("CARGO_BIN_EXE_natwatch")), ..Options::default() }).unwrap();
     let mut session = Session { lab, page: HEAD.to_owned() };
     configuration(&mut session);
     ec2(&mut session);
@@ -199,7 +200,8 @@ fn configuration(session: &mut Session) {
     session.chapter("The configuration", "There is none yet:");
     let nowhere = session.lab.plan().root.join("etc/nothing.toml");
     session.types_with(Who::Service, &["run"], 78, |command| command.config(&nowhere));
-    session.step("A key with a letter too few, a duration without a unit, a table id that is none: all are told at once.");
+    session
+        .step("A key with a letter too few, a duration without a unit, a table id that is none: all are told at once.");
     let text = session.lab.config().replace("min_uptime = \"0s\"", "min_uptme = \"0s\"\nrun_span = 3");
     let text = text.replace(&format!("\"{}\"", session.lab.ids().primary.table), "\"nat1\"");
     session.lab.write_config(&text).unwrap();
@@ -284,5 +286,10 @@ fn well(session: &mut Session) {
     session.step("Without a terminal, nothing is moved that was not confirmed:");
     let run = session.lab.natwatch(&["takeover"]).unwrap();
     assert_eq!(run.status, Some(64), "{run}");
-    let _ = write!(session.page, "\n```console\n$ natwatch takeover < /dev/null\n{}\n```\n\n{}\n", run.stderr.trim_end(), ended(64));
+    let _ = write!(
+        session.page,
+        "\n```console\n$ natwatch takeover < /dev/null\n{}\n```\n\n{}\n",
+        run.stderr.trim_end(),
+        ended(64)
+    );
 }

@@ -153,8 +153,9 @@ fn f087_no_secret_is_shown_or_kept_at_any_verbosity_whatever_is_asked_and_whatev
 #[test]
 fn f088_a_reader_that_goes_away_changes_no_commands_status() {
     let lab = seasoned();
+    let binary = lab.plan().binary();
     for line in commands(&lab) {
-        let args = [&[lab.plan().binary().to_str().unwrap()], words(&line).as_slice()].concat();
+        let args = [&[binary.to_str().unwrap()], words(&line).as_slice()].concat();
         let status = beside(&lab, args[0], &args[1..]).run().unwrap().status;
         // Descriptor 4 is a pipe whose reader has gone.
         for redirection in [">&4", ">&4 2>&4"] {
@@ -176,7 +177,8 @@ fn f095_no_command_escapes_where_nothing_can_be_shown_and_colours_are_there_wher
         let args = words(&line);
         let what = args.join(" ");
         for environment in plain {
-            let command = environment.iter().fold(lab.command(&args).tty(), |command, (key, value)| command.env(key, value));
+            let command =
+                environment.iter().fold(lab.command(&args).tty(), |command, (key, value)| command.env(key, value));
             let run = command.env("LC_ALL", "C").run().unwrap();
             assert!(!run.stdout.contains('\u{1b}'), "natwatch {what} with {environment:?}: {run}");
             assert!(run.stdout.is_ascii(), "natwatch {what} with {environment:?}: {run}");
@@ -195,7 +197,19 @@ fn f092_no_command_of_roots_runs_a_program_that_path_leads_to() {
     let lab = seasoned();
     let trap = lab.plan().root.join("trap");
     fs::create_dir(&trap).unwrap();
-    for name in ["ssh", "ssh-keygen", "nft", "iptables", "iptables-save", "iptables-nft-save", "iptables-legacy-save", "ping", "sh", "aws", "systemctl"] {
+    for name in [
+        "ssh",
+        "ssh-keygen",
+        "nft",
+        "iptables",
+        "iptables-save",
+        "iptables-nft-save",
+        "iptables-legacy-save",
+        "ping",
+        "sh",
+        "aws",
+        "systemctl",
+    ] {
         let script = trap.join(name);
         fs::write(&script, format!("#!/bin/sh\necho \"$0 $*\" >> {}/sprung\nexit 1\n", trap.display())).unwrap();
         fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
@@ -233,7 +247,8 @@ fn ids_are_told_with_their_name_tags_and_machines_read_them_bare() {
     let lab = seasoned();
     lab.configure(&[("decision.run_span", "\"200ms\""), ("backends.panel", "0")]).unwrap();
     let ids = lab.ids();
-    let subnets: Vec<String> = (0..).zip(&ids.subnets).map(|(n, one)| named(&one.id, &format!("private-{n}"))).collect();
+    let subnets: Vec<String> =
+        (0..).zip(&ids.subnets).map(|(n, one)| named(&one.id, &format!("private-{n}"))).collect();
     let (primary, standby) = (named(&ids.primary.table, "nat1"), named(&ids.standby.table, "nat2"));
     let ways = format!("{primary} -> {standby}");
     let has = |args: &[&str], wanted: &[&str]| {
@@ -267,4 +282,52 @@ fn ids_are_told_with_their_name_tags_and_machines_read_them_bare() {
     assert_eq!(status["last_takeover"]["moves"][0]["from"], ids.primary.table.as_str(), "{status}");
     let history = json(&lab.natwatch(&["history", "--format", "json"]).unwrap());
     assert_eq!(history["names"][&ids.standby.table], "nat2");
+}
+
+const ECHO: &str = "\
+import socket, threading
+server = socket.create_server(('203.0.113.100', 7007))
+print('ready', flush=True)
+def serve(one):
+    while data := one.recv(100):
+        one.sendall(data)
+while True:
+    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+";
+
+/// Opens a connection, waits for the file that it is given, and tries that connection and another one.
+const TALK: &str = "\
+import os, socket, sys, time
+def talk(one):
+    one.settimeout(5)
+    one.sendall(b'?')
+    return one.recv(1) == b'?'
+server = ('203.0.113.100', 7007)
+old = socket.create_connection(server, 5)
+print('open', talk(old), flush=True)
+until = time.monotonic() + 60
+while not os.path.exists(sys.argv[1]) and time.monotonic() < until:
+    time.sleep(0.02)
+try:
+    print('old', talk(old))
+except OSError:
+    print('old broken')
+print('new', talk(socket.create_connection(server, 5)))
+";
+
+#[test]
+fn f086_a_connection_that_is_open_breaks_at_a_move_and_new_ones_are_made() {
+    let lab = seasoned();
+    let patience = std::time::Duration::from_secs(20);
+    let server = lab.program("inet", "/usr/bin/python3", &["-c", ECHO]).spawn().unwrap();
+    server.wait_output("ready", patience).unwrap();
+    let moved = lab.plan().root.join("moved");
+    let client = lab.program("b0", "/usr/bin/python3", &["-c", TALK, moved.to_str().unwrap()]).spawn().unwrap();
+    client.wait_output("open True", patience).unwrap();
+    expect(&lab.natwatch(&["takeover", "--yes"]).unwrap(), 0);
+    carried_by(&lab, Nat::Standby);
+    fs::write(&moved, "").unwrap();
+    let talk = client.wait(patience).unwrap();
+    assert_eq!(talk.stdout, "open True\nold broken\nnew True\n", "{talk}");
+    server.kill(natwatch_lab::Signal::KILL).unwrap();
 }

@@ -105,10 +105,11 @@ fn the_manual_has_every_command_flag_key_and_file() {
             assert!(text.contains(&format!("natwatch {line}")) && text.contains(does), "natwatch.1 lacks {line:?}");
         }
     }
-    let places: Vec<usize> = ["SYNOPSIS", "EXAMPLES", "DESCRIPTION", "COMMANDS", "OPTIONS", "EXIT STATUS", "FILES", "ENVIRONMENT"]
-        .iter()
-        .map(|title| text.find(title).unwrap_or_else(|| panic!("no {title}")))
-        .collect();
+    let places: Vec<usize> =
+        ["SYNOPSIS", "EXAMPLES", "DESCRIPTION", "COMMANDS", "OPTIONS", "EXIT STATUS", "FILES", "ENVIRONMENT"]
+            .iter()
+            .map(|title| text.find(title).unwrap_or_else(|| panic!("no {title}")))
+            .collect();
     assert!(places.is_sorted(), "{places:?}");
 
     let text = page("packaging/man/natwatch.toml.5");

@@ -163,7 +163,7 @@ const OWNED: [(&str, &[&str]); 13] = [
     ("clap", &["cli.rs", "cli/examples.rs", "cli/describe.rs"]),
     ("clap_complete", &["cli/completions.rs"]),
     // Two pages, of two tables.
-    ("roff", &["print/"]),
+    ("roff", &["print.rs", "print/"]),
     // A scenario is written by hand as a configuration is, and means something else: each reads its own.
     ("toml", &["config.rs", "config/", "replay/"]),
     ("regex_lite", &["config.rs", "config/"]),

@@ -587,7 +587,9 @@ async fn f057_f061_no_complaint_about_ec2_has_a_name_that_only_its_library_knows
         let server = Server::with((0..16).map(|_| Reply::Says(status, body.to_owned()))).await;
         said.push((format!("HTTP {status} {body}"), complaints(&server.ec2(quick())).await));
     }
-    for code in ["UnauthorizedOperation", "AuthFailure", "RequestExpired", "InvalidRouteTableID.NotFound", "Throttling", "Odd"] {
+    for code in
+        ["UnauthorizedOperation", "AuthFailure", "RequestExpired", "InvalidRouteTableID.NotFound", "Throttling", "Odd"]
+    {
         let server = Server::with((0..16).map(|_| fails(400, code, "because"))).await;
         said.push((code.to_owned(), complaints(&server.ec2(quick())).await));
     }
@@ -606,11 +608,18 @@ async fn f057_f061_no_complaint_about_ec2_has_a_name_that_only_its_library_knows
     let sources = ProviderConfig::without_region().with_http_client(http::direct());
     let none = aws_config::profile::ProfileFileCredentialsProvider::builder();
     let none = none.configure(&sources).profile_name("nobody's").build();
-    said.push(("no profile".to_owned(), complaints(&closing.ec2_signed_by(SharedCredentialsProvider::new(none), quick())).await));
+    said.push((
+        "no profile".to_owned(),
+        complaints(&closing.ec2_signed_by(SharedCredentialsProvider::new(none), quick())).await,
+    ));
     let imds = aws_config::imds::Client::builder().configure(&sources).endpoint("http://127.0.0.1:1").unwrap();
     let imds = imds.max_attempts(1).build();
-    let imds = aws_config::imds::credentials::ImdsCredentialsProvider::builder().configure(&sources).imds_client(imds).build();
-    said.push(("no IMDS".to_owned(), complaints(&closing.ec2_signed_by(SharedCredentialsProvider::new(imds), quick())).await));
+    let imds =
+        aws_config::imds::credentials::ImdsCredentialsProvider::builder().configure(&sources).imds_client(imds).build();
+    said.push((
+        "no IMDS".to_owned(),
+        complaints(&closing.ec2_signed_by(SharedCredentialsProvider::new(imds), quick())).await,
+    ));
 
     for (what, texts) in &said {
         assert!(!texts.is_empty(), "{what}: nothing was found fault with");

@@ -115,7 +115,10 @@ fn answer(status: &str, said: &str) -> Answer {
             SilenceReason::NoPing,
             "ping is not installed: apt-get install iputils-ping, or dnf install iputils".to_owned(),
         ),
-        "126" => Answer::Silent(SilenceReason::NoPing, format!("ping may not be run: \"{}\"; chmod a+x it, or install another", last())),
+        "126" => Answer::Silent(
+            SilenceReason::NoPing,
+            format!("ping may not be run: \"{}\"; chmod a+x it, or install another", last()),
+        ),
         KILLED => Answer::Silent(
             SilenceReason::Hung,
             "its ping did not end by itself, and was killed after two seconds more than it was given".to_owned(),
@@ -138,7 +141,9 @@ fn answer(status: &str, said: &str) -> Answer {
         {
             Answer::OtherDialect
         }
-        _ => Answer::Silent(SilenceReason::Nonsense, format!("ping ended with {}: \"{}\"", printable(status, 8), last())),
+        _ => {
+            Answer::Silent(SilenceReason::Nonsense, format!("ping ended with {}: \"{}\"", printable(status, 8), last()))
+        }
     }
 }
 

@@ -15,15 +15,24 @@ const STATUSES: [u8; 9] = [0, 1, 2, 3, 4, 5, 64, 75, 78];
 type Told = (&'static str, &'static str);
 
 const FILES: [Told; 9] = [
-    ("/etc/natwatch/natwatch.toml", "The configuration, see natwatch.toml(5). Owner and root alone may be able to write it."),
-    ("/var/lib/natwatch/NAME/takeover.json", "The lock: what a takeover has moved, and how far it has come. natwatch failback and natwatch reset remove it."),
+    (
+        "/etc/natwatch/natwatch.toml",
+        "The configuration, see natwatch.toml(5). Owner and root alone may be able to write it.",
+    ),
+    (
+        "/var/lib/natwatch/NAME/takeover.json",
+        "The lock: what a takeover has moved, and how far it has come. natwatch failback and natwatch reset remove it.",
+    ),
     ("/var/lib/natwatch/NAME/history.jsonl", "What was done, a JSON document a line; read by natwatch history."),
     ("/var/lib/natwatch/NAME/last-round.json", "All that the last pass decided from; read by natwatch replay."),
     ("/var/lib/natwatch/NAME/pause.json", "A pause, until it is over."),
     ("/var/lib/natwatch/NAME/guarded.json", "The guarded subnets as EC2 showed them last."),
     ("/var/lib/natwatch/NAME/witnesses.json", "Who has been seen reaching a target through the primary, for 30 days."),
     ("/var/lib/natwatch/NAME/facts.json", "What only root can see of this machine, for passes without that right."),
-    ("/var/lib/natwatch/NAME/run.lock, watch.lock", "Held while subnets are moved, and while a natwatch watch runs; never deleted."),
+    (
+        "/var/lib/natwatch/NAME/run.lock, watch.lock",
+        "Held while subnets are moved, and while a natwatch watch runs; never deleted.",
+    ),
 ];
 
 const ENVIRONMENT: [Told; 9] = [
@@ -31,11 +40,17 @@ const ENVIRONMENT: [Told; 9] = [
     ("NO_COLOR", "Set and not empty: no colours (https://no-color.org)."),
     ("TERM", "\"dumb\", empty or not set: no colours either."),
     ("LC_ALL, LC_CTYPE, LANG", "Where the first of them that is set does not name UTF-8, output is ASCII."),
-    ("AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...", "As every AWS tool reads them; without any, the instance's role is used."),
+    (
+        "AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...",
+        "As every AWS tool reads them; without any, the instance's role is used.",
+    ),
     ("AWS_ENDPOINT_URL_EC2, AWS_ENDPOINT_URL", "Another address of EC2's API, such as a VPC endpoint's."),
     ("AWS_CA_BUNDLE", "A PEM file of the authorities to trust instead of the usual ones."),
     ("AWS_EC2_METADATA_DISABLED", "\"true\": IMDS is not asked."),
-    ("JOURNAL_STREAM, NOTIFY_SOCKET, WATCHDOG_USEC", "Set by systemd: log lines bear no time of their own, and natwatch watch tells that it is ready and alive."),
+    (
+        "JOURNAL_STREAM, NOTIFY_SOCKET, WATCHDOG_USEC",
+        "Set by systemd: log lines bear no time of their own, and natwatch watch tells that it is ready and alive.",
+    ),
 ];
 
 /// The page, in troff.
@@ -89,8 +104,17 @@ pub(super) fn page() -> String {
         }
     }
     page.control("SH", ["SEE ALSO"]);
-    page.text([bold("natwatch.toml"), roman("(5), "), bold("ssh_config"), roman("(5), "), bold("systemd.timer"), roman("(5), "), bold("crontab"), roman("(5)")]);
-    page.render()
+    page.text([
+        bold("natwatch.toml"),
+        roman("(5), "),
+        bold("ssh_config"),
+        roman("(5), "),
+        bold("systemd.timer"),
+        roman("(5), "),
+        bold("crontab"),
+        roman("(5)"),
+    ]);
+    super::rendered(&page)
 }
 
 const DESCRIPTION: [&str; 3] = [

@@ -65,7 +65,7 @@ pub(super) fn page() -> String {
     }
     page.control("SH", ["SEE ALSO"]);
     page.text([bold("natwatch"), roman("(1), "), bold("ssh_config"), roman("(5)")]);
-    page.render()
+    super::rendered(&page)
 }
 
 fn item(page: &mut Roff, key: &Key) {

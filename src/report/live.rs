@@ -145,7 +145,8 @@ fn head(view: &View<'_>) -> Vec<Line> {
             if let (Outcome::Down, Some(hold)) = (pass.outcome, pass.holds.first()) {
                 let _ = write!(word, ", held by gate {}", hold.gate);
             }
-            let because = if pass.because.is_empty() { String::new() } else { format!(": {}", said(&pass.names, &pass.because)) };
+            let because =
+                if pass.because.is_empty() { String::new() } else { format!(": {}", said(&pass.names, &pass.because)) };
             // What is old is no news, whatever it says.
             let paint = if overdue(status) { Paint::Plain } else { outcome_paint(pass.outcome) };
             lines.push(vec![(word, paint), (because + &ago(status, *at), Paint::Plain)]);

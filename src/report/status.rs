@@ -1,5 +1,7 @@
 //! `natwatch status`: who carries each subnet now, the lock, the last round, the last takeover, the gates that would hold.
 
+mod places;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,8 +11,11 @@ use serde::Serialize;
 
 use super::json::{HoldView, MoveView, PassView, document, names};
 use super::text::{headline, hold_lines};
-use super::{Paint, Style, columns, move_row, named, safe, said, span, whole_ms};
+use super::{Paint, Style, columns, move_row, safe, said, span, whole_ms};
 use crate::model::{Found, Hold, Move, Names, Outcome, Pass, Paused, Record, RouteTableId, SubnetId};
+pub(super) use places::row;
+use places::{active_view, rows};
+pub use places::{places, reset_json};
 
 /// Who carries a subnet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,7 +235,8 @@ pub fn text(status: &Status, style: Style) -> String {
         Some(last) => {
             let took = last.took.map(|took| format!(", took {}", span(took))).unwrap_or_default();
             let outcome = last.outcome.map(|outcome| format!("{outcome}: ")).unwrap_or_default();
-            let _ = writeln!(out, "  {}{took}\n  {outcome}{}", moment(status, last.at), said(&status.names, &last.because));
+            let _ =
+                writeln!(out, "  {}{took}\n  {outcome}{}", moment(status, last.at), said(&status.names, &last.because));
             let moves = last.moves.iter().map(|one| move_row(one, &status.names));
             out.push_str(&columns(style, &moves.collect::<Vec<_>>()));
         }
@@ -250,51 +256,6 @@ pub fn text(status: &Status, style: Style) -> String {
         }
     }
     style.finish(out)
-}
-
-/// Where each subnet is, a line each.
-#[must_use]
-pub fn places(status: &Status) -> String {
-    match &status.active {
-        Ok(active) => columns(Style::PLAIN, &rows(active, &status.names)),
-        Err(error) => format!("  EC2 could not be asked: {}\n", safe(error)),
-    }
-}
-
-#[derive(Serialize)]
-struct ResetView {
-    name: String,
-    cleared: bool,
-    active: BTreeMap<String, String>,
-    active_error: Option<String>,
-}
-
-/// The document for `reset --format json`: whether there was a lock to clear, and where each subnet is.
-#[must_use]
-pub fn reset_json(status: &Status, cleared: bool) -> String {
-    let (active, active_error) = active_view(status);
-    document(&ResetView { name: safe(&status.name), cleared, active, active_error })
-}
-
-fn active_view(status: &Status) -> (BTreeMap<String, String>, Option<String>) {
-    match &status.active {
-        Ok(active) => (active.iter().map(|one| (one.subnet.to_string(), one.by.word().to_owned())).collect(), None),
-        Err(error) => (BTreeMap::new(), Some(safe(error))),
-    }
-}
-
-fn rows(active: &[Active], names: &Names) -> Vec<Vec<(String, Paint)>> {
-    active.iter().map(|one| row(one, names)).collect()
-}
-
-pub(super) fn row(active: &Active, names: &Names) -> Vec<(String, Paint)> {
-    let (word, paint) = match &active.by {
-        Carrier::Primary => ("primary".to_owned(), Paint::Green),
-        Carrier::Standby => ("standby".to_owned(), Paint::Yellow),
-        Carrier::Table(table) => (format!("another table, {}", names.of(table.as_str())), Paint::Red),
-        Carrier::Main => ("the VPC's main table".to_owned(), Paint::Red),
-    };
-    vec![(named(active.subnet.as_str(), active.name.as_deref()), Paint::Plain), (word, paint)]
 }
 
 /// `2026-03-01T12:00:00Z (4 min ago)`

@@ -12,8 +12,8 @@ use super::plugin::{self, Check};
 use super::status::{Active, Carrier, LastTakeover, Status};
 use super::*;
 use crate::model::{
-    BackendVerdict, Family, Found, Gate, Hold, Judged, Judgement, Names, Outcome, Pass, Paused, Phase, PlannedMove, Record,
-    ServiceState, Silence, SilenceReason, Target, Verdict,
+    BackendVerdict, Family, Found, Gate, Hold, Judged, Judgement, Names, Outcome, Pass, Paused, Phase, PlannedMove,
+    Record, ServiceState, Silence, SilenceReason, Target, Verdict,
 };
 
 const TERMINAL: Style = Style { terminal: true, colour: false, ascii: false };

@@ -159,7 +159,9 @@ fn backends(judgement: &Judgement, names: &Names, style: Style) -> String {
     let mut rows = Vec::new();
     for verdict in [BackendVerdict::CutOff, BackendVerdict::Silent, BackendVerdict::Reaches] {
         let shown = if verdict == BackendVerdict::Reaches { REACHING_SHOWN } else { usize::MAX };
-        rows.extend(judgement.backends.iter().filter(|judged| judged.verdict == verdict).take(shown).map(|one| row(one, names)));
+        rows.extend(
+            judgement.backends.iter().filter(|judged| judged.verdict == verdict).take(shown).map(|one| row(one, names)),
+        );
     }
     let mut out = columns(style, &rows);
     let hidden = judgement.backends.len() - rows.len();
