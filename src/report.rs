@@ -154,7 +154,7 @@ pub const fn exit_meaning(exit: u8) -> &'static str {
     match exit {
         0 => "healthy, or done as asked",
         1 => "degraded, or healthy without redundancy",
-        2 => "critical: backends are cut off and are not all restored",
+        2 => "critical: backends are cut off and are not all restored, or a takeover would fail",
         3 => "unknown: nothing can be said about the primary now",
         4 => "taken over in this run, and verified",
         5 => "locked: an earlier takeover carries the subnets and awaits failback or reset; traffic flows",

@@ -17,7 +17,7 @@ use natwatch_lab::{Fault, Lab, Nat, Options};
 const THREE: [(&str, &str); 3] =
     [("backends.match", "\"^b[024]$\""), ("backends.panel", "0"), ("decision.run_span", "\"200ms\"")];
 
-/// Columns of the page's paper: what a terminal of usual width shows.
+/// What is typed, and the page that it makes.
 struct Session {
     lab: Lab,
     page: String,
@@ -100,7 +100,7 @@ impl Session {
             (ids.security_group.clone(), "sg-0ccc"),
             (ids.internet_gateway.clone(), "igw-0ccc"),
         ];
-        for (subnet, name) in ids.subnets.iter().zip(["subnet-0web", "subnet-0db"]) {
+        for (subnet, name) in ids.subnets.iter().zip(["subnet-0web", "subnet-0app"]) {
             same.push((subnet.id.clone(), name));
         }
         let mut text = text.to_owned();
@@ -119,25 +119,36 @@ fn ended(status: i32) -> String {
 /// Words that are measured, drawn or of a moment.
 fn steady_line(line: &str) -> String {
     let mut words: Vec<String> = Vec::new();
+    // What is behind a span is padded by how long that was.
+    let mut padded = false;
     let mut before = String::new();
     for word in line.split(' ') {
+        if padded && word.is_empty() && words.last().is_some_and(String::is_empty) {
+            continue;
+        }
+        padded &= word.is_empty();
         let core = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '.').trim_end_matches('.');
-        let steady = if core.parse::<jiff::Timestamp>().is_ok() {
+        let mut steady = if core.parse::<jiff::Timestamp>().is_ok() {
             word.replace(core, "2026-03-01T12:00:00Z")
         } else if before == "process" && core.parse::<u32>().is_ok() {
             word.replace(core, "4711")
         } else if ["203.0.113.1", "203.0.113.2", "203.0.113.3"].contains(&core) && word.len() == core.len() {
             "203.0.113.1".to_owned()
+        } else if let Some((at, _)) = word.match_indices("rtbassoc-").next() {
+            let digits = word[at + 9..].bytes().take_while(u8::is_ascii_hexdigit).count();
+            format!("{}rtbassoc-0123{}", &word[..at], &word[at + 9 + digits..])
+        } else if ["rtt=", "time=", "age="].iter().any(|label| word.starts_with(label)) {
+            let (label, rest) = word.split_once('=').unwrap();
+            format!("{label}=0.001s;{}", rest.split_once(';').unwrap().1)
         } else {
             word.to_owned()
         };
-        let unit = matches!(core, "ms" | "s" | "min" | "h");
-        if unit && let Some(last) = words.last_mut() {
-            let number = last.trim_matches('(').to_owned();
-            // What is measured has decimals, or is in milliseconds; what was configured is neither.
-            if number.parse::<f64>().is_ok() && (number.contains('.') || core == "ms") {
-                *last = last.replace(&number, if core == "ms" { "2" } else { "1.2" });
-            }
+        // What is measured has decimals, or is in milliseconds; what was configured is neither.
+        let number = before.parse::<f64>().is_ok() && (before.contains('.') || core == "ms");
+        if let Some(last) = words.last_mut().filter(|_| number && matches!(core, "ms" | "s")) {
+            *last = last.replace(&before, "12");
+            steady = word.replace(core, "ms");
+            padded = true;
         }
         before = core.to_owned();
         words.push(steady);
@@ -145,12 +156,12 @@ fn steady_line(line: &str) -> String {
     words.join(" ")
 }
 
-/// Rows about backends come as these were drawn.
+/// Rows about backends come as these were drawn, those about subnets by their ids.
 fn sorted_rows(mut lines: Vec<String>) -> Vec<String> {
-    let about = |line: &String| line.trim_start().starts_with('b') && line.starts_with("  b");
+    let about = |line: &&String| ["  b", "  subnet-", "subnet-"].iter().any(|start| line.starts_with(start));
     let mut from = 0;
     while from < lines.len() {
-        let length = lines[from..].iter().take_while(|line| about(line)).count();
+        let length = lines[from..].iter().take_while(about).count();
         lines[from..from + length].sort();
         from += length.max(1);
     }

@@ -249,7 +249,7 @@ fn ids_are_told_with_their_name_tags_and_machines_read_them_bare() {
     let ids = lab.ids();
     let subnets: Vec<String> =
         (0..).zip(&ids.subnets).map(|(n, one)| named(&one.id, &format!("private-{n}"))).collect();
-    let (primary, standby) = (named(&ids.primary.table, "nat1"), named(&ids.standby.table, "nat2"));
+    let (primary, standby) = (named(&ids.primary.table, "primary"), named(&ids.standby.table, "standby"));
     let ways = format!("{primary} -> {standby}");
     let has = |args: &[&str], wanted: &[&str]| {
         let run = lab.natwatch(args).unwrap();
@@ -276,12 +276,12 @@ fn ids_are_told_with_their_name_tags_and_machines_read_them_bare() {
     assert!(elsewhere.stdout.contains(&named(&ids.public_table, "public")), "{elsewhere}");
 
     let status = json(&lab.natwatch(&["status", "--format", "json"]).unwrap());
-    assert_eq!(status["names"][&ids.primary.table], "nat1");
+    assert_eq!(status["names"][&ids.primary.table], "primary");
     assert_eq!(status["names"][&ids.subnets[1].id], "private-1");
     assert_eq!(status["active"][&ids.subnets[1].id], "standby", "{status}");
     assert_eq!(status["last_takeover"]["moves"][0]["from"], ids.primary.table.as_str(), "{status}");
     let history = json(&lab.natwatch(&["history", "--format", "json"]).unwrap());
-    assert_eq!(history["names"][&ids.standby.table], "nat2");
+    assert_eq!(history["names"][&ids.standby.table], "standby");
 }
 
 const ECHO: &str = "\

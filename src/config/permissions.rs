@@ -86,6 +86,9 @@ impl Files for Disk {
 }
 
 fn unreadable(error: &std::io::Error) -> String {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return "there is no such file".to_owned();
+    }
     format!("user {} cannot read it: {error}", rustix::process::geteuid().as_raw())
 }
 

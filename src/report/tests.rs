@@ -141,7 +141,7 @@ By hand
   aws ec2 replace-route-table-association --association-id rtbassoc-0a --route-table-id rtb-0b
 
 natwatch: partial: 3 of 4 heard backends are cut off
-exit 2: critical: backends are cut off and are not all restored; took 4.3 s
+exit 2: critical: backends are cut off and are not all restored, or a takeover would fail; took 4.3 s
 "
     );
 }
