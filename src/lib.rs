@@ -26,7 +26,8 @@
 //! | `act` | carry out a plan step by step, reconcile | model |
 //! | `record` | run lock, takeover record, history, last round; durable writes | model |
 //! | `daemon` | what systemd is told of a `watch`, and what tells it to read its configuration again | model |
-//! | `ec2` | the only room that names the AWS SDK | model, the traits of preflight and act |
+//! | `doctor` | every precondition looked at: asked, then judged | model, the traits, config's settings, what the gates look at |
+//! | `ec2` | the only room that names the AWS SDK | model, the traits of preflight, act and doctor |
 //! | `report` | text and JSON | model |
 
 pub mod act;
@@ -36,6 +37,7 @@ pub mod config;
 mod confirm;
 pub mod daemon;
 pub mod decide;
+pub mod doctor;
 pub mod ec2;
 pub mod failback;
 pub mod history;

@@ -40,8 +40,17 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("act", Only(&["ActSettings"])),
         ],
         "observe" | "decide" | "preflight" | "act" | "record" | "report" | "daemon" => vec![model],
-        "ec2" => vec![model, TRAITS[1], TRAITS[2]],
-        "doctor" | "drill" | "init" | "notify" => [vec![model], TRAITS.to_vec()].concat(),
+        // What `doctor` asks besides, in its words.
+        "ec2" => vec![model, TRAITS[1], TRAITS[2], ("doctor", Only(&["cloud"]))],
+        // Judges by the gates' own eyes where it can, so that the two never disagree.
+        "doctor" => vec![
+            model,
+            ("config", Only(&["Settings"])),
+            ("decide", Only(&["leads_here"])),
+            ("preflight", Only(&["Cloud", "Host", "Identity", "make_guarded", "now_on", "families"])),
+            TRAITS[2],
+        ],
+        "drill" | "init" | "notify" => [vec![model], TRAITS.to_vec()].concat(),
         // What an operator asks for: a pass of `run`'s, shown, confirmed and told.
         "takeover" | "failback" => vec![
             ("cli", All),

@@ -273,6 +273,7 @@ mod tests {
             families: Vec::new(),
             public: Vec::new(),
             leads_to: None,
+            admission: None,
             seen: Timestamp::UNIX_EPOCH,
         };
         let mut answers = Answers::default();

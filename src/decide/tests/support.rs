@@ -53,6 +53,7 @@ pub(super) fn guarded(on: &[(&str, &str)]) -> GuardedSet {
         families: vec![Family::V4],
         public: Vec::new(),
         leads_to: None,
+        admission: None,
         seen: Timestamp::UNIX_EPOCH,
     }
 }
