@@ -15,6 +15,7 @@ Examples:
   natwatch watch                 passes without end, as a service
   natwatch check --max-age 10m   for Nagios, Icinga, Sensu, Consul: one line, exit 0 to 3
   natwatch status                who carries each subnet, the lock, the last round
+  natwatch doctor                would it work tonight: everything looked at, with what to do
   natwatch takeover --dry-run    what planned work would move, and whether EC2 would allow it
   natwatch failback              bring the subnets back after a repair, one first, verified
   natwatch reset                 clear the lock after the primary was repaired by hand
@@ -27,7 +28,8 @@ Exit status:
   0 healthy, or done as asked    1 degraded          2 critical           3 unknown
   4 taken over now, verified     5 locked: an earlier takeover carries the subnets
   64 usage                       75 busy             78 configuration
-  check: 0 OK    1 WARNING    2 CRITICAL    3 UNKNOWN, a bad configuration included";
+  check: 0 OK    1 WARNING    2 CRITICAL    3 UNKNOWN, a bad configuration included
+  doctor: 0 fit    1 warnings    2 unfit    3 could not tell";
 
 /// Keeps private subnets online when their AWS NAT instance dies: run on the standby NAT instance.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -130,6 +132,8 @@ pub enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Is this standby able to take over, and are the backends able to witness? Each finding with what to do. Changes nothing
+    Doctor,
     /// Move the subnets to this standby now, for planned work; no evidence against the primary is needed
     Takeover {
         /// Do not ask for confirmation; needed where there is no terminal
@@ -250,6 +254,7 @@ mod tests {
             ("check --max-age 10m", Command::Check { max_age: Some("10m".to_owned()) }),
             ("status", Command::Status { watch: false }),
             ("status --watch", Command::Status { watch: true }),
+            ("doctor", Command::Doctor),
             ("reset", Command::Reset { yes: false, force: false }),
             ("reset --yes --force", Command::Reset { yes: true, force: true }),
             ("takeover", Command::Takeover { yes: false, dry_run: false }),
@@ -300,6 +305,7 @@ mod tests {
             "run --yes",
             "run now",
             "status --dry-run",
+            "doctor --yes",
             "check --max-age",
             "check --dry-run",
             "--format xml run",
@@ -332,8 +338,8 @@ mod tests {
         let help = Cli::command().render_long_help().to_string();
         assert!(help.starts_with("Examples:\n"), "{help}");
         let examples: Vec<&str> =
-            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(10).collect();
-        assert_eq!(examples.len(), 10);
+            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(11).collect();
+        assert_eq!(examples.len(), 11);
         for example in examples {
             let line = example.split("   ").next().unwrap();
             assert!(parse(line).is_ok(), "{line}");

@@ -19,10 +19,15 @@ mod witnesses;
 use std::fmt::Display;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::act::Addresses;
 use crate::config::Settings;
+use crate::ec2::Ec2;
 use crate::model::{Backend, Finding, Fitness, GuardedSet, Topic};
+use crate::observe::resolve::{self, System};
 use crate::preflight::{Cloud, Identity};
+use crate::record::State;
 
 pub use account::{Account, Answer, Endpoint, Metadata, Network, Region, Right};
 use facts::Facts;
@@ -39,6 +44,20 @@ pub struct Subject<'a> {
     pub backends: &'a [Backend],
     /// What was guarded when last seen: who has been moved is guarded still.
     pub known: Option<&'a GuardedSet>,
+}
+
+/// Looks at everything by the SDK, until then.
+pub(super) async fn look(settings: &Settings, state: Option<&State>, until: Instant) -> Vec<Finding> {
+    let ec2 = match Ec2::connect(settings.region.as_deref()) {
+        Ok(ec2) => ec2,
+        Err(why) => return vec![unfit(Topic::Permissions, "credentials", format!("EC2 can't be asked: {why}"))],
+    };
+    let backends = resolve::backends(&System, &settings.observe.backends, &[]).await;
+    let rules = &settings.decide;
+    let ours = |set: &GuardedSet| set.primary == rules.primary_table && set.standby == rules.standby_table;
+    let known = state.and_then(|state| state.read_guarded().0).filter(ours);
+    let subject = Subject { settings, backends: &backends, known: known.as_ref() };
+    findings(&ec2, subject, until.saturating_duration_since(Instant::now())).await
 }
 
 /// Looks at everything, within `patience`: what has not been answered by then could not be told. Two seconds are usual; a black hole at EC2 takes

@@ -20,10 +20,11 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     }
     let inside = |addr: &IpAddr| blocks.iter().any(|block| block.contains(addr));
     let public: Vec<IpAddr> = facts.backends.iter().flatten().flat_map(|one| one.public.clone()).collect();
-    let (mut nowhere, mut outside, mut own, mut behind) = (Vec::new(), Vec::new(), Vec::new(), 0_usize);
+    let (mut outside, mut own, mut behind) = (Vec::new(), Vec::new(), 0_usize);
     for backend in subject.backends {
         match backend.addr {
-            None => nowhere.push(backend.host.clone()),
+            // Said of each backend, where it is asked.
+            None => {}
             Some(addr) if !inside(&addr) => outside.push(elsewhere(facts, backend, addr)),
             Some(addr) if public.contains(&addr) => own.push(backend.host.clone()),
             Some(_) => behind += 1,
@@ -52,12 +53,6 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
             warning(TOPIC, "public-address", text)
                 .remedy("remove them from backends, or take their public addresses away"),
         );
-    }
-    if !nowhere.is_empty() {
-        let text =
-            format!("{} not found by name, and where they are is not known: {}", are(nowhere.len()), listed(&nowhere));
-        found
-            .push(warning(TOPIC, "unresolved", text).remedy("give their addresses in /etc/hosts or in backends.hosts"));
     }
     if let Err(why) = &facts.backends {
         found.push(unknown(
