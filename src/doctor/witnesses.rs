@@ -201,6 +201,7 @@ mod tests {
             families: vec![Family::V4],
             public: Vec::new(),
             leads_to: None,
+            admission: None,
             seen: Timestamp::UNIX_EPOCH,
         };
         let found = by_subnet(&[in_subnet("subnet-0a")], Some(&set));
