@@ -21,7 +21,8 @@ Exit status:
   0 healthy, or done as asked    1 degraded          2 critical           3 unknown
   4 taken over now, verified     5 locked: an earlier takeover carries the subnets
   64 usage                       75 busy             78 configuration
-  check: 0 OK    1 WARNING    2 CRITICAL    3 UNKNOWN, a bad configuration included";
+  check: 0 OK    1 WARNING    2 CRITICAL    3 UNKNOWN, a bad configuration included
+  doctor: 0 fit    1 warnings    2 unfit    3 could not tell";
 
 /// Keeps private subnets online when their AWS NAT instance dies: run on the standby NAT instance.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -124,6 +125,8 @@ pub enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Is this standby able to take over, and are the backends able to witness? Each finding with what to do. Changes nothing
+    Doctor,
     /// Move the subnets to this standby now, for planned work; no evidence against the primary is needed
     Takeover {
         /// Do not ask for confirmation; needed where there is no terminal
@@ -288,6 +291,7 @@ mod tests {
             ("check --max-age 10m", Command::Check { max_age: Some("10m".to_owned()) }),
             ("status", Command::Status { watch: false }),
             ("status --watch", Command::Status { watch: true }),
+            ("doctor", Command::Doctor),
             ("reset", Command::Reset { yes: false, force: false }),
             ("reset --yes --force", Command::Reset { yes: true, force: true }),
             ("takeover", Command::Takeover { yes: false, dry_run: false }),
@@ -341,6 +345,7 @@ mod tests {
             "run --yes",
             "run now",
             "status --dry-run",
+            "doctor --yes",
             "check --max-age",
             "check --dry-run",
             "--format xml run",

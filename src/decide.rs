@@ -44,7 +44,7 @@ pub use course::{Course, Next, Row};
 pub use differences::differences;
 pub use explain::explain;
 pub use failback::{Steps, WayBack, Wish, address_back, failback, failed_back, homeward};
-pub use gates::{Situation, plan};
+pub use gates::{Situation, leads_here, plan};
 pub use judge::{families, judge, outlook};
 pub use lock::Lock;
 pub use outcome::{Ending, Redundancy, lead, outcome, outcome_of};

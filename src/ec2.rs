@@ -7,6 +7,7 @@
 //! Invariants: every call is bounded; nothing is asked over the network before the first call, so a healthy round costs
 //! EC2 nothing; no error text carries a type name, a secret or a control character.
 
+mod account;
 mod address;
 mod change;
 mod convert;
@@ -15,11 +16,14 @@ mod errors;
 mod http;
 mod iam;
 mod imds;
+mod network;
+mod read;
+mod rights;
 mod route;
 mod warm;
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
@@ -35,7 +39,8 @@ use aws_sdk_ec2::types::{self, Filter, Reservation};
 use tokio::sync::Mutex;
 
 use crate::act::ChangeError;
-use crate::model::{Instance, InstanceId, RouteTable, RouteTableId, Subnet, SubnetId};
+use crate::doctor::cloud::Network;
+use crate::model::{Instance, InstanceId, InterfaceId, RouteTable, RouteTableId, SecurityGroup, Subnet, SubnetId};
 use crate::preflight::{Cloud, Identity};
 
 pub use iam::{IAM_ACTIONS, iam_policy};
@@ -168,7 +173,7 @@ impl Ec2 {
     }
 
     async fn load(&self) -> Result<Clients, String> {
-        let region = self.find_region().await?;
+        let (region, _) = self.find_region().await?;
         let sources =
             ProviderConfig::without_region().with_region(Some(region.clone())).with_http_client(self.http.clone());
         let credentials = DefaultCredentialsChain::builder()
@@ -188,47 +193,21 @@ impl Ec2 {
         Ok(Clients::new(&shared))
     }
 
-    async fn find_region(&self) -> Result<Region, String> {
+    /// The region, and what says so.
+    async fn find_region(&self) -> Result<(Region, &'static str), String> {
         if let Some(region) = &self.region {
-            return Ok(Region::new(region.clone()));
+            return Ok((Region::new(region.clone()), "standby.region"));
         }
         if let Some(region) = EnvironmentVariableRegionProvider::new().region().await {
-            return Ok(region);
+            return Ok((region, "AWS_REGION or AWS_DEFAULT_REGION"));
         }
         if let Some(region) = ProfileFileRegionProvider::new().region().await {
-            return Ok(region);
+            return Ok((region, "the AWS profile"));
         }
-        let region = self.imds.get(imds::REGION).await.map(Region::new);
-        region.map_err(|why| format!("no AWS region: {why}; set standby.region or AWS_REGION"))
-    }
-
-    /// All route tables that a filter finds, page by page.
-    async fn route_tables(&self, filter: &str, values: &[impl AsRef<str>]) -> Result<Vec<RouteTable>, String> {
-        let client = self.reading().await?;
-        let mut found = Vec::new();
-        for some in values.chunks(FILTER_VALUES) {
-            let began = Instant::now();
-            let pages = client.describe_route_tables().filters(filter_of(filter, some)).into_paginator().items().send();
-            let tables = pages.try_collect().await.map_err(|e| errors::read("DescribeRouteTables", &e, began))?;
-            found.extend(tables.iter().map(convert::table).collect::<Result<Vec<_>, _>>()?);
+        match self.imds.get(imds::REGION).await {
+            Ok(region) => Ok((Region::new(region), "IMDS")),
+            Err(why) => Err(format!("no AWS region: {why}; set standby.region or AWS_REGION")),
         }
-        // A table may hold subnets of two chunks.
-        found.sort_by(|a, b| a.id.cmp(&b.id));
-        found.dedup_by(|a, b| a.id == b.id);
-        Ok(found)
-    }
-
-    /// The instances that a filter finds, page by page, as EC2 groups them.
-    async fn reservations(&self, filter: &str, values: &[String]) -> Result<Vec<Reservation>, String> {
-        let client = self.reading().await?;
-        let mut found = Vec::new();
-        for some in values.chunks(FILTER_VALUES) {
-            let began = Instant::now();
-            let pages = client.describe_instances().filters(filter_of(filter, some)).into_paginator().items().send();
-            let page: Vec<_> = pages.try_collect().await.map_err(|e| errors::read("DescribeInstances", &e, began))?;
-            found.extend(page);
-        }
-        Ok(found)
     }
 }
 
@@ -260,15 +239,7 @@ impl Cloud for Ec2 {
     }
 
     async fn subnets(&self, ids: &[SubnetId]) -> Result<Vec<Subnet>, String> {
-        let client = self.reading().await?;
-        let mut found = Vec::new();
-        for some in texts(ids).chunks(FILTER_VALUES) {
-            let began = Instant::now();
-            let pages = client.describe_subnets().filters(filter_of("subnet-id", some)).into_paginator().items().send();
-            let subnets = pages.try_collect().await.map_err(|e| errors::read("DescribeSubnets", &e, began))?;
-            found.extend(subnets.iter().map(convert::subnet).collect::<Result<Vec<_>, _>>()?);
-        }
-        Ok(found)
+        self.subnets_by("subnet-id", &texts(ids)).await
     }
 
     async fn public(&self, subnets: &[SubnetId]) -> Result<Vec<IpAddr>, String> {
@@ -276,6 +247,12 @@ impl Cloud for Ec2 {
         let interfaces =
             reservations.iter().flat_map(Reservation::instances).flat_map(types::Instance::network_interfaces);
         Ok(interfaces.flat_map(convert::public).collect())
+    }
+
+    async fn groups_of(&self, interface: &InterfaceId) -> Result<Option<Vec<SecurityGroup>>, String> {
+        let found = Network::interfaces(self, std::slice::from_ref(interface)).await?;
+        let ids: Vec<_> = found.into_iter().flat_map(|one| one.groups).collect();
+        if ids.is_empty() { Ok(None) } else { Network::groups(self, &ids).await.map(Some) }
     }
 }
 

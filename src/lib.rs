@@ -15,6 +15,7 @@
 //! | `run` | one pass: builds the clients, holds the lock, owns clock and seed | all |
 //! | `watch` | passes without end: keeps what others go by, tells what changes | all |
 //! | `check`, `status`, `takeover`, `failback`, `reset`, `pause`, `history` | one command each, made of the stages' parts | what they need of the stages, and `run`'s passes |
+//! | `doctor` | looks at everything that a takeover and its evidence depend on | the stages' parts and clients, `report` |
 //! | `confirm` | asks on a terminal before something is changed | model, report |
 //! | `replay` | decide again from a saved round or a scenario, and say why | cli, model, decide, record (what it reads), report |
 //! | `print` | what is installed elsewhere | the rooms that know it |
@@ -26,7 +27,7 @@
 //! | `act` | carry out a plan step by step, reconcile | model |
 //! | `record` | run lock, takeover record, history, last round; durable writes | model |
 //! | `daemon` | what systemd is told of a `watch`, and what tells it to read its configuration again | model |
-//! | `ec2` | the only room that names the AWS SDK | model, the traits of preflight and act |
+//! | `ec2` | the only room that names the AWS SDK | model, the traits of preflight, act and doctor |
 //! | `report` | text and JSON | model |
 
 pub mod act;
@@ -36,6 +37,7 @@ pub mod config;
 mod confirm;
 pub mod daemon;
 pub mod decide;
+pub mod doctor;
 pub mod ec2;
 pub mod failback;
 pub mod history;
@@ -85,24 +87,16 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
     if let Command::Replay { file } = &cli.command {
         return replay::command(file, &cli.global);
     }
-    let settings = Settings::load(&cli.global.config).map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
+    let loaded = Settings::load(&cli.global.config);
+    if matches!(cli.command, Command::Doctor) {
+        // What is wrong with a configuration is one of its findings.
+        return run_to_its_end(Box::pin(doctor::command(loaded, &cli.global)));
+    }
+    let settings = loaded.map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
     for advice in &settings.advice {
         tracing::info!("{advice}");
     }
-    limits::raise().map_err(|why| Failure::new(exit::FAILED, why))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .thread_keep_alive(Duration::MAX)
-        .build()
-        .map_err(|error| {
-        Failure::new(
-            exit::FAILED,
-            format!("nothing can be waited for (epoll, a timer, a thread): {error}; see ulimit -n and ulimit -u"),
-        )
-    })?;
-    // Name look-ups need a thread. With one to begin with, no more is a wait; without any, tokio panics.
-    drop(runtime.spawn_blocking(|| ()));
-    let status = runtime.block_on(async {
+    run_to_its_end(async {
         match &cli.command {
             Command::Run { dry_run } => Box::pin(run::command(&settings, &cli.global, *dry_run)).await,
             Command::Watch { dry_run } => Box::pin(watch::command(&settings, &cli.global, *dry_run)).await,
@@ -119,9 +113,23 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
             Command::Reset { yes, force } => Box::pin(reset::command(&settings, &cli.global, *yes, *force)).await,
             Command::Pause { length, reason } => pause::pause(&settings, &cli.global, length, reason),
             Command::Resume => pause::resume(&settings, &cli.global),
-            Command::Replay { .. } | Command::Print { .. } => Ok(0),
+            Command::Doctor | Command::Replay { .. } | Command::Print { .. } => Ok(0),
         }
-    });
+    })
+}
+
+/// Runs a command, with the descriptors and threads that it takes.
+fn run_to_its_end(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    limits::raise().map_err(|why| Failure::new(exit::FAILED, why))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_keep_alive(Duration::MAX)
+            .build()
+            .map_err(|error| Failure::new(exit::FAILED, format!("nothing can be waited for (epoll, a timer, a thread): {error}; see ulimit -n and ulimit -u")))?;
+    // Name look-ups need a thread. With one to begin with, no more is a wait; without any, tokio panics.
+    drop(runtime.spawn_blocking(|| ()));
+    let status = runtime.block_on(command);
     // A blocking name look-up (getaddrinfo(3)) that hangs must not keep the process from ending.
     runtime.shutdown_background();
     status

@@ -1,8 +1,9 @@
 //! The vocabulary: data and `Display` only.
 //!
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
-//! Its groups: what EC2 has ([`cloud`]) and how people call it ([`names`]), what was observed and how it is judged ([`evidence`], [`judgement`], [`own`]), what is to be changed
-//! and what came of it ([`change`], [`last`]), what holds it back and what is remembered ([`takeover`]), what a whole pass came to and what a
+//! Its groups: what EC2 has ([`cloud`]), what lets packets pass there ([`firewall`]) and how people call it ([`names`]), what was observed and
+//! how it is judged ([`evidence`], [`judgement`], [`own`]), what is to be changed and what came of it ([`change`], [`last`]), what holds it back
+//! and what is remembered ([`takeover`]), what a whole pass came to and what a
 //! file of ours had to say ([`pass`]), and why ([`explanation`]); what `doctor` found ([`finding`]); and what a monitoring system is told
 //! ([`service`]).
 
@@ -13,6 +14,7 @@ pub mod evidence;
 pub mod explanation;
 pub mod failure;
 pub mod finding;
+pub mod firewall;
 pub mod id;
 pub mod judgement;
 pub mod last;
@@ -31,8 +33,10 @@ pub use evidence::{
 pub use explanation::{Explanation, Item, RoundWhy, RowWhy, Rule};
 pub use failure::Failure;
 pub use finding::{Finding, Fitness, Topic};
+pub use firewall::{Acl, AclEntry, GroupRule, Lets, NetworkInterface, Packets, SecurityGroup};
 pub use id::{
-    AllocationId, AssociationId, EipAssociationId, IdError, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId,
+    AclId, AllocationId, AssociationId, EipAssociationId, GroupId, IdError, InstanceId, InterfaceId, RouteTableId,
+    SubnetId, VpcId,
 };
 pub use judgement::{BackendVerdict, Judged, Judgement, Outlook, Verdict};
 pub use last::{AddressStep, Holder, LastSteps, PlannedAddress, RebootResult, RebootStep};
@@ -40,7 +44,7 @@ pub use names::Names;
 pub use own::{OwnWitness, Said};
 pub use pass::{Conclusion, Found, Pass};
 pub use service::ServiceState;
-pub use takeover::{Gate, Guarded, GuardedSet, Hold, Outcome, Paused, Phase, Record};
+pub use takeover::{Admission, Gate, Guarded, GuardedSet, Hold, Outcome, Paused, Phase, Record};
 
 use std::fmt;
 use std::net::IpAddr;

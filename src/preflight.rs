@@ -4,6 +4,7 @@
 //! they lie on the path to a takeover: the survey takes as long as the slowest, which is one call to EC2 and, where
 //! `takeover.subnets` names a subnet that is on neither table, a second one.
 
+mod admission;
 pub mod guarded;
 pub mod host;
 
@@ -16,7 +17,10 @@ use futures_util::future::{join, join3};
 use tokio::time::timeout;
 
 use crate::model::cloud::Masquerade;
-use crate::model::{Family, Instance, InstanceId, Method, RouteTable, RouteTableId, Subnet, SubnetId, Survey};
+use crate::model::{
+    Family, Instance, InstanceId, InterfaceId, Method, RouteTable, RouteTableId, SecurityGroup, Subnet, SubnetId,
+    Survey,
+};
 
 pub use guarded::{families, guarded_set, make_guarded, now_on};
 pub use host::{Identity, LocalHost, masquerade};
@@ -50,6 +54,10 @@ pub trait Cloud {
     fn subnets(&self, ids: &[SubnetId]) -> impl Future<Output = Result<Vec<Subnet>, String>>;
     /// The private addresses in these subnets that have a public IPv4 address of their own.
     fn public(&self, subnets: &[SubnetId]) -> impl Future<Output = Result<Vec<IpAddr>, String>>;
+    /// The security groups of an interface, in two calls; `None`: nobody looks at them.
+    fn groups_of(&self, _interface: &InterfaceId) -> impl Future<Output = Result<Option<Vec<SecurityGroup>>, String>> {
+        std::future::ready(Ok(None))
+    }
 }
 
 /// This machine, read.

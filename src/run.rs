@@ -25,7 +25,7 @@ mod astray;
 mod beside;
 pub(crate) mod clients;
 mod down;
-mod facts;
+pub(crate) mod facts;
 pub mod failback;
 pub mod lasting;
 mod own;

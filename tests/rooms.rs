@@ -40,8 +40,23 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("act", Only(&["ActSettings"])),
         ],
         "observe" | "decide" | "preflight" | "act" | "record" | "report" | "daemon" => vec![model],
-        "ec2" => vec![model, TRAITS[1], TRAITS[2]],
-        "doctor" | "drill" | "init" | "notify" => [vec![model], TRAITS.to_vec()].concat(),
+        // What `doctor` asks besides, in its words.
+        "ec2" => vec![model, TRAITS[1], TRAITS[2], ("doctor", Only(&["cloud"]))],
+        "drill" | "init" | "notify" => [vec![model], TRAITS.to_vec()].concat(),
+        // Looks at all that the stages go by, with their own clients, and changes nothing.
+        "doctor" => vec![
+            ("cli", All),
+            ("config", All),
+            model,
+            ("observe", All),
+            ("preflight", All),
+            ("decide", All),
+            TRAITS[2],
+            ("ec2", All),
+            ("record", All),
+            ("report", All),
+            ("run", Only(&["facts", "signal", "style"])),
+        ],
         // What an operator asks for: a pass of `run`'s, shown, confirmed and told.
         "takeover" | "failback" => vec![
             ("cli", All),

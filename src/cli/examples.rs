@@ -18,6 +18,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("watch", "passes without end, as a service"),
             ("check --max-age 10m", "for Nagios, Icinga, Sensu, Consul: one line, exit 0 to 3"),
             ("status", "who carries each subnet, the lock, the last round"),
+            ("doctor", "would it work tonight: everything looked at, with what to do"),
             ("takeover --dry-run", "what planned work would move, and whether EC2 would allow it"),
             ("failback", "bring the subnets back after a repair, one first, verified"),
             ("reset", "clear the lock after the primary was repaired by hand"),
@@ -55,6 +56,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("status", "who carries each subnet, the lock, the last round, the gates"),
             ("status --watch", "the same, live"),
             ("status --format json", "for a script"),
+        ],
+    ),
+    (
+        "doctor",
+        &[
+            ("doctor", "would it work tonight? Each finding with a command to paste"),
+            ("doctor -q", "only what is not well"),
+            ("doctor --format json", "for a script; exit 0 fit, 1 warnings, 2 unfit, 3 could not tell"),
         ],
     ),
     (

@@ -3,10 +3,13 @@
 //! Every gate that holds is named, with what was seen and what to do about it: a hold while backends are cut off is as
 //! loud as a failure, and an operator who mends one gate should not find the next one tonight.
 
+mod admission;
 mod fit;
 mod last;
 mod route;
 
+pub(super) use admission::refused;
+pub use fit::leads_here;
 pub(super) use route::option_of;
 
 use std::collections::BTreeSet;
@@ -73,6 +76,8 @@ pub fn plan(situation: Situation<'_>, settings: &DecideSettings) -> Result<Plan,
         };
         moves = planned;
         holds.extend(found);
+        let seen = situation.guarded.filter(|set| set.primary == primary.id && set.standby == standby.id);
+        holds.extend(refused(moves.iter().flat_map(Change::subnets), seen));
         let count = moves.iter().flat_map(Change::subnets).collect::<BTreeSet<_>>().len();
         if count > settings.max_subnets {
             let why = format!("{count} subnets are to be moved, takeover.max_subnets is {}", settings.max_subnets);

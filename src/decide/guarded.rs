@@ -1,7 +1,7 @@
 //! What is wrong with the guarded subnets themselves, although the network is healthy.
 
 use super::Case;
-use super::gates::{hold, nothing_guarded};
+use super::gates::{hold, nothing_guarded, refused};
 use crate::model::{Family, Gate, Hold};
 
 /// The gates that would hold the takeover that is due one night, as far as the guarded subnets show them today.
@@ -19,6 +19,7 @@ pub(super) fn faults(case: &Case) -> Vec<Hold> {
             format!("{} subnets are guarded, takeover.max_subnets is {}", set.subnets.len(), case.rules.max_subnets);
         holds.push(hold(Gate::TooMany, why, "raise takeover.max_subnets or name the subnets in takeover.subnets"));
     }
+    holds.extend(refused(set.subnets.iter().map(|one| &one.subnet), Some(set)));
     if let Some(count) = case.accusers.filter(|count| *count < case.rules.threshold) {
         let why = format!(
             "only {count} backends have an address in a guarded subnet, and it takes {} to accuse the primary",

@@ -1,5 +1,7 @@
 //! EC2's answers in the vocabulary. An id that is not one is an error: nothing is to be moved on such an answer.
 
+pub(super) mod firewall;
+
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 
 use crate::act::ChangeError;
+use crate::doctor::cloud::Answer;
 use crate::model::printable;
 
 /// EC2's messages are a sentence or two; an encoded authorization message is kilobytes and of no use here.
@@ -21,6 +22,12 @@ enum Kind {
     Throttled,
     Unknown,
     Refused,
+    /// Refused, as IAM does not allow it.
+    Denied,
+    /// Refused, as who asks is not known, or not any more.
+    Unsigned,
+    /// Not sent: there are no credentials to sign it with.
+    Unsent,
 }
 
 /// A failed read.
@@ -40,10 +47,25 @@ where
     Err(match kind {
         Kind::WouldSucceed => return Ok(()),
         Kind::Stale => ChangeError::Stale(text),
-        Kind::Throttled => ChangeError::Throttled(text),
+        // The role's credentials may be there again the next moment.
+        Kind::Throttled | Kind::Unsent => ChangeError::Throttled(text),
         Kind::Unknown => ChangeError::Unknown(text),
-        Kind::Refused => ChangeError::Refused(text),
+        Kind::Refused | Kind::Denied | Kind::Unsigned => ChangeError::Refused(text),
     })
+}
+
+/// What the answer to a dry run says of a right.
+pub(super) fn right<E>(action: &str, error: &SdkError<E, HttpResponse>, began: Instant) -> Answer
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let (kind, text) = sort(action, error, began);
+    match kind {
+        Kind::WouldSucceed => Answer::Allowed,
+        Kind::Denied => Answer::Denied,
+        Kind::Unsigned | Kind::Unsent => Answer::Unsigned(text),
+        Kind::Stale | Kind::Throttled | Kind::Unknown | Kind::Refused => Answer::Unclear(text),
+    }
 }
 
 fn sort<E>(action: &str, error: &SdkError<E, HttpResponse>, began: Instant) -> (Kind, String)
@@ -66,8 +88,7 @@ where
             (Kind::Unknown, format!("an answer that cannot be read (HTTP {status}): {}", root_cause(error)))
         }
         other => match credentials(other) {
-            // Nothing was sent. The role's credentials may be there again the next moment.
-            Some(why) => (Kind::Throttled, why),
+            Some(why) => (Kind::Unsent, why),
             None => (Kind::Unknown, lost(&root_cause(other))),
         },
     };
@@ -101,16 +122,16 @@ fn answered(action: &str, code: Option<&str>, message: Option<&str>, status: u16
         "InvalidParameterValue" if message.contains("no route defined") => (Kind::Stale, said),
         // The signature's clock and the token's life, not a right.
         "RequestExpired" | "ExpiredToken" | "ExpiredTokenException" => (
-            Kind::Refused,
+            Kind::Unsigned,
             "the AWS credentials have expired, or this machine's clock is wrong; renew them (an instance role renews itself), \
              and see timedatectl"
                 .to_owned(),
         ),
         "AuthFailure" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClientException" | "IncompleteSignature" | "MissingAuthenticationToken" => {
-            (Kind::Refused, format!("AWS does not accept the credentials: {said}; check the role, the profile or AWS_ACCESS_KEY_ID"))
+            (Kind::Unsigned, format!("AWS does not accept the credentials: {said}; check the role, the profile or AWS_ACCESS_KEY_ID"))
         }
         "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {
-            (Kind::Refused, format!("not allowed: ec2:{action}; attach the policy of `natwatch print iam-policy`"))
+            (Kind::Denied, format!("not allowed: ec2:{action}; attach the policy of `natwatch print iam-policy`"))
         }
         _ if is_throttling(code) || status == 429 => (Kind::Throttled, said),
         "InternalError" | "InternalFailure" | "Unavailable" | "ServiceUnavailable" | "InsufficientInstanceCapacity" | "RequestTimeout" => {
@@ -183,10 +204,10 @@ mod tests {
             ("", 500, Kind::Unknown),
             ("", 200, Kind::Unknown),
             ("", 403, Kind::Unknown),
-            ("UnauthorizedOperation", 403, Kind::Refused),
+            ("UnauthorizedOperation", 403, Kind::Denied),
             ("InvalidRouteTableID.NotFound", 400, Kind::Refused),
-            ("RequestExpired", 400, Kind::Refused),
-            ("AuthFailure", 401, Kind::Refused),
+            ("RequestExpired", 400, Kind::Unsigned),
+            ("AuthFailure", 401, Kind::Unsigned),
             ("InvalidParameterValue", 400, Kind::Refused),
         ];
         for (code, status, kind) in cases {

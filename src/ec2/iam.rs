@@ -1,13 +1,16 @@
 //! The rights that natwatch needs, and no more.
 
 /// Every EC2 action that is ever called, by its IAM name without `ec2:`.
-pub const IAM_ACTIONS: [&str; 12] = [
+pub const IAM_ACTIONS: [&str; 15] = [
     "AssociateAddress",
     "CreateRoute",
     "DeleteRoute",
     "DescribeAddresses",
     "DescribeInstances",
+    "DescribeNetworkAcls",
+    "DescribeNetworkInterfaces",
     "DescribeRouteTables",
+    "DescribeSecurityGroups",
     "DescribeSubnets",
     "DisassociateAddress",
     "ModifyNetworkInterfaceAttribute",
@@ -21,7 +24,8 @@ pub const IAM_ACTIONS: [&str; 12] = [
 /// Describe actions know no resources, so they are allowed on `*`; the others are limited to the kinds of resources they take
 /// (Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2"). Who wants less replaces
 /// an asterisk by an id, or leaves out what the configuration does not use: routes are for `takeover.method = "route"`, addresses
-/// for `takeover.elastic_ip`, the reboot for `takeover.reboot_primary`, the interface for `takeover.disable_source_dest_check`.
+/// for `takeover.elastic_ip`, the reboot for `takeover.reboot_primary`, the interface for `takeover.disable_source_dest_check`; interfaces, groups
+/// and ACLs are read by `doctor` and, of the standby itself, off the path to a takeover.
 #[must_use]
 pub fn iam_policy() -> String {
     let (reads, changes): (Vec<&str>, Vec<&str>) =

@@ -2,6 +2,8 @@
 //!
 //! It is on this very host, so it answers in milliseconds or not at all: short bounds, one repeat for a 5xx.
 
+mod plain;
+
 use std::time::Duration;
 
 use aws_config::imds::Client;
@@ -9,6 +11,8 @@ use aws_config::provider_config::ProviderConfig;
 
 use super::http;
 use crate::model::printable;
+
+pub(super) use plain::metadata;
 
 /// The path of this instance's id.
 pub(super) const INSTANCE: &str = "/latest/meta-data/instance-id";
@@ -41,7 +45,7 @@ impl Imds {
 
     /// What `path` says. The error is one line without a remedy, which is the caller's to know.
     pub(super) async fn get(&self, path: &str) -> Result<String, String> {
-        if std::env::var("AWS_EC2_METADATA_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true")) {
+        if switched_off() {
             return Err("the instance metadata service is switched off by AWS_EC2_METADATA_DISABLED".to_owned());
         }
         let failed = |why: &str| {
@@ -54,4 +58,9 @@ impl Imds {
             Err(_) => Err(failed(&format!("no answer within {} s", ALL.as_secs()))),
         }
     }
+}
+
+/// Whether it is not to be asked, as every AWS tool has it.
+pub(super) fn switched_off() -> bool {
+    std::env::var("AWS_EC2_METADATA_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"))
 }

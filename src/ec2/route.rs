@@ -8,7 +8,7 @@ use crate::model::{Cidr, Route, RouteTableId, Way};
 use crate::preflight::Cloud;
 
 /// EC2 has two names for a destination, by its family.
-fn destination(cidr: &Cidr) -> (Option<String>, Option<String>) {
+pub(super) fn destination(cidr: &Cidr) -> (Option<String>, Option<String>) {
     match cidr {
         Cidr::V4(_) => (Some(cidr.to_string()), None),
         Cidr::V6(_) => (None, Some(cidr.to_string())),
@@ -17,7 +17,7 @@ fn destination(cidr: &Cidr) -> (Option<String>, Option<String>) {
 
 /// A route leads to an interface; to an instance only where that is all that is known, as EC2 refuses it for one with several
 /// interfaces.
-fn target(to: &Way) -> (Option<String>, Option<String>) {
+pub(super) fn target(to: &Way) -> (Option<String>, Option<String>) {
     let interface = to.interface.as_ref().map(ToString::to_string);
     let instance = to.instance.as_ref().filter(|_| interface.is_none()).map(ToString::to_string);
     (interface, instance)

@@ -1,5 +1,7 @@
 //! The whole way through the SDK and HTTP, against a listener on the loopback that answers what a test tells it.
 
+mod doctor;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -80,6 +80,8 @@ id!(InterfaceId, "eni-", "network interface");
 id!(VpcId, "vpc-", "VPC");
 id!(AllocationId, "eipalloc-", "Elastic IP address");
 id!(EipAssociationId, "eipassoc-", "Elastic IP address's association");
+id!(GroupId, "sg-", "security group");
+id!(AclId, "acl-", "network ACL");
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cloud::Cidr;
 use super::evidence::words;
-use super::{Family, InstanceId, LastSteps, Move, Names, RouteTableId, SubnetId, Way};
+use super::{Family, GroupId, InstanceId, LastSteps, Move, Names, RouteTableId, SubnetId, Way};
 
 words! {
     /// What can hold a takeover back although the primary is down.
@@ -100,6 +100,28 @@ pub struct GuardedSet {
     /// The `Name` tags of the tables; a subnet has its own.
     #[serde(default, skip_serializing_if = "Names::is_empty")]
     pub names: Names,
+    /// What this instance's security groups were last seen to admit; `None`: that was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
+    /// When EC2 was asked.
+    pub seen: Timestamp,
+}
+
+impl GuardedSet {
+    /// Whether any guarded subnet was seen to be refused by the standby's security groups.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        self.admission.as_ref().is_some_and(|seen| !seen.refused.is_empty())
+    }
+}
+
+/// What the security groups of the standby admit of what the guarded subnets send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    /// The groups of the interface that the standby's table names; none where they could not be read.
+    pub groups: Vec<GroupId>,
+    /// The guarded subnets of which they admit nothing at all. Those of which anything is in doubt are not among them.
+    pub refused: Vec<SubnetId>,
     /// When EC2 was asked.
     pub seen: Timestamp,
 }

@@ -33,6 +33,14 @@ impl Icmp {
         }
     }
 
+    /// Whether pings of `family` can be sent at all.
+    ///
+    /// # Errors
+    /// Why no socket can be opened, with the remedy where it is a matter of rights.
+    pub fn ready(&self, family: Family) -> Result<(), String> {
+        self.client(family).map(drop)
+    }
+
     fn client(&self, family: Family) -> Result<&Client, String> {
         let (slot, kind) = match family {
             Family::V4 => (&self.v4, ICMP::V4),

@@ -9,8 +9,10 @@ mod authorized;
 mod local;
 mod master;
 mod refusal;
+mod restriction;
 
 pub use authorized::authorized_key;
+pub use restriction::KeyMay;
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::join;
+use futures_util::future::join3;
 use jiff::Timestamp;
 
-use super::{Cloud, PreflightSettings};
+use super::{Cloud, PreflightSettings, admission};
 use crate::model::{Cidr, Family, Guarded, GuardedSet, Names, RouteTable, RouteTableId, Subnet, SubnetId, Way};
 
 /// Layout of `guarded.json`.
@@ -36,8 +36,12 @@ pub async fn guarded_set(
     if ids.is_empty() {
         return Ok(make_guarded(settings, &tables, &[], previous, now));
     }
-    let (subnets, public) = join(cloud.subnets(&ids), cloud.public(&ids)).await;
-    Ok(GuardedSet { public: public?, ..make_guarded(settings, &tables, &subnets?, previous, now) })
+    let (subnets, public, groups) =
+        join3(cloud.subnets(&ids), cloud.public(&ids), admission::groups(cloud, settings, &tables, previous, now))
+            .await;
+    let mut set = GuardedSet { public: public?, ..make_guarded(settings, &tables, &subnets?, previous, now) };
+    admission::judge(&mut set, groups, now);
+    Ok(set)
 }
 
 /// The guarded set from what has been read already.
@@ -74,6 +78,7 @@ pub fn make_guarded(
         public: previous.map_or_else(Vec::new, |set| set.public.clone()),
         leads_to: leads_to(settings, tables)
             .or_else(|| previous.filter(|set| set.primary == settings.primary_table)?.leads_to.clone()),
+        admission: previous.filter(|set| set.standby == settings.standby_table).and_then(|set| set.admission.clone()),
         names,
         seen: now,
     }

@@ -14,6 +14,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Default)]
 struct Ec2 {
     tables: Vec<RouteTable>,
+    groups: Vec<SecurityGroup>,
     broken: Option<&'static str>,
     calls: RefCell<Vec<String>>,
 }
@@ -112,6 +113,11 @@ impl Cloud for Ec2 {
     async fn public(&self, subnets: &[SubnetId]) -> Result<Vec<std::net::IpAddr>, String> {
         self.log(format!("public addresses in {}", subnets.len()))?;
         Ok(vec!["10.0.1.7".parse().unwrap()])
+    }
+
+    async fn groups_of(&self, interface: &InterfaceId) -> Result<Option<Vec<SecurityGroup>>, String> {
+        self.log(format!("groups of {interface}"))?;
+        Ok(Some(self.groups.clone()))
     }
 }
 
@@ -278,6 +284,7 @@ async fn f066_memory_of_another_primary_makes_nothing_ours() {
         families: Vec::new(),
         public: Vec::new(),
         leads_to: None,
+        admission: None,
         names: crate::model::Names::new(),
         seen: Timestamp::UNIX_EPOCH,
     };
@@ -374,4 +381,40 @@ fn the_primary_is_remembered_as_whom_its_table_last_led_to_unless_that_is_this_i
     );
     let plain = make_guarded(&settings(), &routed(vec![to_primary()], Vec::new()), &[], None, Timestamp::UNIX_EPOCH);
     assert_eq!(plain.leads_to, None, "where associations are moved the table itself tells");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f109_the_standbys_groups_are_looked_at_once_an_hour_and_each_time_while_they_refuse() {
+    let group = SecurityGroup { id: id("sg-1"), name: None, ingress: Vec::new(), egress: Vec::new() };
+    let open = SecurityGroup {
+        ingress: vec![crate::model::GroupRule {
+            what: crate::model::Packets::All,
+            blocks: vec!["10.0.0.0/8".parse().unwrap()],
+            groups: Vec::new(),
+            lists: Vec::new(),
+        }],
+        ..group.clone()
+    };
+    let mut tables = both();
+    tables[1].routes = vec![Route { interface: Some(id("eni-0b")), ..default_route(Family::V4, Some("i-0b"), false) }];
+    let at = |minutes: i64| Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_mins(minutes);
+    let ask = async |group: &SecurityGroup, known: Option<&GuardedSet>, minutes, broken| {
+        let ec2 = Ec2 { groups: vec![group.clone()], broken, ..Ec2::with(tables.clone()) };
+        let set = guarded_set(&ec2, &settings(), known, at(minutes)).await.unwrap();
+        let looked = ec2.calls.into_inner().iter().any(|call| call == "groups of eni-0b");
+        (set, looked)
+    };
+    let (refused, looked) = ask(&group, None, 0, None).await;
+    assert!(looked && refused.refuses());
+    assert_eq!(refused.admission.as_ref().unwrap().refused, [id("subnet-1"), id("subnet-2")]);
+    let (mended, looked) = ask(&open, Some(&refused), 1, None).await;
+    assert!(looked && !mended.refuses());
+    let (kept, looked) = ask(&group, Some(&mended), 60, None).await;
+    assert!(!looked && kept.admission == mended.admission);
+    let (seen, looked) = ask(&group, Some(&kept), 61, None).await;
+    assert!(looked && seen.refuses());
+    // Who may not look is told nothing, keeps nothing, and does not ask each time.
+    let (blind, looked) = ask(&group, Some(&seen), 62, Some("groups of")).await;
+    assert!(looked && !blind.refuses());
+    assert!(!ask(&group, Some(&blind), 63, None).await.1);
 }

@@ -409,6 +409,7 @@ fn guarded_set() -> GuardedSet {
         families: vec![Family::V4],
         public: Vec::new(),
         leads_to: None,
+        admission: None,
         names: crate::model::Names::new(),
         seen: now(),
     }

@@ -9,7 +9,7 @@ use crate::act::Changer;
 use crate::decide::{self, Decision};
 use crate::model::cloud::Masquerade;
 use crate::model::failure::exit;
-use crate::model::{Change, Conclusion, Gate, Outcome, Phase};
+use crate::model::{Change, Conclusion, Gate, GuardedSet, Outcome, Phase};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
 use crate::record::lock::{LockError, RunLock};
@@ -93,7 +93,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 // What was known of the guarded subnets may be old. The next pass goes by what is read now; this one was decided
                 // without it.
                 let doubtful = over.holds.iter().any(|hold| matches!(hold.gate, Gate::Foreign | Gate::AlreadyActive));
-                if doubtful && !self.lasting {
+                let refused = self.case.guarded.as_ref().is_some_and(GuardedSet::refuses);
+                if (doubtful || refused) && !self.lasting {
                     let decided = self.case.clone();
                     self.refresh().await;
                     self.case = decided;

@@ -16,7 +16,12 @@ const AGAIN: Duration = Duration::from_hours(1);
 
 /// Looks, and leaves what was seen; returns why it could not be left.
 pub(super) async fn leave(state: &State) -> Option<String> {
-    let masquerade = match preflight::masquerade().await {
+    leave_seen(state, &preflight::masquerade().await)
+}
+
+/// Leaves what this process itself has seen; returns why it could not be left.
+pub(crate) fn leave_seen(state: &State, seen: &Masquerade) -> Option<String> {
+    let masquerade = match seen {
         Masquerade::Present => true,
         Masquerade::Absent => false,
         Masquerade::Told(_) | Masquerade::Unknown(_) => return None,

@@ -29,16 +29,20 @@ const GUARDED_IN_DOUBT: SignedDuration = SignedDuration::from_secs(2);
 /// and its set is an hour old at most. Where it cannot be learned (the table leads here, or nowhere) every pass would ask in vain.
 const GUARDED_UNLED: SignedDuration = SignedDuration::from_mins(5);
 
+/// And after this long where the standby's security groups were seen to admit nothing: who mends them wants to be taken over.
+const GUARDED_REFUSED: SignedDuration = SignedDuration::from_secs(30);
+
 /// What a refresh off the path may take at most, when EC2 is slow: it must not hold a cron job up.
 const REFRESH: Duration = Duration::from_secs(5);
 
 /// How long a set is good for.
 fn good_for(set: &GuardedSet, rules: &DecideSettings, in_doubt: bool) -> SignedDuration {
     let unled = !rules.method.is_association() && rules.primary_instance.is_none() && set.leads_to.is_none();
-    match (in_doubt, unled) {
-        (true, _) => GUARDED_IN_DOUBT,
-        (false, true) => GUARDED_UNLED,
-        (false, false) => GUARDED_FOR,
+    match (in_doubt, set.refuses(), unled) {
+        (true, ..) => GUARDED_IN_DOUBT,
+        (false, true, _) => GUARDED_REFUSED,
+        (false, false, true) => GUARDED_UNLED,
+        (false, false, false) => GUARDED_FOR,
     }
 }
 

@@ -273,6 +273,7 @@ mod tests {
             families: Vec::new(),
             public: Vec::new(),
             leads_to: None,
+            admission: None,
             names: crate::model::Names::new(),
             seen: Timestamp::UNIX_EPOCH,
         };

@@ -93,7 +93,10 @@ fn behind_the_primary(survey: &Survey, instance: &Instance, settings: &DecideSet
 }
 
 /// The interface of `instance` that the default route of `table` leads to.
-pub(super) fn leads_here<'a>(
+///
+/// # Errors
+/// It does not lead there: gate `unfit`.
+pub fn leads_here<'a>(
     table: &RouteTable,
     instance: &'a Instance,
     family: Family,

@@ -8,8 +8,8 @@ use super::support::settings;
 use crate::decide::{DecideSettings, Lock, Situation, plan};
 use crate::model::cloud::Masquerade;
 use crate::model::{
-    Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Instance, Interface, LastSteps, Paused, Phase, Plan,
-    Route, RouteTable, Survey,
+    Admission, Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Instance, Interface, LastSteps, Paused,
+    Phase, Plan, Route, RouteTable, Survey,
 };
 
 pub(super) fn association(id: &str, subnet: Option<&str>) -> Association {
@@ -106,6 +106,7 @@ pub(super) fn guarded(on: &[(&str, &str)]) -> GuardedSet {
         families: vec![Family::V4],
         public: Vec::new(),
         leads_to: None,
+        admission: None,
         names: crate::model::Names::new(),
         seen: Timestamp::UNIX_EPOCH,
     }
@@ -623,4 +624,41 @@ fn f084_where_nothing_can_be_asked_each_reason_is_said_and_nothing_panics() {
     };
     let gates: Vec<Gate> = holds(ask(&blind)).into_iter().map(|(gate, ..)| gate).collect();
     assert_eq!(gates, [Gate::Booting, Gate::Unfit, Gate::Unfit, Gate::Unfit]);
+}
+
+/// What was guarded when last seen, of which the standby's groups refuse these.
+fn refusing(refused: &[&str]) -> GuardedSet {
+    let mut set = guarded(&[("subnet-1", "rtb-0a"), ("subnet-2", "rtb-0a")]);
+    set.subnets[0].cidrs = vec!["10.0.1.0/24".parse().unwrap(), "2001:db8::/64".parse().unwrap()];
+    set.subnets[1].cidrs = vec!["10.0.2.0/24".parse().unwrap()];
+    set.admission = Some(Admission {
+        groups: vec!["sg-0b".parse().unwrap()],
+        refused: refused.iter().map(|one| one.parse().unwrap()).collect(),
+        seen: Timestamp::UNIX_EPOCH,
+    });
+    set
+}
+
+#[test]
+fn f109_a_standby_whose_groups_admit_nothing_of_what_is_to_be_moved_is_unfit() {
+    let ask = |set: &GuardedSet| ask_all(&survey(), Lock::Free, Some(set), &[Family::V4], &settings());
+    let hold = Hold {
+        gate: Gate::Unfit,
+        why: "the security groups of this instance (sg-0b) admitted nothing from subnet-1, subnet-2 at 1970-01-01T00:00:00Z".to_owned(),
+        remedy: "aws ec2 authorize-security-group-ingress --group-id sg-0b --protocol all --cidr 10.0.1.0/24; \
+                 aws ec2 authorize-security-group-ingress --group-id sg-0b --protocol all --cidr 10.0.2.0/24"
+            .to_owned(),
+    };
+    assert_eq!(ask(&refusing(&["subnet-1", "subnet-2"])), Err(vec![hold]));
+    // Somebody is helped, so that is done; and what nobody has seen holds nothing.
+    for set in [refusing(&["subnet-1"]), refusing(&[]), GuardedSet { admission: None, ..refusing(&[]) }] {
+        assert!(ask(&set).is_ok(), "{set:?}");
+    }
+    let of_another = GuardedSet { standby: "rtb-0z".parse().unwrap(), ..refusing(&["subnet-1", "subnet-2"]) };
+    assert!(ask(&of_another).is_ok());
+    // What is not to be moved is of no interest.
+    let only = DecideSettings { subnets: vec!["subnet-2".parse().unwrap()], ..settings() };
+    let ask = |refused| ask_all(&survey(), Lock::Free, Some(&refusing(refused)), &[Family::V4], &only);
+    assert!(ask(&["subnet-1"]).is_ok());
+    assert_eq!(ask(&["subnet-2"]).unwrap_err()[0].gate, Gate::Unfit);
 }

@@ -53,6 +53,7 @@ pub(super) fn guarded(on: &[(&str, &str)]) -> GuardedSet {
         families: vec![Family::V4],
         public: Vec::new(),
         leads_to: None,
+        admission: None,
         names: crate::model::Names::new(),
         seen: Timestamp::UNIX_EPOCH,
     }

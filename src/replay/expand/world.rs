@@ -44,6 +44,7 @@ pub(super) fn expand(scenario: &Scenario, ids: &Ids, case: &mut Case) -> Result<
             families: guarded_families.unwrap_or_else(|| judged.iter().copied().collect()),
             public: Vec::new(),
             leads_to: None,
+            admission: None,
             names: crate::model::Names::new(),
             seen: Timestamp::UNIX_EPOCH,
         });

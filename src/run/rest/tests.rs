@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::model::{Method, Way};
+use crate::model::{Admission, Method, Way};
 
 fn rules() -> DecideSettings {
     DecideSettings {
@@ -35,6 +35,7 @@ fn a_primary_that_cannot_be_learned_is_not_asked_for_at_every_pass() {
         families: Vec::new(),
         public: Vec::new(),
         leads_to: None,
+        admission: None,
         names: crate::model::Names::new(),
         seen: Timestamp::UNIX_EPOCH,
     };
@@ -52,4 +53,26 @@ fn a_primary_that_cannot_be_learned_is_not_asked_for_at_every_pass() {
         assert_eq!(good_for(set, &rules, true), GUARDED_IN_DOUBT);
     }
     assert!(GUARDED_UNLED > SignedDuration::from_mins(1), "a cron job would ask every time");
+}
+
+#[test]
+fn f109_a_standby_that_was_seen_to_admit_nothing_is_looked_at_again_soon() {
+    let seen = |refused: &[&str]| GuardedSet {
+        version: 1,
+        primary: "rtb-0a".parse().unwrap(),
+        standby: "rtb-0b".parse().unwrap(),
+        subnets: Vec::new(),
+        families: Vec::new(),
+        public: Vec::new(),
+        leads_to: None,
+        admission: Some(Admission {
+            groups: Vec::new(),
+            refused: refused.iter().map(|one| one.parse().unwrap()).collect(),
+            seen: Timestamp::UNIX_EPOCH,
+        }),
+        seen: Timestamp::UNIX_EPOCH,
+    };
+    let associations = DecideSettings { method: Method::Association, ..rules() };
+    assert_eq!(good_for(&seen(&["subnet-1"]), &associations, false), GUARDED_REFUSED);
+    assert_eq!(good_for(&seen(&[]), &associations, false), GUARDED_FOR);
 }

@@ -1,0 +1,216 @@
+//! What was heard of each backend, as findings: pure. Words that are the same for many stand in the text, what is of one host in the
+//! details, so that a hundred hosts with one fault are one line.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Entry, Heard, Pinged};
+use crate::doctor::targets::Behind;
+use crate::model::{Family, Fate, Finding, Fitness, Silence, SilenceReason, Target, Topic, printable};
+use crate::observe::SshSettings;
+use crate::observe::ssh::KeyMay;
+
+/// A login that takes longer depends on something (a directory, a name look-up, a busy host) that may need the very NAT that is dead.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Of what was said.
+const SHOWN: usize = 300;
+
+/// All that there is to say of each of them; `patience` is what all of it was given.
+pub(in crate::doctor) fn findings(heard: &[Heard], ssh: &SshSettings, patience: Duration) -> Vec<Finding> {
+    heard.iter().flat_map(|one| of_one(one, ssh, patience)).collect()
+}
+
+fn finding(id: &'static str, fitness: Fitness, text: impl Into<String>) -> Finding {
+    Finding::new(Topic::Backends, id, fitness, text.into())
+}
+
+fn of_one(heard: &Heard, ssh: &SshSettings, patience: Duration) -> Vec<Finding> {
+    let host = &heard.backend.host;
+    let mut found = match &heard.entry {
+        Entry::NotBegun => {
+            vec![finding(
+                "backend-reachable",
+                Fitness::Unknown,
+                format!("its turn did not come within {} s", patience.as_secs()),
+            )]
+        }
+        Entry::Waiting(_) => {
+            vec![slow_login(&format!("no login within the {} s of this examination", patience.as_secs()))]
+        }
+        Entry::Refused(silence) => vec![refused(silence, heard, ssh)],
+        Entry::In(took) => {
+            let mut found = vec![
+                finding("backend-reachable", Fitness::Fit, "SSH answers"),
+                finding("backend-host-key", Fitness::Fit, "the host key is the one in known_hosts"),
+                finding("backend-login", Fitness::Fit, "our key and user are accepted"),
+                login_time(*took),
+            ];
+            found.extend(heard.key.as_ref().and_then(|key| restriction(key, ssh)));
+            found.extend(pings(heard));
+            found
+        }
+    };
+    if heard.untold() && heard.entry != Entry::NotBegun {
+        found.push(finding(
+            "backend-ping",
+            Fitness::Unknown,
+            format!("no answer within the {} s of this examination", patience.as_secs()),
+        ));
+    }
+    found.into_iter().map(|one| one.of(host)).collect()
+}
+
+fn slow_login(text: &str) -> Finding {
+    finding("backend-login-time", Fitness::Warning, text).remedy(
+        "make the account local on it, and in its sshd_config UseDNS no: look-ups that need the dead NAT keep it from being heard in an outage",
+    )
+}
+
+fn login_time(took: Duration) -> Finding {
+    if took > SLOW {
+        // Not the figure itself: it is each host's own.
+        return slow_login("the login takes longer than a second")
+            .details(vec![format!("{:.1} s", took.as_secs_f64())]);
+    }
+    finding("backend-login-time", Fitness::Fit, "the login takes less than a second")
+}
+
+/// Not let in: why, by the stage at which it ended.
+fn refused(silence: &Silence, heard: &Heard, ssh: &SshSettings) -> Finding {
+    use SilenceReason::{HostKeyChanged, HostKeyUnknown, Login, Refused, SlowLogin, Unreachable, Unresolved};
+    let host = &heard.backend.destination;
+    let port = ssh.port.unwrap_or(22);
+    let at = if port == 22 { host.clone() } else { format!("[{host}]:{port}") };
+    let known =
+        |option: &str| ssh.known_hosts.as_ref().map_or_else(String::new, |path| format!("{option}{}", path.display()));
+    let keyscan = format!("ssh-keyscan -p {port} {host}{}", known(" >> "));
+    let warning = |id, text: &str, remedy: String| finding(id, Fitness::Warning, text).remedy(remedy);
+    match silence.reason {
+        Unresolved => warning(
+            "backend-name",
+            "the name does not resolve on this standby",
+            format!("getent ahostsv4 {host}; add it to the hosts file"),
+        ),
+        Refused => warning(
+            "backend-reachable",
+            "nobody listens on its SSH port",
+            "start sshd on it: systemctl enable --now ssh (or sshd); or mend backends.port".to_owned(),
+        ),
+        Unreachable => warning(
+            "backend-reachable",
+            "no answer on its SSH port in time (backends.connect_timeout)",
+            format!("is it running, and does its security group admit TCP {port} from this standby? If it is no more, remove it from the hosts"),
+        ),
+        HostKeyUnknown => warning(
+            "backend-host-key",
+            "the host key is not in known_hosts",
+            format!("{keyscan}; compare the fingerprint with the host's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub)"),
+        ),
+        HostKeyChanged => warning(
+            "backend-host-key",
+            "SECURITY: the host key is not the one in known_hosts",
+            format!("find out why; only then: ssh-keygen -R {at}{} && {keyscan}", known(" -f ")),
+        ),
+        Login => warning(
+            "backend-login",
+            "our key or user is not accepted",
+            format!(
+                "add the line of `natwatch print authorized-key {}` to ~{}/.ssh/authorized_keys on it",
+                public(ssh),
+                ssh.user.as_deref().unwrap_or("USER")
+            ),
+        ),
+        SlowLogin => slow_login("no login in time (backends.login_timeout)"),
+        _ => warning("backend-reachable", "ssh could not connect", format!("ssh -v {host}, as natwatch's user")),
+    }
+    .details(vec![printable(&silence.detail, SHOWN)])
+}
+
+fn public(ssh: &SshSettings) -> String {
+    ssh.identity.as_ref().map_or_else(|| "KEY.pub".to_owned(), |path| format!("{}.pub", path.display()))
+}
+
+fn restriction(key: &Result<KeyMay, Silence>, ssh: &SshSettings) -> Option<Finding> {
+    let id = "backend-key";
+    match key {
+        Ok(KeyMay::OnlyWhatIsForced(_)) => Some(finding(id, Fitness::Fit, "our key may run nothing but its forced command")),
+        Ok(KeyMay::Anything) => Some(
+            finding(id, Fitness::Warning, "our key may run any command: who gets hold of it is on that host").remedy(format!(
+                "put the line of `natwatch print authorized-key {}` in the place of the key in ~{}/.ssh/authorized_keys",
+                public(ssh),
+                ssh.user.as_deref().unwrap_or("USER")
+            )),
+        ),
+        // The same keeps it from pinging, and is said there.
+        Err(_) => None,
+    }
+}
+
+/// Its `ping`, and whether anything answers it.
+fn pings(heard: &Heard) -> Vec<Finding> {
+    let silence = heard.pings.iter().find_map(|one| one.said.as_ref().err());
+    let mut found = Vec::new();
+    match silence {
+        Some(silence) if !heard.gave_a_verdict() => return vec![silent(silence)],
+        _ if heard.gave_a_verdict() && heard.whole_seconds => found.push(finding(
+            "backend-ping",
+            Fitness::Fit,
+            "its ping takes whole seconds only; natwatch's own clock bounds it",
+        )),
+        _ if heard.gave_a_verdict() => {
+            found.push(finding("backend-ping", Fitness::Fit, "its ping takes fractions of a second"))
+        }
+        _ => return found,
+    }
+    for family in [Family::V4, Family::V6] {
+        let all: Vec<&Pinged> = heard.pings.iter().filter(|one| one.family == family).collect();
+        if !all.is_empty() {
+            found.push(reaches(family, &all, heard.own));
+        }
+    }
+    found
+}
+
+fn silent(silence: &Silence) -> Finding {
+    let id = "backend-ping";
+    let detail = printable(&silence.detail, SHOWN);
+    match silence.reason {
+        SilenceReason::NoPing => finding(id, Fitness::Warning, "its ping is missing, or may not be used")
+            .remedy("apt-get install iputils-ping (dnf install iputils); where it is there: chmod 755 /usr/bin/ping && setcap cap_net_raw+p /usr/bin/ping")
+            .details(vec![detail]),
+        SilenceReason::Hung => finding(id, Fitness::Warning, "logged in, but a command gives no answer")
+            .remedy("look at the account's shell and start-up files, and at the host's load")
+            .details(vec![detail]),
+        _ => finding(id, Fitness::Warning, "logged in, but what it answers is no ping's")
+            .remedy("give the account /bin/sh as its shell, and the key no command but that of natwatch print authorized-key")
+            .details(vec![detail]),
+    }
+}
+
+fn reaches(family: Family, all: &[&Pinged], own: bool) -> Finding {
+    let (id, way) = if own { ("own-witness", "this standby's own table") } else { ("backend-reaches", "the NAT") };
+    if all.iter().any(|one| matches!(one.said, Ok(Fate::Reply { .. }))) {
+        return finding(id, Fitness::Fit, format!("{family} targets answer it through {way}"));
+    }
+    finding(id, Fitness::Warning, format!("no {family} target answers it through {way}, and they answer this standby")).remedy(
+        "is it cut off (natwatch check), routed elsewhere, or is ICMP echo not let out by its security group, its subnet's ACL or the NAT's security group?",
+    )
+}
+
+/// How each target was heard of from behind the primary, by who reaches one of its family.
+pub(in crate::doctor) fn behind(heard: &[Heard], targets: &[Target]) -> BTreeMap<String, Behind> {
+    let mut seen: BTreeMap<String, Behind> = BTreeMap::new();
+    for one in heard.iter().filter(|one| !one.own) {
+        let replied = |ping: &Pinged| matches!(ping.said, Ok(Fate::Reply { .. }));
+        for ping in &one.pings {
+            let reaches = one.pings.iter().any(|other| other.family == ping.family && replied(other));
+            if let (true, Ok(_), Some(target)) = (reaches, &ping.said, targets.get(ping.target)) {
+                let behind = seen.entry(target.to_string()).or_default();
+                behind.asked += 1;
+                behind.answered += usize::from(replied(ping));
+            }
+        }
+    }
+    seen
+}

@@ -1,0 +1,125 @@
+//! Whether network ACLs let pass what goes through a NAT instance, both ways, as they remember nothing; and the pings of the guarded subnets.
+
+use super::super::{Facts, fit, named, unfit, warning};
+use super::{COMMANDS, Nat};
+use crate::model::{Acl, Cidr, Finding, Fitness, Guarded, Lets, Packets, SubnetId, Topic};
+
+/// One kind of packets, one way, and what it means that they are dropped.
+struct Passage {
+    egress: bool,
+    packets: Packets,
+    peer: Cidr,
+    dropped: Fitness,
+}
+
+fn acl_of<'a>(facts: &'a Facts, subnet: &SubnetId) -> Option<&'a Acl> {
+    facts.acls.iter().flatten().find(|acl| acl.subnets.contains(subnet))
+}
+
+/// What goes through a NAT instance passes its subnet's ACL twice each way: from the subnets and to the internet, and back.
+pub(super) fn of_nat(facts: &Facts, nat: &Nat<'_>, guarded: &[Guarded]) -> Option<Finding> {
+    let acl = acl_of(facts, &nat.interface.subnet)?;
+    // What the standby can't get back makes a takeover useless; at the primary only pings bear on anything, as they make witnesses.
+    let (pings, traffic) =
+        if nat.is_standby() { (Fitness::Warning, Some(Fitness::Unfit)) } else { (Fitness::Unfit, None) };
+    let anywhere: Cidr = ipnet::Ipv4Net::default().into();
+    let passage = |egress, packets, peer, dropped| Passage { egress, packets, peer, dropped };
+    // Without pings of its own the standby finds no target good, ever.
+    let mut passages = vec![
+        passage(true, Packets::PING, anywhere, Fitness::Unfit),
+        passage(false, Packets::PONG, anywhere, Fitness::Unfit),
+    ];
+    passages.extend(traffic.into_iter().flat_map(|dropped| {
+        [passage(true, Packets::HTTPS, anywhere, dropped), passage(false, Packets::ANSWERS, anywhere, dropped)]
+    }));
+    for block in guarded.iter().flat_map(|one| &one.cidrs).filter(|block| matches!(block, Cidr::V4(_))) {
+        passages.push(passage(false, Packets::PING, *block, pings));
+        passages.push(passage(true, Packets::PONG, *block, pings));
+        passages.extend(traffic.into_iter().flat_map(|dropped| {
+            [passage(false, Packets::HTTPS, *block, dropped), passage(true, Packets::ANSWERS, *block, dropped)]
+        }));
+    }
+    let where_ = format!("of the subnet of {}, {}", nat.who, facts.called(&nat.interface.subnet));
+    Some(judge(acl, Topic::Forwarding, "acl", &where_, &passages).of(nat.role))
+}
+
+/// Pings leave the guarded subnets, and their answers come back.
+pub(super) fn of_subnets(facts: &Facts, guarded: &[Guarded]) -> Vec<Finding> {
+    let anywhere: Cidr = ipnet::Ipv4Net::default().into();
+    let mut found: Vec<Finding> = Vec::new();
+    let mut well = 0;
+    for subnet in guarded {
+        let Some(acl) = acl_of(facts, &subnet.subnet) else { continue };
+        let passage = |egress, packets| Passage { egress, packets, peer: anywhere, dropped: Fitness::Warning };
+        let passages = [passage(true, Packets::PING), passage(false, Packets::PONG)];
+        let place = format!("of {}", named(&subnet.subnet, subnet.name.as_deref()));
+        let finding = judge(acl, Topic::Backends, "subnet-acl", &place, &passages).of(&subnet.subnet);
+        if finding.fitness == Fitness::Fit {
+            well += 1;
+        } else {
+            found.push(finding);
+        }
+    }
+    if well == 0 {
+        // Nobody anywhere can become a witness.
+        for finding in &mut found {
+            finding.fitness = Fitness::Unfit;
+        }
+    } else if found.is_empty() {
+        found.push(fit(Topic::Backends, "subnet-acl", "the network ACLs of the guarded subnets let pings pass"));
+    }
+    found
+}
+
+fn judge(acl: &Acl, topic: Topic, id: &'static str, place: &str, passages: &[Passage]) -> Finding {
+    let name = named(&acl.id, acl.name.as_deref());
+    let (mut details, mut commands, mut worst) = (Vec::new(), Vec::new(), None);
+    for passage in passages {
+        let (Lets::No, number) = acl.lets(passage.egress, &passage.packets, &passage.peer) else { continue };
+        let (way, side) = if passage.egress { ("to", "leave") } else { ("from", "come in") };
+        let entry =
+            number.map_or_else(|| "no entry allows it".to_owned(), |number| format!("entry {number} denies it"));
+        details.push(format!("{} {way} {} can't {side}: {entry}", passage.packets, passage.peer));
+        commands.push(command(acl, passage, number));
+        if worst != Some(Fitness::Unfit) {
+            worst = Some(passage.dropped);
+        }
+    }
+    let Some(worst) = worst else {
+        return fit(topic, id, format!("the network ACL {place} ({name}) lets the traffic pass"));
+    };
+    commands.truncate(COMMANDS);
+    let text = format!("the network ACL {place} ({name}) drops {}", dropped(passages, acl));
+    let finding = if worst == Fitness::Unfit { unfit } else { warning };
+    finding(topic, id, text).details(details).remedy(commands.join("; "))
+}
+
+/// The kinds of packets that are dropped.
+fn dropped(passages: &[Passage], acl: &Acl) -> String {
+    let mut kinds: Vec<String> = Vec::new();
+    for passage in passages {
+        let word = passage.packets.to_string();
+        if acl.lets(passage.egress, &passage.packets, &passage.peer).0 == Lets::No && !kinds.contains(&word) {
+            kinds.push(word);
+        }
+    }
+    kinds.join(", ")
+}
+
+/// The command that allows it, by an entry before the one that denies it, or anywhere.
+fn command(acl: &Acl, passage: &Passage, denied_by: Option<i32>) -> String {
+    let taken = |number: &i32| acl.entries.iter().any(|one| one.egress == passage.egress && one.number == *number);
+    // Numbers go from 1 to 32766, the last one is the end of every list.
+    let number = (1..denied_by.unwrap_or(100).max(2)).rev().find(|number| !taken(number)).unwrap_or(1);
+    let what = match &passage.packets {
+        Packets::Icmp(kind) => format!("--protocol icmp --icmp-type-code Type={},Code=-1", kind.unwrap_or(-1)),
+        Packets::Tcp(from, to) => format!("--protocol tcp --port-range From={from},To={to}"),
+        Packets::Udp(from, to) => format!("--protocol udp --port-range From={from},To={to}"),
+        Packets::All | Packets::Other(_) => "--protocol -1".to_owned(),
+    };
+    let side = if passage.egress { "--egress" } else { "--ingress" };
+    format!(
+        "aws ec2 create-network-acl-entry --network-acl-id {} {side} --rule-number {number} {what} --cidr-block {} --rule-action allow",
+        acl.id, passage.peer
+    )
+}

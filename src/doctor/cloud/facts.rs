@@ -1,0 +1,203 @@
+//! What EC2 and IMDS say, asked in three steps: each needs ids that the one before has found.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::future::{join_all, ready};
+use tokio::time::{Instant, timeout_at};
+
+use super::way::{self, Way};
+use super::{Account, Answer, Metadata, Network, Region, Right, Subject, permissions};
+use crate::act::{Addresses, Held};
+use crate::model::{
+    Acl, GroupId, Instance, InstanceId, InterfaceId, NetworkInterface, RouteTable, SecurityGroup, Subnet, SubnetId,
+    VpcId,
+};
+use crate::preflight::{Cloud, Identity};
+
+/// Everything that was said. What was not asked, since it needs what was not answered, repeats why.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    pub(super) metadata: Metadata,
+    /// This instance by IMDS.
+    pub(super) imds: Result<InstanceId, String>,
+    pub(super) region: Result<Region, String>,
+    /// The two tables of the configuration, those of them that exist.
+    pub(super) tables: Result<Vec<RouteTable>, String>,
+    /// This instance and the primary, as far as their ids are known and EC2 knows them.
+    pub(super) instances: Result<Vec<Instance>, String>,
+    /// Who has `takeover.elastic_ip`; `None`: it is not set.
+    pub(super) address: Option<Result<Option<Held>, String>>,
+    /// How this machine reaches EC2.
+    pub(super) way: Way,
+    /// All tables of the VPC.
+    pub(super) all_tables: Result<Vec<RouteTable>, String>,
+    /// All subnets of the VPC.
+    pub(super) subnets: Result<Vec<Subnet>, String>,
+    /// All ACLs of the VPC.
+    pub(super) acls: Result<Vec<Acl>, String>,
+    /// The interfaces of both instances.
+    pub(super) interfaces: Result<Vec<NetworkInterface>, String>,
+    /// The interfaces of the backends.
+    pub(super) backends: Result<Vec<NetworkInterface>, String>,
+    /// The groups of all these.
+    pub(super) groups: Result<Vec<SecurityGroup>, String>,
+    /// What the credentials allow of what the configuration needs; or why that could not be asked.
+    pub(super) answers: Vec<(Right, Answer)>,
+    /// The actions that could not be asked about, with why.
+    pub(super) unasked: Vec<(&'static str, String)>,
+}
+
+impl Facts {
+    /// The id of this instance.
+    pub(super) fn identity<'a>(&'a self, subject: Subject<'a>) -> Option<&'a InstanceId> {
+        subject.settings.preflight.standby_instance.as_ref().or(self.imds.as_ref().ok())
+    }
+
+    /// This instance, as EC2 has it.
+    pub(super) fn standby<'a>(&'a self, subject: Subject<'a>) -> Option<&'a Instance> {
+        let id = self.identity(subject)?;
+        self.instance(id)
+    }
+
+    /// Any of the two instances.
+    pub(super) fn instance(&self, id: &InstanceId) -> Option<&Instance> {
+        self.instances.as_ref().ok()?.iter().find(|instance| &instance.id == id)
+    }
+
+    /// The primary's table and the standby's, where both exist.
+    pub(super) fn pair(&self, subject: Subject<'_>) -> Option<(&RouteTable, &RouteTable)> {
+        let rules = &subject.settings.decide;
+        let tables = self.tables.as_ref().ok()?;
+        let find = |id| tables.iter().find(|table| &table.id == id);
+        find(&rules.primary_table).zip(find(&rules.standby_table))
+    }
+
+    /// A subnet with its `Name` tag, where it is known.
+    pub(super) fn called(&self, subnet: &SubnetId) -> String {
+        let known = self.subnets.iter().flatten().find(|one| &one.id == subnet);
+        super::named(subnet, known.and_then(|one| one.name.as_deref()))
+    }
+}
+
+/// Asks everything, within `patience` in all.
+pub(super) async fn gather(
+    cloud: &(impl Account + Network + Cloud + Addresses + Identity),
+    subject: Subject<'_>,
+    patience: Duration,
+) -> Facts {
+    let until = Instant::now() + patience;
+    let late = || format!("EC2 gave no answer within {:.0} s", patience.as_secs_f64());
+    let settings = subject.settings;
+    let rules = &settings.decide;
+    let wanted = [rules.primary_table.clone(), rules.standby_table.clone()];
+    // IMDS and resolver have bounds of their own, below any patience.
+    let (metadata, imds, region, tables, address, way) = tokio::join!(
+        cloud.metadata(),
+        cloud.instance(),
+        cloud.region(),
+        within(until, late, cloud.tables(&wanted)),
+        async {
+            let address = rules.elastic_ip.as_ref()?;
+            Some(within(until, late, cloud.address(address)).await)
+        },
+        way::find(cloud),
+    );
+    let mut facts = Facts {
+        metadata,
+        imds,
+        region,
+        tables,
+        instances: Ok(Vec::new()),
+        address,
+        way,
+        all_tables: Ok(Vec::new()),
+        subnets: Ok(Vec::new()),
+        acls: Ok(Vec::new()),
+        interfaces: Ok(Vec::new()),
+        backends: Ok(Vec::new()),
+        groups: Ok(Vec::new()),
+        answers: Vec::new(),
+        unasked: Vec::new(),
+    };
+    let ids: BTreeSet<InstanceId> =
+        facts.identity(subject).into_iter().chain(&rules.primary_instance).cloned().collect();
+    let ids: Vec<InstanceId> = ids.into_iter().collect();
+    let addresses: Vec<IpAddr> = subject.backends.iter().filter_map(|one| one.addr).filter(IpAddr::is_ipv4).collect();
+    let vpc = facts.vpc(subject);
+    let (instances, all_tables, subnets, acls, backends) = tokio::join!(
+        within(until, late, unless_none(&ids, || cloud.instances(&ids))),
+        within(until, late, of(&vpc, |vpc| cloud.tables_in(vpc))),
+        within(until, late, of(&vpc, |vpc| cloud.subnets_in(vpc))),
+        within(until, late, of(&vpc, |vpc| cloud.acls_in(vpc))),
+        within(until, late, of(&vpc, |vpc| unless_none(&addresses, || cloud.interfaces_at(vpc, &addresses)))),
+    );
+    facts = Facts { instances, all_tables, subnets, acls, backends, ..facts };
+    let (asked, unasked) = permissions::wanted(&facts, subject);
+    facts.unasked = unasked;
+    let ((interfaces, groups), answers) = tokio::join!(
+        async {
+            let ours = facts.interface_ids();
+            let interfaces = within(until, late, unless_none(&ours, || cloud.interfaces(&ours))).await;
+            let groups = facts.group_ids(interfaces.as_deref().unwrap_or_default());
+            let groups = within(until, late, unless_none(&groups, || cloud.groups(&groups))).await;
+            (interfaces, groups)
+        },
+        join_all(asked.iter().map(|right| async {
+            let unclear =
+                || Answer::Unclear(format!("{}: no answer within {:.0} s", right.action(), patience.as_secs_f64()));
+            timeout_at(until, cloud.may(right)).await.unwrap_or_else(|_| unclear())
+        })),
+    );
+    let answers = asked.into_iter().zip(answers).collect();
+    Facts { interfaces, groups, answers, ..facts }
+}
+
+impl Facts {
+    /// The VPC of the tables; the primary's, where there are two.
+    fn vpc(&self, subject: Subject<'_>) -> Result<VpcId, String> {
+        let tables = self.tables.as_ref().map_err(Clone::clone)?;
+        let primary = tables.iter().find(|table| table.id == subject.settings.decide.primary_table);
+        let known = primary.or(tables.first()).map(|table| table.vpc.clone());
+        known.ok_or_else(|| "neither of the two route tables exists".to_owned())
+    }
+
+    fn interface_ids(&self) -> Vec<InterfaceId> {
+        self.instances.iter().flatten().flat_map(|instance| &instance.interfaces).map(|one| one.id.clone()).collect()
+    }
+
+    fn group_ids(&self, interfaces: &[NetworkInterface]) -> Vec<GroupId> {
+        let all = interfaces.iter().chain(self.backends.iter().flatten());
+        let ids: BTreeSet<&GroupId> = all.flat_map(|one| &one.groups).collect();
+        ids.into_iter().cloned().collect()
+    }
+}
+
+async fn within<T>(
+    until: Instant,
+    late: impl Fn() -> String,
+    asking: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    timeout_at(until, asking).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Asks about the VPC, where it is known.
+async fn of<'a, T, F: Future<Output = Result<T, String>>>(
+    vpc: &'a Result<VpcId, String>,
+    ask: impl FnOnce(&'a VpcId) -> F,
+) -> Result<T, String> {
+    match vpc {
+        Ok(vpc) => ask(vpc).await,
+        Err(why) => ready(Err(why.clone())).await,
+    }
+}
+
+/// Nobody is asked about nothing: a filter without values finds all there is.
+async fn unless_none<I, T, F: Future<Output = Result<Vec<T>, String>>>(
+    ids: &[I],
+    ask: impl FnOnce() -> F,
+) -> Result<Vec<T>, String> {
+    if ids.is_empty() { Ok(Vec::new()) } else { ask().await }
+}

@@ -1,0 +1,160 @@
+//! How this instance itself gets out: its pings, and its calls to EC2, must not need the primary.
+
+use std::net::IpAddr;
+
+use super::{Facts, Subject, fit, named, unfit, unknown, warning};
+use crate::model::{Family, Finding, Instance, NetworkInterface, RouteTable, SubnetId, Topic, Way, address};
+
+const TOPIC: Topic = Topic::Uplink;
+
+pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
+    let Some(standby) = facts.standby(subject) else {
+        return vec![unknown(
+            TOPIC,
+            "own-route",
+            "how this instance gets out is not known, as EC2 does not tell which it is",
+        )];
+    };
+    let (own, through) = own_route(facts, subject, standby);
+    let ec2 = ec2_route(facts, subject, through);
+    own.into_iter().chain(ec2).collect()
+}
+
+/// Where this instance's packets go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Through {
+    Primary,
+    Elsewhere,
+    Unknown,
+}
+
+/// The table by which this instance's own packets leave; and whether that leads through the primary.
+fn own_route(facts: &Facts, subject: Subject<'_>, standby: &Instance) -> (Vec<Finding>, Through) {
+    const ID: &str = "own-route";
+    let Some(subnet) = uplink(facts, standby) else {
+        return (
+            vec![unknown(TOPIC, ID, format!("EC2 does not say in which subnet {} is", standby.id))],
+            Through::Unknown,
+        );
+    };
+    let tables = match &facts.all_tables {
+        Ok(tables) => tables,
+        Err(why) => {
+            return (
+                vec![unknown(TOPIC, ID, format!("how this instance gets out is not known: {why}"))],
+                Through::Unknown,
+            );
+        }
+    };
+    let has = |table: &&RouteTable| table.associations.iter().any(|one| one.subnet.as_ref() == Some(&subnet));
+    let main = |table: &&RouteTable| table.associations.iter().any(|one| one.main);
+    let Some(table) = tables.iter().find(has).or_else(|| tables.iter().find(main)) else {
+        return (vec![unknown(TOPIC, ID, format!("no route table of {subnet} is known"))], Through::Unknown);
+    };
+    let (place, name) = (facts.called(&subnet), named(&table.id, table.name.as_deref()));
+    let rules = &subject.settings.decide;
+    let remedy = format!(
+        "associate {subnet} with a table whose default route is an internet gateway: aws ec2 associate-route-table --subnet-id {subnet} --route-table-id <public table>"
+    );
+    let Some(route) = table.route(Family::V4.default_route()) else {
+        let text = format!("this instance's own subnet, {place}, has no default route ({name})");
+        return (vec![unfit(TOPIC, ID, text).remedy(remedy)], Through::Unknown);
+    };
+    let way = Way::from(route);
+    let led = facts.pair(subject).and_then(|(primary, _)| primary.route(Family::V4.default_route()).map(Way::from));
+    let same =
+        led.is_some_and(|led| led.same(&way)) || (way.instance.is_some() && way.instance == rules.primary_instance);
+    if table.id == rules.primary_table || same {
+        let text = format!(
+            "this instance's own subnet, {place}, is routed through the primary ({name}): its pings and its calls to EC2 would die with it"
+        );
+        return (vec![unfit(TOPIC, ID, text).remedy(remedy)], Through::Primary);
+    }
+    if table.id == rules.standby_table || way.instance.as_ref() == Some(&standby.id) {
+        let text = format!("this instance's own subnet, {place}, is routed to this instance itself ({name})");
+        return (vec![unfit(TOPIC, ID, text).remedy(remedy)], Through::Elsewhere);
+    }
+    if route.blackhole {
+        let text = format!("the default route of this instance's own subnet, {place}, is a black hole ({name})");
+        return (vec![unfit(TOPIC, ID, text).remedy(remedy)], Through::Elsewhere);
+    }
+    let text = format!("this instance gets out by {} ({place}, {name})", route.target());
+    (vec![fit(TOPIC, ID, text)], Through::Elsewhere)
+}
+
+/// The subnet of the interface that the kernel sends packets to EC2 over; else that of the first interface.
+fn uplink(facts: &Facts, standby: &Instance) -> Option<SubnetId> {
+    let own = facts.interfaces.iter().flatten().filter(|one| one.instance.as_ref() == Some(&standby.id));
+    let by_address = |one: &&NetworkInterface| facts.way.from.is_some_and(|from| one.addresses.contains(&from));
+    own.into_iter().find(by_address).map(|one| one.subnet.clone()).or_else(|| standby.subnet.clone())
+}
+
+/// EC2 without the primary.
+fn ec2_route(facts: &Facts, subject: Subject<'_>, through: Through) -> Option<Finding> {
+    const ID: &str = "ec2-route";
+    let endpoint = match &facts.way.endpoint {
+        Ok(endpoint) => endpoint,
+        Err(why) => return Some(unknown(TOPIC, ID, format!("where EC2 is asked is not known: {why}"))),
+    };
+    let whom = if endpoint.proxy { format!("the proxy {}", endpoint.host) } else { endpoint.host.clone() };
+    let addresses = match &facts.way.addresses {
+        Ok(addresses) if !addresses.is_empty() => addresses,
+        Ok(_) => {
+            return Some(
+                unfit(TOPIC, ID, format!("{whom}, by which EC2 is asked, has no address"))
+                    .remedy("check this instance's resolver (/etc/resolv.conf)"),
+            );
+        }
+        Err(why) => {
+            return Some(
+                unfit(TOPIC, ID, format!("EC2 can't be asked: {why}"))
+                    .remedy("check this instance's resolver (/etc/resolv.conf)"),
+            );
+        }
+    };
+    // One that leads nowhere is tried like the others.
+    let address = addresses.first()?;
+    if let Some(gateway) =
+        facts.way.gateway.map(IpAddr::V4).filter(|gateway| primarys(facts, subject).contains(gateway))
+    {
+        let text =
+            format!("this machine's own routes send what goes to EC2 ({whom}, {address}) to the primary, {gateway}");
+        return Some(unfit(TOPIC, ID, text).remedy(format!("ip route get {address}; remove that route")));
+    }
+    let known: Vec<&crate::model::Cidr> = facts.subnets.iter().flatten().flat_map(|one| &one.cidrs).collect();
+    if known.iter().any(|block| block.contains(address)) {
+        let what = if endpoint.proxy { "inside the VPC" } else { "by a VPC endpoint" };
+        return Some(fit(
+            TOPIC,
+            ID,
+            format!("EC2 is asked at {whom} ({address}), {what}: the primary has no part in it"),
+        ));
+    }
+    if address::private(*address) {
+        let text = format!(
+            "EC2 is asked at {whom} ({address}), a private address outside of this VPC: whether the way there leads through the primary is not known"
+        );
+        return Some(
+            warning(TOPIC, ID, text)
+                .remedy(format!("ip route get {address}, and the route of this instance's subnet for it")),
+        );
+    }
+    match through {
+        Through::Primary => {
+            let text =
+                format!("EC2 is asked at {whom} ({address}), through the primary: with it dead nothing could be moved");
+            Some(unfit(TOPIC, ID, text).remedy(
+                "mend the route of this instance's own subnet, or make a VPC endpoint for com.amazonaws.<region>.ec2",
+            ))
+        }
+        Through::Elsewhere => Some(fit(TOPIC, ID, format!("EC2 is asked at {whom} ({address}), without the primary"))),
+        Through::Unknown => None,
+    }
+}
+
+/// The primary's private addresses, as far as they are known.
+fn primarys(facts: &Facts, subject: Subject<'_>) -> Vec<IpAddr> {
+    let id = subject.settings.decide.primary_instance.as_ref();
+    let interfaces = facts.interfaces.iter().flatten().filter(|one| id.is_some() && one.instance.as_ref() == id);
+    interfaces.flat_map(|one| one.addresses.clone()).chain(subject.settings.primary_address).collect()
+}

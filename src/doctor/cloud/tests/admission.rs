@@ -1,0 +1,159 @@
+//! Security groups and ACLs.
+
+use super::*;
+
+/// With other rules for what comes in at one group.
+fn with(name: &'static str, rules: Vec<GroupRule>) -> impl FnOnce(&mut Facts) {
+    move |facts| {
+        let all = facts.groups.as_mut().unwrap();
+        all.iter_mut().find(|one| one.id.as_str() == name).unwrap().ingress = rules;
+    }
+}
+
+const PRIMARY: [(&str, &str); 1] = [("primary", "instance = \"i-0a\"")];
+
+#[test]
+fn f109_what_the_standbys_groups_admit_is_told_subnet_by_subnet() {
+    let vpc = &["10.0.0.0/16"][..];
+    let web = || vec![rule(Packets::Tcp(80, 80), vpc), rule(Packets::HTTPS, vpc)];
+    let found = troubles(with("sg-0b", web()));
+    let one = only(found, "admits", Fitness::Warning, "admit TCP 80, TCP 443 and no pings from", "");
+    assert_eq!(one.of.as_deref(), Some("standby"));
+    assert!(one.text.contains("10.0.10.0/24 (private-1), 10.0.11.0/24 (private-2)"), "{one:?}");
+    assert_eq!(
+        one.remedy.unwrap(),
+        "aws ec2 authorize-security-group-ingress --group-id sg-0b --protocol icmp --port -1 --cidr 10.0.10.0/24; \
+         aws ec2 authorize-security-group-ingress --group-id sg-0b --protocol icmp --port -1 --cidr 10.0.11.0/24"
+    );
+    let found = troubles(with("sg-0b", vec![rule(Packets::Tcp(22, 22), &["192.0.2.7/32"])]));
+    only(
+        found,
+        "admits",
+        Fitness::Unfit,
+        "admit nothing from 10.0.10.0/24 (private-1), 10.0.11.0/24",
+        "--protocol all --cidr 10.0.10.0/24",
+    );
+    let found = troubles(with("sg-0b", vec![rule(Packets::All, &["10.0.10.0/24"])]));
+    only(found, "admits", Fitness::Unfit, "admit nothing from 10.0.11.0/24 (private-2)", "--cidr 10.0.11.0/24");
+    let pings = [web(), vec![rule(Packets::Icmp(None), vpc)]].concat();
+    assert_eq!(troubles(with("sg-0b", pings.clone())), [], "what is forwarded is the operator's choice");
+    let less = troubles_with(&PRIMARY, with("sg-0b", [web(), vec![rule(Packets::Icmp(None), vpc)]].concat()));
+    only(less, "admits", Fitness::Warning, "those of the primary also admit", "authorize-security-group-ingress");
+}
+
+#[test]
+fn f109_a_rule_that_admits_a_group_is_looked_up_with_the_backends() {
+    let by = |group: &str| vec![rule(Packets::All, &[group])];
+    assert_eq!(troubles(with("sg-0b", by("sg-1"))), []);
+    let found = troubles(with("sg-0b", by("sg-9")));
+    only(found, "admits", Fitness::Unfit, "admit nothing from", "");
+    let found = troubles(|facts| {
+        with("sg-0b", by("sg-9"))(facts);
+        facts.backends = Ok(Vec::new());
+    });
+    only(found, "admits", Fitness::Unknown, "is not known", "");
+    let found = troubles(|facts| {
+        with("sg-0b", by("sg-1"))(facts);
+        facts.backends.as_mut().unwrap()[0].groups = vec![id("sg-2")];
+    });
+    only(found, "admits", Fitness::Unknown, "from 10.0.10.0/24 (private-1) is not known", "");
+}
+
+#[test]
+fn f097_where_the_primary_admits_no_pings_nobody_can_become_a_witness() {
+    let vpc = &["10.0.0.0/16"][..];
+    let found = troubles_with(&PRIMARY, with("sg-0a", vec![rule(Packets::HTTPS, vpc)]));
+    let one =
+        only(found, "admits", Fitness::Unfit, "nobody there can become a witness", "--group-id sg-0a --protocol icmp");
+    assert_eq!(one.of.as_deref(), Some("primary"));
+    let rules = vec![rule(Packets::HTTPS, vpc), rule(Packets::PING, &["10.0.10.0/24"])];
+    let found = troubles_with(&PRIMARY, with("sg-0a", rules));
+    only(found, "admits", Fitness::Warning, "no pings from 10.0.11.0/24 (private-2)", "");
+    // Which groups are the primary's is not known where nobody says who that is.
+    assert_eq!(troubles(with("sg-0a", Vec::new())), []);
+}
+
+#[test]
+fn f097_groups_that_let_no_pings_out_are_found_at_all_three_places() {
+    let out = |name: &'static str| {
+        move |facts: &mut Facts| {
+            let all = facts.groups.as_mut().unwrap();
+            all.iter_mut().find(|one| one.id.as_str() == name).unwrap().egress =
+                vec![rule(Packets::HTTPS, &["0.0.0.0/0"])];
+        }
+    };
+    only(
+        troubles(out("sg-0b")),
+        "lets-out",
+        Fitness::Unfit,
+        "no target ever answers this instance",
+        "--group-id sg-0b",
+    );
+    only(
+        troubles_with(&PRIMARY, out("sg-0a")),
+        "lets-out",
+        Fitness::Unfit,
+        "nobody can become a witness",
+        "--group-id sg-0a",
+    );
+    let one =
+        only(troubles(out("sg-1")), "pings-out", Fitness::Unfit, "3 backends let no pings out", "--group-id sg-1");
+    assert!(one.text.ends_with("10.0.10.10, 10.0.11.11, 10.0.10.12"), "{one:?}");
+    let found = troubles_with(&[("decision", "threshold = 2")], |facts| {
+        facts.groups.as_mut().unwrap().push(SecurityGroup { egress: Vec::new(), ..group("sg-2", Vec::new()) });
+        facts.backends.as_mut().unwrap()[0].groups = vec![id("sg-2")];
+    });
+    only(found, "pings-out", Fitness::Warning, "1 backend let no pings out", "--group-id sg-2");
+}
+
+#[test]
+fn f097_f109_acls_are_looked_at_both_ways() {
+    let acl = |subnets: &[&str], entries: Vec<AclEntry>| Acl {
+        id: id("acl-2"),
+        name: Some("tight".to_owned()),
+        subnets: subnets.iter().map(|one| id(one)).collect(),
+        entries,
+    };
+    let open =
+        || vec![entry(100, true, true, Packets::All, "0.0.0.0/0"), entry(100, false, true, Packets::All, "0.0.0.0/0")];
+    let behind = |subnets: &'static [&'static str], more: Vec<AclEntry>| {
+        move |facts: &mut Facts| {
+            let acls = facts.acls.as_mut().unwrap();
+            acls[0].subnets.retain(|one| !subnets.contains(&one.as_str()));
+            acls.push(acl(subnets, [open(), more].concat()));
+        }
+    };
+    let no_pings_in = vec![entry(50, false, false, Packets::Icmp(Some(8)), "10.0.0.0/8")];
+    let found = troubles(behind(&["subnet-0p"], no_pings_in.clone()));
+    let one = only(found, "acl", Fitness::Warning, "acl-2 (tight)) drops pings", "");
+    assert_eq!(one.details[0], "pings from 10.0.10.0/24 can't come in: entry 50 denies it");
+    assert!(one.remedy.unwrap().starts_with(
+        "aws ec2 create-network-acl-entry --network-acl-id acl-2 --ingress --rule-number 49 --protocol icmp --icmp-type-code Type=8,Code=-1 \
+         --cidr-block 10.0.10.0/24 --rule-action allow"
+    ));
+    let found = troubles_with(&PRIMARY, behind(&["subnet-0p"], no_pings_in));
+    let fitness: Vec<_> = found.iter().map(|one| (one.of.as_deref(), one.fitness)).collect();
+    assert_eq!(fitness, [(Some("standby"), Fitness::Warning), (Some("primary"), Fitness::Unfit)]);
+    // What the standby itself can't hear makes every target bad.
+    let no_answers = vec![entry(50, false, false, Packets::Icmp(Some(0)), "0.0.0.0/0")];
+    only(
+        troubles(behind(&["subnet-0p"], no_answers.clone())),
+        "acl",
+        Fitness::Unfit,
+        "drops the answers to pings",
+        "--ingress",
+    );
+    let no_web = vec![entry(50, true, false, Packets::Tcp(0, 65535), "0.0.0.0/0")];
+    only(troubles(behind(&["subnet-0p"], no_web)), "acl", Fitness::Unfit, "drops TCP 443", "--egress");
+    let found = troubles(behind(&["subnet-1"], no_answers.clone()));
+    let one = only(found, "subnet-acl", Fitness::Warning, "of subnet-1 (private-1)", "");
+    assert_eq!(one.of.as_deref(), Some("subnet-1"));
+    let all = troubles(behind(&["subnet-1", "subnet-2"], no_answers));
+    assert!(all.len() == 2 && all.iter().all(|one| one.fitness == Fitness::Unfit), "{all:?}");
+}
+
+#[test]
+fn what_may_not_be_read_is_said_and_accuses_nobody() {
+    let found = troubles(|facts| facts.groups = Err("DescribeSecurityGroups: not allowed".to_owned()));
+    only(found, "admits", Fitness::Unknown, "DescribeSecurityGroups: not allowed", "");
+}

@@ -1,0 +1,220 @@
+//! Whether enough backends could accuse the primary, in all and in each subnet: what `decision.threshold` asks for, by who was heard just now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::backends::Heard;
+use crate::config::Settings;
+use crate::model::{Family, Finding, Fitness, GuardedSet, Topic};
+use crate::observe::panel::SubnetMap;
+use crate::record::State;
+use crate::record::witnesses::Witnesses;
+
+/// One backend, as a witness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Candidate {
+    /// The subnet it counts for; `None`: none that is guarded.
+    subnet: Option<String>,
+    /// A run has seen it reaching within 30 days.
+    known: bool,
+    /// It said something of the network just now.
+    heard: bool,
+    /// And it was that a target answers.
+    reaches: bool,
+    /// There was no time to hear it.
+    untold: bool,
+}
+
+impl Candidate {
+    /// Whether it could accuse: who reaches now is a witness as soon as a run hears it.
+    const fn serves(&self) -> bool {
+        self.subnet.is_some() && self.heard && (self.known || self.reaches)
+    }
+}
+
+/// By who was heard, and what is on file of earlier runs.
+pub(super) fn findings(settings: &Settings, state: Option<&State>, heard: &[Heard]) -> Vec<Finding> {
+    let now = Timestamp::now();
+    let known = state.map(|state| Witnesses::load(state, now).0).unwrap_or_default();
+    let guarded =
+        state.and_then(|state| state.read_guarded().0).filter(|set| set.primary == settings.decide.primary_table);
+    let map = SubnetMap::new(guarded.as_ref(), &settings.observe.within);
+    let candidate = |one: &Heard| Candidate {
+        subnet: map.of(&one.backend),
+        known: [Family::V4, Family::V6]
+            .iter()
+            .any(|family| known.is_witness(&one.backend.host, one.backend.addr, *family, now)),
+        heard: one.gave_a_verdict(),
+        reaches: one.reaches(),
+        untold: one.untold(),
+    };
+    let candidates: Vec<Candidate> = heard.iter().filter(|one| !one.own).map(candidate).collect();
+    let mut findings = vec![in_all(&candidates, settings.decide.threshold)];
+    findings.extend(by_subnet(&candidates, guarded.as_ref()));
+    let own: Vec<bool> = heard.iter().filter(|one| one.own).map(Heard::reaches).collect();
+    findings.extend(of_our_own(&own));
+    findings
+}
+
+fn finding(id: &'static str, fitness: Fitness, text: String) -> Finding {
+    Finding::new(Topic::Backends, id, fitness, text)
+}
+
+fn in_all(all: &[Candidate], threshold: usize) -> Finding {
+    let id = "witnesses";
+    let serving = all.iter().filter(|one| one.serves()).count();
+    let untold = all.iter().filter(|one| one.untold).count();
+    let fresh = all.iter().filter(|one| one.serves() && !one.known).count();
+    let mut text =
+        format!("{serving} of {} backends could witness an outage, decision.threshold is {threshold}", all.len());
+    if fresh > 0 && serving >= threshold {
+        text += &format!("; {fresh} of them become witnesses as soon as run or watch hears them");
+    }
+    if serving > threshold {
+        return finding(id, Fitness::Fit, text);
+    }
+    if serving == threshold {
+        return finding(id, Fitness::Warning, format!("{text}: with one of them silent, no outage is seen"))
+            .remedy("more backends, or a lower decision.threshold");
+    }
+    if serving + untold >= threshold {
+        return finding(id, Fitness::Unknown, format!("{text}, and {untold} could not be heard in time"))
+            .remedy("natwatch doctor once more; natwatch check -v hears a panel of them");
+    }
+    let heard = all.iter().filter(|one| one.heard).count();
+    let remedy = if heard > serving {
+        "who is heard and never reached: let ICMP echo out by its security group and its subnet's ACL, and in by the NAT's security group"
+    } else {
+        "mend what is said of each backend here, or name more of them"
+    };
+    finding(id, Fitness::Unfit, format!("{text}: no outage would be seen")).remedy(remedy)
+}
+
+/// In each guarded subnet, or, as long as EC2 has not said which those are, in each that a backend is in.
+fn by_subnet(all: &[Candidate], guarded: Option<&GuardedSet>) -> Vec<Finding> {
+    let names: BTreeMap<String, Option<&str>> = guarded.map_or_else(BTreeMap::new, |set| {
+        set.subnets.iter().map(|one| (one.subnet.to_string(), one.name.as_deref())).collect()
+    });
+    let subnets: BTreeSet<&String> = names.keys().chain(all.iter().filter_map(|one| one.subnet.as_ref())).collect();
+    let one = |subnet: &String| {
+        let of: Vec<&Candidate> = all.iter().filter(|one| one.subnet.as_ref() == Some(subnet)).collect();
+        let serving = of.iter().filter(|one| one.serves()).count();
+        let name = names.get(subnet).copied().flatten().map_or_else(String::new, |name| format!(" ({name})"));
+        let text = format!("{serving} of {} backends could witness", of.len());
+        let found = if serving > 0 {
+            finding("witnesses-subnet", Fitness::Fit, text)
+        } else if of.iter().any(|one| one.untold) {
+            finding("witnesses-subnet", Fitness::Unknown, format!("{text}, and the others could not be heard in time"))
+        } else {
+            finding(
+                "witnesses-subnet",
+                Fitness::Warning,
+                format!("{text}: moved with the others, and nobody would see whether it helped"),
+            )
+            .remedy("name a backend of this subnet in backends")
+        };
+        found.of(format!("{subnet}{name}"))
+    };
+    subnets.into_iter().map(one).collect()
+}
+
+/// Where there are some, one of them must reach in the round that decides, or gate `unfit` holds.
+fn of_our_own(reach: &[bool]) -> Option<Finding> {
+    let reaching = reach.iter().filter(|one| **one).count();
+    let text = format!("{reaching} of {} standby.witnesses reach a target through this standby", reach.len());
+    match (reach.len(), reaching) {
+        (0, _) => None,
+        (_, 0) => Some(
+            finding("own-witnesses", Fitness::Unfit, format!("{text}: the gate `unfit` would hold"))
+                .remedy("mend what is said of them here; one must reach in the round that decides"),
+        ),
+        _ => Some(finding("own-witnesses", Fitness::Fit, text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Guarded;
+
+    fn in_subnet(subnet: &str) -> Candidate {
+        Candidate { subnet: Some(subnet.to_owned()), known: true, heard: true, reaches: true, untold: false }
+    }
+
+    fn silent() -> Candidate {
+        Candidate { heard: false, reaches: false, ..in_subnet("a") }
+    }
+
+    /// So many that serve, and others.
+    fn with(serving: usize, others: &[Candidate]) -> Finding {
+        let all: Vec<_> = std::iter::repeat_n(in_subnet("a"), serving).chain(others.iter().cloned()).collect();
+        in_all(&all, 3)
+    }
+
+    #[test]
+    fn f029_f097_fewer_who_could_witness_than_the_threshold_are_unfit_and_as_many_a_warning() {
+        assert_eq!(with(4, &[]).fitness, Fitness::Fit);
+        assert_eq!(with(3, &[silent()]).fitness, Fitness::Warning);
+        assert_eq!(with(2, &[silent(), silent()]).fitness, Fitness::Unfit);
+        // Never seen reaching, and not now: they can't accuse, whatever they say.
+        let unproven = Candidate { known: false, reaches: false, ..in_subnet("a") };
+        let none = with(0, &[unproven.clone(), unproven.clone(), unproven.clone(), unproven]);
+        assert_eq!(none.fitness, Fitness::Unfit);
+        assert!(none.remedy.unwrap().contains("ICMP"));
+        // Outside of the guarded subnets.
+        let away = Candidate { subnet: None, ..in_subnet("a") };
+        assert_eq!(with(2, &[away.clone(), away]).fitness, Fitness::Unfit);
+        // Cut off now, and seen reaching before: that is who accuses.
+        let cut_off = Candidate { reaches: false, ..in_subnet("a") };
+        assert_eq!(with(3, &[cut_off]).fitness, Fitness::Fit);
+    }
+
+    #[test]
+    fn who_was_not_heard_in_time_makes_it_unknown_and_nothing_worse() {
+        let untold = Candidate { untold: true, ..silent() };
+        assert_eq!(with(2, &[untold.clone()]).fitness, Fitness::Unknown);
+        assert_eq!(with(1, &[untold]).fitness, Fitness::Unfit);
+    }
+
+    #[test]
+    fn who_reaches_now_serves_and_is_said_to_be_new() {
+        let fresh = Candidate { known: false, ..in_subnet("a") };
+        let found = with(2, &[fresh.clone(), fresh]);
+        assert_eq!(found.fitness, Fitness::Fit);
+        assert!(found.text.contains("2 of them become witnesses as soon as"), "{}", found.text);
+    }
+
+    #[test]
+    fn a_guarded_subnet_without_a_witness_is_a_warning_that_names_it() {
+        let guarded = |id: &str, name: Option<&str>| Guarded {
+            subnet: id.parse().unwrap(),
+            name: name.map(str::to_owned),
+            cidrs: Vec::new(),
+            on: "rtb-0a".parse().unwrap(),
+        };
+        let set = GuardedSet {
+            version: 1,
+            primary: "rtb-0a".parse().unwrap(),
+            standby: "rtb-0b".parse().unwrap(),
+            subnets: vec![guarded("subnet-0a", Some("app")), guarded("subnet-0b", None)],
+            families: vec![Family::V4],
+            public: Vec::new(),
+            leads_to: None,
+            admission: None,
+            seen: Timestamp::UNIX_EPOCH,
+        };
+        let found = by_subnet(&[in_subnet("subnet-0a")], Some(&set));
+        let found: Vec<_> = found.iter().map(|one| (one.of.as_deref().unwrap(), one.fitness)).collect();
+        assert_eq!(found, [("subnet-0a (app)", Fitness::Fit), ("subnet-0b", Fitness::Warning)]);
+        let untold = Candidate { untold: true, heard: false, ..in_subnet("10.0.10.0/24") };
+        assert_eq!(by_subnet(&[untold], None)[0].fitness, Fitness::Unknown);
+    }
+
+    #[test]
+    fn f066_standby_witnesses_of_whom_none_reaches_are_unfit() {
+        assert_eq!(of_our_own(&[]), None);
+        assert_eq!(of_our_own(&[false, true]).unwrap().fitness, Fitness::Fit);
+        assert_eq!(of_our_own(&[false, false]).unwrap().fitness, Fitness::Unfit);
+    }
+}
