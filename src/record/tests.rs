@@ -458,6 +458,7 @@ fn entry(why: &str) -> Entry {
         outcome: Some(Outcome::TakenOver),
         moves: vec![moved(MoveResult::Moved)],
         last: crate::model::LastSteps::default(),
+        drill: None,
         took: Duration::from_secs(2),
     }
 }

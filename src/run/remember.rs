@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
+use super::drill::PRACTICE;
 use super::pass::{Going, Mode};
 use super::takeover::{self, REFRESH};
 use crate::act::Changer;
@@ -184,7 +185,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let asked = timeout(REFRESH, self.world.cloud.tables(&tables)).await;
         let (Ok(Ok(tables)), true) = (asked, outlived(&record, (self.world.wall)())) else { return Some(record) };
         let here = |one: &Move| decide::carried(&one.plan, &tables, &rules.standby_table, &record.instance);
-        if record.moves.iter().any(here) {
+        let drill = record.because == PRACTICE;
+        if let Some(away) = record.moves.iter().find(|one| here(one)) {
+            self.notes.extend(drill.then(|| {
+                format!("{PRACTICE} has {} on the standby; if none is at work any more: natwatch failback", away.plan)
+            }));
             return Some(record);
         }
         let home = |subnet: &SubnetId| preflight::now_on(&tables, subnet) == Some(&rules.primary_table);
@@ -216,11 +221,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             self.notes.push(error.to_string());
             return Some(record);
         }
-        self.notes.push(
-            "a failback was cut short, but all its subnets have left the standby; the lock is cleared, and they are guarded again"
-                .to_owned(),
-        );
-        self.tell_history(&record, Deed::Failback, Outcome::FailedBack);
+        let (what, kind) = if drill { (PRACTICE, Deed::Drill) } else { ("a failback", Deed::Failback) };
+        self.notes.push(format!(
+            "{what} was cut short, but all its subnets have left the standby; the lock is cleared, and they are guarded again"
+        ));
+        self.tell_history(&record, kind, Outcome::FailedBack);
         None
     }
 
@@ -249,6 +254,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             outcome: Some(outcome),
             moves: record.moves.clone(),
             last: record.last.clone(),
+            drill: None,
             took,
         };
         if let Err(error) = self.world.state.append_history(&entry) {

@@ -44,6 +44,7 @@ pub(super) fn tell(
         outcome: Some(outcome),
         moves,
         last,
+        drill: None,
         took,
     })
 }
