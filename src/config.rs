@@ -30,9 +30,9 @@ use crate::observe::ObserveSettings;
 use crate::preflight::PreflightSettings;
 
 pub use error::{ConfigError, Violation};
+pub use hosts::hosts_within;
 pub use keys::{KEYS, Key, Kind, Presence};
 pub use permissions::{Disk, Role};
-pub use hosts::hosts_within;
 pub use sample::{Filled, filled, sample};
 pub(crate) use values::duration;
 

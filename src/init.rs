@@ -44,10 +44,17 @@ pub async fn command(global: &Global, output: Option<&Path>, hosts_file: Option<
     let hosts = Hosts::read(hosts_file, primary.one());
     let draft = Draft::of(&around, &standby, &primary, &hosts);
     let text = configuration(&draft);
-    let mut written = Written { path: path.map(Path::to_owned), found: draft.told(), missing: draft.missing, refused: Vec::new() };
+    let mut written =
+        Written { path: path.map(Path::to_owned), found: draft.told(), missing: draft.missing, refused: Vec::new() };
     if let Some(path) = path {
         file::write(path, &text).map_err(failed)?;
-        written.refused = Settings::load(path).err().map(|error| error.to_string()).iter().flat_map(|all| all.lines()).map(str::to_owned).collect();
+        written.refused = Settings::load(path)
+            .err()
+            .map(|error| error.to_string())
+            .iter()
+            .flat_map(|all| all.lines())
+            .map(str::to_owned)
+            .collect();
     }
     tell(global, &written, &text).map_err(|error| failed(format!("stdout: {error}")))?;
     Ok(0)
@@ -63,9 +70,7 @@ fn configuration(draft: &Draft) -> String {
 /// The configuration on standard output is alone there.
 fn tell(global: &Global, written: &Written, configuration: &str) -> std::io::Result<()> {
     match (global.format, &written.path) {
-        (Format::Json, path) => {
-            report::stdout(&report::init::json(written, path.is_none().then_some(configuration)))
-        }
+        (Format::Json, path) => report::stdout(&report::init::json(written, path.is_none().then_some(configuration))),
         (Format::Text, None) => {
             report::progress(&report::init::text(written));
             report::stdout(configuration)

@@ -123,9 +123,7 @@ async fn configured(cli: &Cli, settings: &Settings) -> Result<u8, Failure> {
         Command::Check { max_age } => Box::pin(check::command(settings, &cli.global, max_age.as_deref())).await,
         Command::Status { watch: false } => Box::pin(status::command(settings, &cli.global)).await,
         Command::Status { watch: true } => Box::pin(status::live::command(settings, &cli.global)).await,
-        Command::Takeover { yes, dry_run } => {
-            Box::pin(takeover::command(settings, &cli.global, *yes, *dry_run)).await
-        }
+        Command::Takeover { yes, dry_run } => Box::pin(takeover::command(settings, &cli.global, *yes, *dry_run)).await,
         Command::Failback { subnet, yes, dry_run } => {
             Box::pin(failback::command(settings, &cli.global, subnet, *yes, *dry_run)).await
         }

@@ -17,7 +17,8 @@ use tokio::time::timeout;
 
 use crate::model::cloud::Masquerade;
 use crate::model::{
-    Family, Instance, InstanceId, InterfaceId, Machine, Method, RouteTable, RouteTableId, Subnet, SubnetId, Survey, VpcId,
+    Family, Instance, InstanceId, InterfaceId, Machine, Method, RouteTable, RouteTableId, Subnet, SubnetId, Survey,
+    VpcId,
 };
 
 pub use guarded::{families, guarded_set, make_guarded, now_on};

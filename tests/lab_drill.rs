@@ -92,7 +92,10 @@ fn a_drill_moves_one_subnet_there_and_back_sees_it_reach_each_way_and_says_how_l
     let (home, away) = (&lab.ids().primary.table, &lab.ids().standby.table);
     let ways: Vec<_> = moves.iter().map(|one| (one["from"].clone(), one["to"].clone())).collect();
     assert_eq!(ways, [(home.as_str().into(), away.as_str().into()), (away.as_str().into(), home.as_str().into())]);
-    assert!(moves.iter().all(|one| one["subnet"] == *lab.ids().subnets[0].id && one["verification"] == "verified"), "{run}");
+    assert!(
+        moves.iter().all(|one| one["subnet"] == *lab.ids().subnets[0].id && one["verification"] == "verified"),
+        "{run}"
+    );
     for way in ["there", "back"] {
         let leg = &report["drill"][way];
         assert!(leg["pings"].as_u64() >= Some(5) && leg["backends"].as_u64() == Some(2), "{way}: {run}");
@@ -106,7 +109,10 @@ fn a_drill_moves_one_subnet_there_and_back_sees_it_reach_each_way_and_says_how_l
     as_before(&lab);
     assert_eq!(told(&lab), [("drill".to_owned(), "drilled".into())]);
     let last = &status(&lab)["last_drill"];
-    assert_eq!((&last["outcome"], &last["drill"]["subnet"]), (&"drilled".into(), &lab.ids().subnets[0].id.as_str().into()));
+    assert_eq!(
+        (&last["outcome"], &last["drill"]["subnet"]),
+        (&"drilled".into(), &lab.ids().subnets[0].id.as_str().into())
+    );
     // It stands by as before.
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
     expect(&lab.natwatch(&["run"]).unwrap(), 4);
@@ -274,10 +280,18 @@ fn a_drill_needs_health_a_subnet_of_the_primary_and_a_method_that_moves_one_alon
         expect(&run, 2);
         assert!(json(&run)["because"].as_str().unwrap().contains(what), "{run}");
     };
-    refused(&lab, &["--subnet", &lab.ids().public_subnet.clone()], "a drill takes a guarded subnet that the primary carries");
+    refused(
+        &lab,
+        &["--subnet", &lab.ids().public_subnet.clone()],
+        "a drill takes a guarded subnet that the primary carries",
+    );
     expect(&lab.natwatch(&["drill", "--yes", "--subnet", "rtb-0a"]).unwrap(), 64);
     lab.associate(1, &lab.ids().standby.table).unwrap();
-    refused(&lab, &["--subnet", &lab.ids().subnets[1].id.clone()], "a drill takes a guarded subnet that the primary carries");
+    refused(
+        &lab,
+        &["--subnet", &lab.ids().subnets[1].id.clone()],
+        "a drill takes a guarded subnet that the primary carries",
+    );
     lab.associate(1, &lab.ids().primary.table).unwrap();
     lab.api().forget_calls();
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();

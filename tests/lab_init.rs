@@ -118,7 +118,10 @@ fn of_several_tables_the_one_that_is_chosen_on_the_terminal_is_written_and_witho
     assert!(run.stdout.contains("left to you") && run.stdout.contains(&other), "{run}");
     assert!(run.stdout.contains("not usable yet"), "{run}");
     let text = fs::read_to_string(&path).unwrap();
-    assert!(!text.contains(&format!("\nroute_table = \"{other}\"")) && text.contains(&format!("# >   {other}: ")), "{text}");
+    assert!(
+        !text.contains(&format!("\nroute_table = \"{other}\"")) && text.contains(&format!("# >   {other}: ")),
+        "{text}"
+    );
 
     let path = folder(&lab).join("chosen.toml");
     let hosts = lab.plan().hosts_file();

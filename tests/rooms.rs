@@ -43,7 +43,11 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
         "ec2" => vec![model, TRAITS[1], TRAITS[2]],
         "doctor" | "notify" => [vec![model], TRAITS.to_vec()].concat(),
         // Before there is a configuration: it asks EC2, and writes one file.
-        "init" => [vec![("cli", All), ("config", All), ("confirm", All), model, ("ec2", All), ("report", All)], TRAITS.to_vec()].concat(),
+        "init" => [
+            vec![("cli", All), ("config", All), ("confirm", All), model, ("ec2", All), ("report", All)],
+            TRAITS.to_vec(),
+        ]
+        .concat(),
         // What an operator asks for: a pass of `run`'s, shown, confirmed and told.
         "takeover" | "failback" | "drill" => vec![
             ("cli", All),

@@ -19,8 +19,10 @@ pub(super) struct HostsEntry {
 #[must_use]
 pub fn hosts_within(content: &[u8], within: &[Cidr]) -> (Vec<(String, IpAddr)>, usize) {
     let (entries, junk) = parse(content);
-    let inside = |entry: &HostsEntry| special(entry.addr).is_none() && within.iter().any(|one| one.contains(&entry.addr));
-    let names = entries.into_iter().filter(inside).filter_map(|entry| Some((entry.names.into_iter().next()?, entry.addr)));
+    let inside =
+        |entry: &HostsEntry| special(entry.addr).is_none() && within.iter().any(|one| one.contains(&entry.addr));
+    let names =
+        entries.into_iter().filter(inside).filter_map(|entry| Some((entry.names.into_iter().next()?, entry.addr)));
     (names.collect(), junk.len())
 }
 

@@ -91,8 +91,9 @@ fn choose(plan: &Plan, practice: &Practice<'_>, case: &Case, survey: &Survey) ->
         return Err(hold(Gate::Foreign, why, "natwatch status"));
     };
     if tell(subnet) == 0 {
-        let why =
-            format!("no backend of {subnet} is known to reach the internet, so nobody could tell whether the standby carries it");
+        let why = format!(
+            "no backend of {subnet} is known to reach the internet, so nobody could tell whether the standby carries it"
+        );
         return Err(hold(Gate::Unfit, why, "bring its backends to life, or name another subnet with --subnet"));
     }
     Ok(change.clone())
@@ -145,7 +146,11 @@ fn returned(there: &Move, steps: &Steps, left: usize, measured: Option<&Drill>) 
         return failed(format!("{seen}; it is back on the primary, and traffic flows"));
     }
     let gaps = measured.map(|drill| format!("; {}", told(drill))).unwrap_or_default();
-    Conclusion::new(Outcome::Drilled, exit::DONE, format!("{seen}, and is back on the primary, where it reaches too{gaps}"))
+    Conclusion::new(
+        Outcome::Drilled,
+        exit::DONE,
+        format!("{seen}, and is back on the primary, where it reaches too{gaps}"),
+    )
 }
 
 fn told(drill: &Drill) -> String {
@@ -164,6 +169,9 @@ fn ms(time: Duration) -> String {
 /// The subnet was not brought back, and why.
 #[must_use]
 pub fn not_back(there: &Move, why: &str, holds: Vec<Hold>) -> Conclusion {
-    let because = format!("{} was left where it is: {why}; natwatch status says where, and natwatch failback brings it back", there.plan);
+    let because = format!(
+        "{} was left where it is: {why}; natwatch status says where, and natwatch failback brings it back",
+        there.plan
+    );
     Conclusion { holds, ..Conclusion::new(Outcome::Partial, exit::FAILED, because) }
 }

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::gates::{self, hold};
 use super::{DecideSettings, Lock};
 use crate::model::{
-    Change, Family, Gate, GuardedSet, Hold, Instance, InstanceId, Move, MoveResult, Phase, PlannedAddress, PlannedMove,
-    Record, Route, RouteTable, RouteTableId, SubnetId, Survey, Verification,
+    Change, Gate, GuardedSet, Hold, InstanceId, Move, MoveResult, Phase, PlannedAddress, PlannedMove, Record,
+    RouteTable, RouteTableId, SubnetId, Survey, Verification,
 };
 
 pub use ending::{Steps, failed_back};

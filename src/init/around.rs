@@ -65,9 +65,8 @@ impl Around {
     /// The tables with subnets whose default route leads to another instance; where there is none, those without subnets.
     pub(super) fn primaries(&self) -> Choice {
         let (Ok(own), Ok(tables)) = (&self.own, &self.tables) else { return Choice::Unknown(self.unknown()) };
-        let other = |route: &Route| {
-            (route.instance.is_some() || route.interface.is_some()) && !leads_to(route, &own.instance)
-        };
+        let other =
+            |route: &Route| (route.instance.is_some() || route.interface.is_some()) && !leads_to(route, &own.instance);
         let theirs = |table: &&RouteTable| default_route(table).is_some_and(other);
         let all: Vec<Candidate> = tables.iter().filter(theirs).map(|table| self.candidate(table)).collect();
         let (with, without): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| !one.subnets.is_empty());

@@ -60,7 +60,8 @@ impl Draft {
 
     fn open(&mut self, key: &'static str, why: String, remedy: &str, options: &[String]) {
         let choices = options.iter().map(|option| format!("  {option}"));
-        let notes = [format!("OPEN: {why}"), format!("where to find it: {remedy}")].into_iter().chain(choices).collect();
+        let notes =
+            [format!("OPEN: {why}"), format!("where to find it: {remedy}")].into_iter().chain(choices).collect();
         self.known.insert(key, Filled { value: None, notes });
         self.missing.push(Missing { key, why, remedy: remedy.to_owned(), options: options.to_vec() });
     }
@@ -87,7 +88,8 @@ impl Draft {
             return;
         };
         let (id, name) = (&machine.instance.id, machine.instance.name.as_deref().unwrap_or("no Name tag"));
-        let why = format!("its table's default route leads there ({}, {})", printable(name, 60), machine.instance.state);
+        let why =
+            format!("its table's default route leads there ({}, {})", printable(name, 60), machine.instance.state);
         self.fill("primary.instance", quoted(id.as_str()), why);
         if let Some(address) = machine.address {
             self.fill("primary.address", quoted(&address.to_string()), "its private address");
@@ -95,7 +97,8 @@ impl Draft {
     }
 
     fn standby(&mut self, around: &Around, choice: &Choice) {
-        let remedy = "make one, with its default route to this instance: aws ec2 create-route-table, aws ec2 create-route";
+        let remedy =
+            "make one, with its default route to this instance: aws ec2 create-route-table, aws ec2 create-route";
         self.table("standby.route_table", choice, remedy);
         match &around.own {
             Ok(own) => self.fill(
@@ -121,14 +124,22 @@ impl Draft {
         let remedy = format!("list those behind the primary in {path}, an address and a name a line; three at least");
         let subnets: Vec<&Subnet> = primary.one().iter().flat_map(|one| &one.subnets).collect();
         if hosts.within.is_empty() {
-            let why = if subnets.is_empty() { "which subnets are guarded is not known" } else { "EC2 tells no blocks of the guarded subnets" };
+            let why = if subnets.is_empty() {
+                "which subnets are guarded is not known"
+            } else {
+                "EC2 tells no blocks of the guarded subnets"
+            };
             self.open("backends.hosts_file", why.to_owned(), &remedy, &[]);
             return;
         }
         let blocks: Vec<String> = hosts.within.iter().map(|block| quoted(&block.to_string())).collect();
         let names = subnets.iter().map(|one| one.name.as_deref().unwrap_or(one.id.as_str()));
         let names: Vec<String> = names.map(|name| printable(name, 60)).collect();
-        self.fill("backends.within", format!("[{}]", blocks.join(", ")), format!("the guarded subnets: {}", names.join(", ")));
+        self.fill(
+            "backends.within",
+            format!("[{}]", blocks.join(", ")),
+            format!("the guarded subnets: {}", names.join(", ")),
+        );
         let inside = match &hosts.inside {
             Ok(inside) => inside,
             Err(why) => return self.open("backends.hosts_file", format!("{path}: {why}"), &remedy, &[]),
@@ -142,7 +153,8 @@ impl Draft {
         let why = format!("{} of its entries are in the guarded subnets: {}", inside.len(), shown.join(", "));
         self.fill("backends.hosts_file", quoted(&path), why);
         if inside.len() < THRESHOLD {
-            let why = "no more backends are listed; the fewer, the easier a fault of their own looks like one of the NAT";
+            let why =
+                "no more backends are listed; the fewer, the easier a fault of their own looks like one of the NAT";
             self.fill("decision.threshold", inside.len().to_string(), why);
         }
     }

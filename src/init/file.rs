@@ -15,7 +15,10 @@ fn shown(path: &Path) -> String {
 }
 
 fn taken(path: &Path) -> String {
-    format!("{} is there already and is left as it is; write to another place with --output FILE, or look with --output -", shown(path))
+    format!(
+        "{} is there already and is left as it is; write to another place with --output FILE, or look with --output -",
+        shown(path)
+    )
 }
 
 /// Whether there is nothing at `path` yet, not even a symbolic link.

@@ -25,7 +25,8 @@ impl Hosts {
     pub(super) fn read(named: Option<&Path>, primary: Option<&Candidate>) -> Self {
         let usual = || PLACES.iter().map(Path::new).find(|path| path.exists()).unwrap_or(Path::new(PLACES[0]));
         let path = named.unwrap_or_else(usual).to_owned();
-        let within: Vec<Cidr> = primary.iter().flat_map(|one| &one.subnets).flat_map(|one| &one.cidrs).copied().collect();
+        let within: Vec<Cidr> =
+            primary.iter().flat_map(|one| &one.subnets).flat_map(|one| &one.cidrs).copied().collect();
         let inside = Disk.read(&path).and_then(|content| {
             let (inside, junk) = hosts_within(&content, &within);
             if junk == 0 { Ok(inside) } else { Err(format!("{junk} of its lines are no entries")) }

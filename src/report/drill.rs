@@ -59,11 +59,7 @@ pub(super) fn legs(drill: Option<&Drill>) -> Vec<Vec<(String, Paint)>> {
 
 fn row(way: &str, leg: &Leg) -> Vec<(String, Paint)> {
     let said = leg.gap.as_ref().map_or_else(|| "no ping was heard of".to_owned(), measured);
-    vec![
-        (way.to_owned(), Paint::Plain),
-        (format!("took {}", span(leg.took)), Paint::Plain),
-        (said, Paint::Plain),
-    ]
+    vec![(way.to_owned(), Paint::Plain), (format!("took {}", span(leg.took)), Paint::Plain), (said, Paint::Plain)]
 }
 
 fn measured(gap: &Gap) -> String {

@@ -91,7 +91,11 @@ pub fn text(written: &Written) -> String {
         let _ = writeln!(out, "not usable yet: {}", safe(line));
     }
     if written.path.is_some() {
-        out.push_str(if written.refused.is_empty() { "next: natwatch doctor\n" } else { "next: fill in what is open, then: natwatch doctor\n" });
+        out.push_str(if written.refused.is_empty() {
+            "next: natwatch doctor\n"
+        } else {
+            "next: fill in what is open, then: natwatch doctor\n"
+        });
     }
     Style::PLAIN.finish(out)
 }

@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use super::json::{HoldView, MoveView, PassView, document};
 use super::text::headline;
-use super::{Paint, Style, columns, move_row, named, safe, span, whole_ms};
-use crate::model::{Drill, Found, Gate, Hold, Move, Outcome, Pass, Paused, Record, RouteTableId, SubnetId};
+use super::{Paint, Style, columns, move_row, safe, span, whole_ms};
+use crate::model::{Found, Gate, Hold, Move, Outcome, Pass, Paused, Record, RouteTableId, SubnetId};
 use outlook::{DrillView, PrimaryView};
 pub use outlook::{LastDrill, PrimaryLooks};
 use places::active_view;
@@ -243,7 +243,10 @@ pub fn text(status: &Status, style: Style) -> String {
         }
         None => out.push_str("  none is on record: has natwatch run here?\n"),
     }
-    out.push_str(&outlook::unwatched(status).map_or_else(String::new, |text| format!("  {}\n", style.paint(Paint::Yellow, &text))));
+    out.push_str(
+        &outlook::unwatched(status)
+            .map_or_else(String::new, |text| format!("  {}\n", style.paint(Paint::Yellow, &text))),
+    );
 
     let _ = writeln!(out, "\n{}", title("Last takeover"));
     match &status.last_takeover {

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 use super::drill::legs;
 use super::{Paint, Style, address_row, columns, counted, exit_meaning, move_row, safe, span, whole};
-use crate::model::{BackendVerdict, Family, Gate, Hold, Judged, Judgement, Outcome, Pass, Silence, SilenceReason, Verdict};
+use crate::model::{
+    BackendVerdict, Family, Gate, Hold, Judged, Judgement, Outcome, Pass, Silence, SilenceReason, Verdict,
+};
 
 /// Backends that reach are all alike: beyond this many in a round, the rest is a number.
 const REACHING_SHOWN: usize = 20;

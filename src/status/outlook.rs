@@ -56,9 +56,11 @@ pub(super) fn primary(settings: &Settings, asked: &Asked, guarded: Option<&Guard
     }
     if let Some(table) = survey.table(&rules.primary_table).filter(|_| rules.method.is_association()) {
         let route = table.route(Family::V4.default_route());
-        seen.extend(route.filter(|route| !route.blackhole).map(|route| {
-            format!("{} sends {} to {}", table.id, Family::V4.default_route(), route.target())
-        }));
+        seen.extend(
+            route
+                .filter(|route| !route.blackhole)
+                .map(|route| format!("{} sends {} to {}", table.id, Family::V4.default_route(), route.target())),
+        );
     }
     if let Some((address, answers)) = settings.primary_address.zip(asked.answers) {
         seen.push(format!("{address} {} pings", if answers { "answers" } else { "does not answer" }));

@@ -50,7 +50,11 @@ fn a_drill_leaves_everything_as_it_was_or_says_that_it_did_not_and_a_failback_do
             let home = SUBNETS.iter().all(|subnet| vpc.on(*subnet) == 'a');
             match pass.outcome {
                 Outcome::Drilled => {
-                    assert!(home && moved.len() == 2 && one.recorded().is_none(), "seed {seed}: {moved:?} {}", pass.because);
+                    assert!(
+                        home && moved.len() == 2 && one.recorded().is_none(),
+                        "seed {seed}: {moved:?} {}",
+                        pass.because
+                    );
                     let drill = pass.drill.as_ref().unwrap();
                     assert!(drill.there.gap.is_some() && drill.back.is_some(), "seed {seed}: {drill:?}");
                     drilled += 1;

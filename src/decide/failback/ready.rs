@@ -8,7 +8,8 @@ use crate::model::{Family, Gate, GuardedSet, Hold, Instance, InstanceId, Route, 
 #[must_use]
 pub fn unready(survey: &Survey, guarded: Option<&GuardedSet>, rules: &DecideSettings) -> Vec<Hold> {
     let (Ok((primary, _)), Ok(own)) = (gates::tables(survey, rules), &survey.identity) else { return Vec::new() };
-    let home = if rules.method.is_association() { leads_home((survey, guarded), primary, own, rules) } else { Vec::new() };
+    let home =
+        if rules.method.is_association() { leads_home((survey, guarded), primary, own, rules) } else { Vec::new() };
     primary_runs(survey, rules).into_iter().chain(home).collect()
 }
 

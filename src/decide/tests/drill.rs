@@ -113,22 +113,38 @@ fn the_table_of_drills() {
     use MoveResult::{Elsewhere, Failed, Moved, WouldMove};
     use Verification::{Pending, Unverified, Verified};
     let there = |result, verification| done("rtb-0a", "rtb-0b", result, verification);
-    let back = |result, verification| Steps {
-        back: vec![done("rtb-0b", "rtb-0a", result, verification)],
-        ..Steps::default()
-    };
+    let back =
+        |result, verification| Steps { back: vec![done("rtb-0b", "rtb-0a", result, verification)], ..Steps::default() };
     let again = Steps { again: vec![there(Moved, Verified)], ..back(Moved, Unverified) };
     let table = [
         (there(WouldMove, Pending), None, Outcome::WouldDrill, 0, "would go"),
         (there(Failed("no".to_owned()), Pending), None, Outcome::Failed, 2, "could not be moved to the standby: no"),
         (there(Elsewhere("rtb-0c".to_owned()), Pending), None, Outcome::Failed, 2, "on rtb-0c"),
-        (there(Moved, Verified), Some((back(Moved, Verified), 0)), Outcome::Drilled, 0, "at most 300 ms on the way there, 200 ms on"),
+        (
+            there(Moved, Verified),
+            Some((back(Moved, Verified), 0)),
+            Outcome::Drilled,
+            0,
+            "at most 300 ms on the way there, 200 ms on",
+        ),
         (there(Moved, Unverified), Some((back(Moved, Verified), 0)), Outcome::Failed, 2, "NOT seen"),
         (there(Moved, Pending), Some((back(Moved, Verified), 0)), Outcome::Failed, 2, "ended before its time"),
-        (there(Moved, Verified), Some((back(Failed("no".to_owned()), Pending), 1)), Outcome::Failed, 2, "no subnet is back"),
+        (
+            there(Moved, Verified),
+            Some((back(Failed("no".to_owned()), Pending), 1)),
+            Outcome::Failed,
+            2,
+            "no subnet is back",
+        ),
         (there(Moved, Verified), Some((again, 1)), Outcome::Failed, 2, "went to the standby again"),
         (there(Moved, Verified), Some((back(Moved, Unverified), 0)), Outcome::Unverified, 2, "not all were seen"),
-        (there(Moved, Verified), Some((back(Elsewhere("rtb-0c".to_owned()), Pending), 0)), Outcome::Failed, 2, "somebody else"),
+        (
+            there(Moved, Verified),
+            Some((back(Elsewhere("rtb-0c".to_owned()), Pending), 0)),
+            Outcome::Failed,
+            2,
+            "somebody else",
+        ),
         (there(Moved, Verified), Some((Steps::default(), 0)), Outcome::Failed, 2, "somebody else"),
     ];
     let gap = |ms| Some(Gap { backends: 2, pings: 50, lost: 1, longest: Duration::from_millis(ms), open: false });

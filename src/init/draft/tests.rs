@@ -6,9 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::{Files, Role, Settings, filled};
 use crate::init::around::Candidate;
-use crate::model::{
-    Association, Instance, Interface, Machine, Route, RouteTable, SubnetId,
-};
+use crate::model::{Association, Instance, Interface, Machine, Route, RouteTable, SubnetId};
 
 fn machine(letter: char, name: &str, address: &str) -> Machine {
     Machine {
@@ -63,7 +61,11 @@ fn around() -> Around {
     Around {
         region: Ok("eu-west-1".to_owned()),
         own: Ok(machine('b', "nat2", "10.0.0.20")),
-        tables: Ok(vec![table("rtb-0a", 'a', false, &["subnet-1", "subnet-2"]), table("rtb-0b", 'b', true, &[]), public]),
+        tables: Ok(vec![
+            table("rtb-0a", 'a', false, &["subnet-1", "subnet-2"]),
+            table("rtb-0b", 'b', true, &[]),
+            public,
+        ]),
         others: Ok(vec![machine('a', "nat1", "10.0.0.10")]),
         subnets: Ok(vec![subnet("subnet-1", "10.0.10.0/24"), subnet("subnet-2", "10.0.11.0/24")]),
     }
@@ -91,7 +93,11 @@ struct HostsFile(Vec<(&'static str, &'static str)>);
 
 impl Files for HostsFile {
     fn read(&self, _: &Path) -> Result<Vec<u8>, String> {
-        Ok(self.0.iter().flat_map(|(name, addr)| format!("{addr} {name}\n127.0.0.1 localhost\n").into_bytes()).collect())
+        Ok(self
+            .0
+            .iter()
+            .flat_map(|(name, addr)| format!("{addr} {name}\n127.0.0.1 localhost\n").into_bytes())
+            .collect())
     }
 
     fn faults(&self, _: &Path, _: Role) -> Vec<String> {
@@ -118,7 +124,10 @@ fn what_is_found_is_filled_in_and_loads() {
     assert_eq!(settings.primary_address, "10.0.0.10".parse().ok());
     assert_eq!((settings.region.as_deref(), settings.observe.within.len()), (Some("eu-west-1"), 2));
     assert_eq!((settings.observe.backends.len(), rules.threshold), (4, 3));
-    assert!(text.contains("# > rtb-0a: its default route leads to i-0a (nat1); 2 subnets: 10.0.10.0/24, 10.0.11.0/24\n"), "{text}");
+    assert!(
+        text.contains("# > rtb-0a: its default route leads to i-0a (nat1); 2 subnets: 10.0.10.0/24, 10.0.11.0/24\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -158,7 +167,8 @@ fn a_table_without_subnets_is_the_primarys_only_where_no_other_could_be() {
 #[test]
 fn f058_without_imds_and_ec2_all_that_is_not_known_is_named_with_where_to_find_it() {
     let down = || "the instance metadata service failed".to_owned();
-    let around = Around { region: Err(down()), own: Err(down()), tables: Err(down()), others: Ok(vec![]), subnets: Ok(vec![]) };
+    let around =
+        Around { region: Err(down()), own: Err(down()), tables: Err(down()), others: Ok(vec![]), subnets: Ok(vec![]) };
     let draft = draft(&around, &FOUR);
     let expected =
         ["primary.route_table", "standby.route_table", "standby.instance", "standby.region", "backends.hosts_file"];
@@ -188,6 +198,7 @@ fn nobody_behind_the_primary_is_said_with_the_file_that_was_read() {
     let draft = draft(&around(), &[]);
     assert_eq!(open(&draft), ["backends.hosts_file"]);
     assert!(draft.missing.iter().any(|one| one.why.contains("no entry of /etc/hosts")), "{draft:?}");
-    let ids: Vec<SubnetId> = around().primaries().one().map(Candidate::clone).unwrap().subnets.into_iter().map(|one| one.id).collect();
+    let ids: Vec<SubnetId> =
+        around().primaries().one().map(Candidate::clone).unwrap().subnets.into_iter().map(|one| one.id).collect();
     assert_eq!(ids.len(), 2);
 }

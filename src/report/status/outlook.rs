@@ -28,9 +28,10 @@ pub(super) fn unwatched(status: &Status) -> Option<String> {
         Some(watcher) if status.age(watcher.since).is_some_and(|since| since.min(age) >= HANGS) => {
             Some(format!("the watch has told nothing for {}: does it hang?", span(age)))
         }
-        None if age >= UNWATCHED => {
-            Some(format!("nobody has looked for {}, and nobody would see an outage: is the timer, cron or watch running?", span(age)))
-        }
+        None if age >= UNWATCHED => Some(format!(
+            "nobody has looked for {}, and nobody would see an outage: is the timer, cron or watch running?",
+            span(age)
+        )),
         _ => None,
     }
 }

@@ -146,17 +146,18 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 record.phase == Phase::FailingBack && record.moves.iter().any(|one| one.plan.carries(subnet))
             });
             let Some(record) = ours else {
-                return Err(Astray::because("it is not the drill's any more, as somebody moved subnets meanwhile".to_owned()));
+                return Err(Astray::because(
+                    "it is not the drill's any more, as somebody moved subnets meanwhile".to_owned(),
+                ));
             };
             if self.believable(record, &survey, subnet) || Instant::now() + AGAIN >= until {
                 break (survey, remembered);
             }
             sleep(AGAIN).await;
         };
-        let way = self.way_back(&survey, &remembered.lock(), std::slice::from_ref(subnet)).map_err(|holds| Astray {
-            why: holds.first().map_or_else(String::new, |hold| hold.why.clone()),
-            holds,
-        })?;
+        let way = self
+            .way_back(&survey, &remembered.lock(), std::slice::from_ref(subnet))
+            .map_err(|holds| Astray { why: holds.first().map_or_else(String::new, |hold| hold.why.clone()), holds })?;
         let tables = survey.tables.as_deref().unwrap_or_default();
         // Whoever asks for an end wants everything where it was.
         let on = Stop::default();
