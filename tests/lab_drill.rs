@@ -5,6 +5,7 @@
 #[path = "support/seasoned.rs"]
 mod support;
 #[path = "support/systemd.rs"]
+#[expect(dead_code, reason = "shared with lab_watch, which uses all of it")]
 mod systemd;
 
 use std::path::PathBuf;
@@ -168,7 +169,9 @@ fn an_outage_in_the_middle_of_a_drill_is_taken_over_by_the_watch_beside_it() {
     systemd.waits_for(" taken-over: ");
     let run = run.wait(DRILLED_WITHIN).unwrap();
     expect(&run, 2);
-    assert!(run.stdout.contains("somebody moved subnets meanwhile"), "{run}");
+    // Whether the drill was out there still, or on its way back, is a matter of how busy this machine is.
+    let told = ["somebody moved subnets meanwhile", "did not recover there"];
+    assert!(told.iter().any(|text| run.stdout.contains(text)), "{run}");
     carried_by(&lab, Nat::Standby);
     lab.traffic().wait_flowing(FLOWS_WITHIN).unwrap();
     let locked = status(&lab);
@@ -348,4 +351,25 @@ fn a_pause_is_shown_by_every_command_that_says_how_things_are() {
     watch.wait_output("paused until ", DRILLED_WITHIN).unwrap();
     watch.kill(Signal::TERM).unwrap();
     expect(&watch.wait(FLOWS_WITHIN).unwrap(), 0);
+}
+
+#[test]
+fn f081_status_says_while_it_is_locked_whether_the_primary_looks_well_and_what_to_type() {
+    let lab = pair();
+    let (instance, address) =
+        (format!("\"{}\"", lab.ids().primary.instance), format!("\"{}\"", Nat::Primary.address()));
+    lab.configure(&[("primary.instance", &instance), ("primary.address", &address)]).unwrap();
+    assert_eq!(status(&lab)["primary"], Value::Null, "nobody asks while it carries everything");
+    expect(&lab.natwatch(&["takeover", "--yes"]).unwrap(), 0);
+    let well = status(&lab);
+    assert_eq!(well["primary"]["looks_well"], true, "{well}");
+    assert!(well["primary"]["seen"].to_string().contains("answers pings"), "{well}");
+    let text = lab.natwatch(&["status"]).unwrap();
+    assert!(text.stdout.contains("no proof") && text.stdout.contains("natwatch failback"), "{text}");
+    lab.inject(&Fault::Stopped(Nat::Primary)).unwrap();
+    let ill = status(&lab);
+    assert_eq!(ill["primary"]["looks_well"], false, "{ill}");
+    assert!(ill["primary"]["seen"].to_string().contains("does not answer pings"), "{ill}");
+    let text = lab.natwatch(&["status"]).unwrap();
+    assert!(text.stdout.contains("not ready to be gone back to"), "{text}");
 }

@@ -123,6 +123,16 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     /// Where EC2 could not be asked it stays as it is: what was seen an hour ago must not clear a lock.
     pub(super) async fn reconcile(&mut self, mut record: Record) -> Option<Record> {
         let Some(guarded) = self.case.guarded.clone().filter(|_| self.certain) else { return Some(record) };
+        let away = |one: &&Move| {
+            let on = |subnet: &SubnetId| guarded.subnets.iter().find(|one| one.subnet == *subnet).map(|one| &one.on);
+            one.plan.subnets().iter().any(|subnet| on(subnet) == Some(&guarded.standby))
+        };
+        if let Some(one) = record.moves.iter().find(away).filter(|_| record.because == PRACTICE) {
+            self.notes.push(format!(
+                "{PRACTICE} has {} on the standby; if none is at work any more: natwatch failback",
+                one.plan
+            ));
+        }
         if record.phase == Phase::Taken || self.mode != Mode::Act {
             return Some(record);
         }
@@ -186,10 +196,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let (Ok(Ok(tables)), true) = (asked, outlived(&record, (self.world.wall)())) else { return Some(record) };
         let here = |one: &Move| decide::carried(&one.plan, &tables, &rules.standby_table, &record.instance);
         let drill = record.because == PRACTICE;
-        if let Some(away) = record.moves.iter().find(|one| here(one)) {
-            self.notes.extend(drill.then(|| {
-                format!("{PRACTICE} has {} on the standby; if none is at work any more: natwatch failback", away.plan)
-            }));
+        if record.moves.iter().any(here) {
             return Some(record);
         }
         let home = |subnet: &SubnetId| preflight::now_on(&tables, subnet) == Some(&rules.primary_table);
