@@ -9,6 +9,7 @@
 
 mod account;
 mod address;
+mod atlas;
 mod change;
 mod convert;
 mod credentials;

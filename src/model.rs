@@ -4,12 +4,13 @@
 //! Its groups: what EC2 has ([`cloud`]), what lets packets pass there ([`firewall`]) and how people call it ([`names`]), what was observed and
 //! how it is judged ([`evidence`], [`judgement`], [`own`]), what is to be changed and what came of it ([`change`], [`last`]), what holds it back
 //! and what is remembered ([`takeover`]), what a whole pass came to and what a
-//! file of ours had to say ([`pass`]), and why ([`explanation`]); what `doctor` found ([`finding`]); and what a monitoring system is told
+//! file of ours had to say ([`pass`]), and why ([`explanation`]); what a drill showed ([`drill`]) and `doctor` found ([`finding`]); and what a monitoring system is told
 //! ([`service`]).
 
 pub mod address;
 pub mod change;
 pub mod cloud;
+pub mod drill;
 pub mod evidence;
 pub mod explanation;
 pub mod failure;
@@ -26,7 +27,8 @@ pub mod service;
 pub mod takeover;
 
 pub use change::{Change, Method, Move, MoveResult, Plan, PlannedMove, PlannedRoute, Verification, Way};
-pub use cloud::{Association, Cidr, Instance, Interface, Route, RouteTable, Subnet, Survey};
+pub use cloud::{Association, Cidr, Instance, Interface, Machine, Route, RouteTable, Subnet, Survey};
+pub use drill::{Drill, Gap, Leg};
 pub use evidence::{
     Backend, Control, ControlFate, Fate, Member, Moment, Probe, Round, Silence, SilenceReason, Target, Testimony,
 };

@@ -18,8 +18,8 @@ use tokio::time::timeout;
 
 use crate::model::cloud::Masquerade;
 use crate::model::{
-    Family, Instance, InstanceId, InterfaceId, Method, RouteTable, RouteTableId, SecurityGroup, Subnet, SubnetId,
-    Survey,
+    Family, Instance, InstanceId, InterfaceId, Machine, Method, RouteTable, RouteTableId, SecurityGroup, Subnet,
+    SubnetId, Survey, VpcId,
 };
 
 pub use guarded::{families, guarded_set, make_guarded, now_on};
@@ -58,6 +58,20 @@ pub trait Cloud {
     fn groups_of(&self, _interface: &InterfaceId) -> impl Future<Output = Result<Option<Vec<SecurityGroup>>, String>> {
         std::future::ready(Ok(None))
     }
+}
+
+/// What surrounds this instance, read by who knows nothing of it yet. Errors are one line fit to print.
+pub trait Atlas: Cloud {
+    /// The region, as every further question goes by it.
+    fn region(&self) -> impl Future<Output = Result<String, String>>;
+    /// The instances with these ids, and those that have these interfaces.
+    fn machines(
+        &self,
+        ids: &[InstanceId],
+        interfaces: &[InterfaceId],
+    ) -> impl Future<Output = Result<Vec<Machine>, String>>;
+    /// All route tables of a VPC.
+    fn tables_in(&self, vpc: &VpcId) -> impl Future<Output = Result<Vec<RouteTable>, String>>;
 }
 
 /// This machine, read.

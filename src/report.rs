@@ -4,7 +4,9 @@
 //! other than through `safe`, since a terminal obeys escape sequences whoever sent them.
 
 pub mod doctor;
+mod drill;
 pub mod history;
+pub mod init;
 pub mod json;
 mod lines;
 pub mod live;

@@ -21,10 +21,12 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("doctor", "would it work tonight: everything looked at, with what to do"),
             ("takeover --dry-run", "what planned work would move, and whether EC2 would allow it"),
             ("failback", "bring the subnets back after a repair, one first, verified"),
+            ("drill", "practice: one subnet to the standby and back, verified each way"),
             ("reset", "clear the lock after the primary was repaired by hand"),
             ("pause --for 30m --reason 'new kernel'", "hold all automatic action for half an hour"),
             ("history", "what was done, when and why"),
             ("replay last-round.json", "why a saved round came to what it came to"),
+            ("init", "a first configuration, from what EC2 and the hosts file show"),
             ("print iam-policy", "the policy that the standby's role needs"),
         ],
     ),
@@ -83,6 +85,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("failback --yes", "from a script"),
         ],
     ),
+    (
+        "drill",
+        &[
+            ("drill --dry-run", "which subnet would be moved, and whether EC2 would allow it"),
+            ("drill", "shows the plan, and asks"),
+            ("drill --subnet subnet-0a1b --yes", "this one, from a script"),
+        ],
+    ),
     ("history", &[("history", "newest last"), ("history --format json", "for a script")]),
     (
         "reset",
@@ -97,6 +107,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("replay /var/lib/natwatch/natwatch/last-round.json", "the last round, rule by rule"),
             ("replay scenario.toml", "a round that was written by hand"),
+        ],
+    ),
+    (
+        "init",
+        &[
+            ("init", "asks what it can't find out, and writes the configuration"),
+            ("init --output -", "to standard output; asks nothing without a terminal"),
+            ("init --hosts-file /etc/hosts", "with the backends of this file"),
         ],
     ),
     ("pause", &[("pause --for 30m --reason 'new kernel'", "before the primary is stopped on purpose")]),

@@ -136,6 +136,8 @@ impl Case {
             names: self.names(),
             moves: self.moves.clone().unwrap_or_default(),
             last: self.last.clone(),
+            paused: self.paused.clone(),
+            drill: None,
             elapsed: Duration::ZERO,
             dry_run: false,
             notes: Vec::new(),

@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::drill::{DrillView, legs};
 use super::json::{AddressView, MoveView, document, names};
 use super::{Paint, Style, address_row, columns, counted, move_row, safe, said, span, whole_ms};
-use crate::model::{AddressStep, InstanceId, Move, Names, Outcome};
+use crate::model::{AddressStep, Drill, InstanceId, Move, Names, Outcome};
 
 /// One thing that was done.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,8 @@ pub struct Event {
     pub moves: Vec<Move>,
     /// What became of the Elastic IP address, where one was to come along.
     pub address: Option<AddressStep>,
+    /// What a drill showed.
+    pub drill: Option<Drill>,
     /// How long it took, or, of a pause, was to last; zero where there is nothing to take long.
     pub took: Duration,
 }
@@ -64,6 +67,8 @@ struct EventView {
     took_ms: u64,
     moves: Vec<MoveView>,
     address: Option<AddressView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drill: Option<DrillView>,
 }
 
 /// The document for `history --format json`: one line with its newline.
@@ -83,6 +88,7 @@ pub fn json(history: &History) -> String {
                 took_ms: whole_ms(one.took),
                 moves: one.moves.iter().map(MoveView::from).collect(),
                 address: one.address.as_ref().map(AddressView::from),
+                drill: one.drill.as_ref().map(DrillView::from),
             })
             .collect(),
         unreadable: history.unreadable,
@@ -103,6 +109,7 @@ pub fn text(history: &History, style: Style) -> String {
         let moves = one.moves.iter().map(|one| move_row(one, &history.names));
         let address = one.address.iter().map(|one| address_row(one, &history.names));
         out.push_str(&columns(style, &moves.chain(address).collect::<Vec<_>>()));
+        out.push_str(&columns(style, &legs(one.drill.as_ref())));
     }
     if history.events.is_empty() {
         let _ = writeln!(out, "{}: nothing was done yet", safe(&history.name));
@@ -117,7 +124,7 @@ pub fn text(history: &History, style: Style) -> String {
 
 const fn paint(outcome: Outcome) -> Paint {
     match outcome {
-        Outcome::TakenOver | Outcome::FailedBack => Paint::Green,
+        Outcome::TakenOver | Outcome::FailedBack | Outcome::Drilled => Paint::Green,
         Outcome::Failed | Outcome::Partial | Outcome::Unverified => Paint::Red,
         _ => Paint::Plain,
     }

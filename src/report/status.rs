@@ -1,5 +1,7 @@
-//! `natwatch status`: who carries each subnet now, the lock, the last round, the last takeover, the gates that would hold.
+//! `natwatch status`: who carries each subnet now, the lock, the last round, takeover and drill, the gates that would hold, and until when,
+//! and while it is locked whether the primary looks well.
 
+mod outlook;
 mod places;
 
 use std::collections::BTreeMap;
@@ -10,9 +12,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::json::{HoldView, MoveView, PassView, document, names};
-use super::text::{headline, hold_lines};
+use super::text::headline;
 use super::{Paint, Style, columns, move_row, safe, said, span, whole_ms};
-use crate::model::{Found, Hold, Move, Names, Outcome, Pass, Paused, Record, RouteTableId, SubnetId};
+use crate::model::{Found, Gate, Hold, Move, Names, Outcome, Pass, Paused, Record, RouteTableId, SubnetId};
+use outlook::{DrillView, PrimaryView};
+pub use outlook::{LastDrill, PrimaryLooks};
 pub(super) use places::row;
 use places::{active_view, rows};
 pub use places::{places, reset_json};
@@ -93,10 +97,16 @@ pub struct Status {
     pub active: Result<Vec<Active>, String>,
     /// The gates that would hold a takeover now.
     pub holds: Vec<Hold>,
+    /// When gates open by themselves, where they do.
+    pub not_before: BTreeMap<Gate, Timestamp>,
     /// The last pass and when it ended.
     pub last_round: Option<(Timestamp, Pass)>,
     /// The last takeover.
     pub last_takeover: Option<LastTakeover>,
+    /// The last drill.
+    pub last_drill: Option<LastDrill>,
+    /// The primary, while a takeover is on record and EC2 could be asked.
+    pub primary: Option<PrimaryLooks>,
     /// What else there is to know, one line each.
     pub notes: Vec<String>,
     /// How the ids in all this are called.
@@ -127,8 +137,13 @@ struct View {
     active: BTreeMap<String, String>,
     active_error: Option<String>,
     holds: Vec<HoldView>,
+    not_before: BTreeMap<&'static str, Timestamp>,
     last_round: Option<RoundView>,
     last_takeover: Option<TakeoverView>,
+    last_drill: Option<DrillView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary: Option<PrimaryView>,
+    unwatched: bool,
     notes: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     names: BTreeMap<String, String>,
@@ -169,6 +184,7 @@ pub fn json(status: &Status) -> String {
         active,
         active_error,
         holds: status.holds.iter().map(HoldView::from).collect(),
+        not_before: status.not_before.iter().map(|(gate, at)| (gate.as_str(), *at)).collect(),
         last_round: status.last_round.as_ref().map(|(at, pass)| RoundView {
             at: *at,
             age_s: status.age(*at).unwrap_or_default().as_secs(),
@@ -181,6 +197,9 @@ pub fn json(status: &Status) -> String {
             moves: last.moves.iter().map(MoveView::from).collect(),
             took_ms: last.took.map(whole_ms),
         }),
+        last_drill: status.last_drill.as_ref().map(DrillView::from),
+        primary: status.primary.as_ref().map(PrimaryView::from),
+        unwatched: outlook::unwatched(status).is_some(),
         notes: status.notes.iter().map(|note| safe(note)).collect(),
         names: names(&status.names),
     })
@@ -229,6 +248,10 @@ pub fn text(status: &Status, style: Style) -> String {
         }
         None => out.push_str("  none is on record: has natwatch run here?\n"),
     }
+    out.push_str(
+        &outlook::unwatched(status)
+            .map_or_else(String::new, |text| format!("  {}\n", style.paint(Paint::Yellow, &text))),
+    );
 
     let _ = writeln!(out, "\n{}", title("Last takeover"));
     match &status.last_takeover {
@@ -242,13 +265,7 @@ pub fn text(status: &Status, style: Style) -> String {
         }
         None => out.push_str("  none\n"),
     }
-
-    if !status.holds.is_empty() {
-        let _ = writeln!(out, "\n{}", title("A takeover would be held now"));
-        for hold in &status.holds {
-            out.push_str(&hold_lines(hold, &status.names, style, "  "));
-        }
-    }
+    out.push_str(&outlook::sections(status, style));
     if !status.notes.is_empty() {
         let _ = writeln!(out, "\n{}", title("Notes"));
         for note in &status.notes {
