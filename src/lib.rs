@@ -26,8 +26,9 @@
 //! | `act` | carry out a plan step by step, reconcile | model |
 //! | `record` | run lock, takeover record, history, last round; durable writes | model |
 //! | `daemon` | what systemd is told of a `watch`, and what tells it to read its configuration again | model |
+//! | `notify` | calls an operator's program with events | model |
 //! | `ec2` | the only room that names the AWS SDK | model, the traits of preflight and act |
-//! | `report` | text and JSON | model |
+//! | `report` | text, JSON, metrics, an event as a hook reads it | model |
 
 pub mod act;
 pub mod check;
@@ -41,6 +42,7 @@ pub mod failback;
 pub mod history;
 mod limits;
 pub mod model;
+pub mod notify;
 pub mod observe;
 pub mod pause;
 pub mod preflight;
@@ -87,7 +89,7 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
     }
     let settings = Settings::load(&cli.global.config).map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
     for advice in &settings.advice {
-        tracing::info!("{advice}");
+        tracing::info!(event = "advice", "{advice}");
     }
     limits::raise().map_err(|why| Failure::new(exit::FAILED, why))?;
     let runtime =
@@ -113,8 +115,8 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
             }
             Command::History => history::command(&settings, &cli.global),
             Command::Reset { yes, force } => Box::pin(reset::command(&settings, &cli.global, *yes, *force)).await,
-            Command::Pause { length, reason } => pause::pause(&settings, &cli.global, length, reason),
-            Command::Resume => pause::resume(&settings, &cli.global),
+            Command::Pause { length, reason } => Box::pin(pause::pause(&settings, &cli.global, length, reason)).await,
+            Command::Resume => Box::pin(pause::resume(&settings, &cli.global)).await,
             Command::Replay { .. } | Command::Print { .. } => Ok(0),
         }
     });

@@ -3,11 +3,13 @@
 //! It decides nothing and asks nobody. Nothing from outside (names, tags, what a remote host said) reaches the output
 //! other than through `safe`, since a terminal obeys escape sequences whoever sent them.
 
+pub mod event;
 pub mod history;
 pub mod json;
 mod lines;
 pub mod live;
 pub mod log;
+pub mod metrics;
 pub mod plugin;
 pub mod replay;
 pub mod status;
@@ -138,6 +140,13 @@ pub fn span(span: Duration) -> String {
     }
 }
 
+/// What is said of events that wait for the hook.
+#[must_use]
+pub fn undelivered(waiting: usize) -> String {
+    let (events, wait) = (counted(waiting, "event"), if waiting == 1 { "waits" } else { "wait" });
+    format!("{events} {wait} for the hook (notify.command): natwatch run -v says why")
+}
+
 /// Whole milliseconds, for machines.
 fn whole_ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
@@ -228,8 +237,8 @@ fn move_row(step: &Move) -> Vec<(String, Paint)> {
     ]
 }
 
-/// Writes a failure to stderr, each of its lines as an error, and where JSON is wanted as a document to stdout: who reads that
-/// expects one whatever happens. Nothing can be done where they are closed.
+/// Writes a failure to stderr, each of its lines as an error, and where JSON is wanted as an event each, and as a document to stdout: who
+/// reads that expects one whatever happens. Nothing can be done where they are closed.
 pub fn error(failure: &Failure, json: bool) {
     if json {
         let errors: Vec<String> = failure.text.lines().map(whole).collect();
@@ -237,8 +246,14 @@ pub fn error(failure: &Failure, json: bool) {
             stdout(&format!("{}\n", serde_json::json!({ "outcome": "error", "exit": failure.exit, "errors": errors })));
     }
     let mut err = io::stderr().lock();
-    for line in failure.text.lines() {
-        let _ = writeln!(err, "error: {}", whole(line));
+    for line in failure.text.lines().map(whole) {
+        let _ = if json {
+            let event =
+                serde_json::json!({ "event": "error", "exit": failure.exit, "level": "error", "message": line });
+            writeln!(err, "{event}")
+        } else {
+            writeln!(err, "error: {line}")
+        };
     }
 }
 

@@ -18,6 +18,7 @@ use crate::ec2::Ec2;
 use crate::model::failure::exit;
 use crate::model::{Failure, Family, Found, GuardedSet, Move, Pass, Paused, Record, Survey};
 use crate::preflight::{self, LocalHost};
+use crate::record::events::Events;
 use crate::record::history::Deed;
 use crate::record::pause::{Boot, in_force};
 use crate::record::{State, lock};
@@ -92,6 +93,7 @@ fn tell(
     let pause = state.read_pause();
     notes.extend(pause.trouble());
     let paused = in_force(pause, now);
+    notes.extend(undelivered(state));
     let (active, holds) = match asked {
         None => (Err("EC2 has not answered yet".to_owned()), Vec::new()),
         Some(Asked { survey, guarded, .. }) => (
@@ -167,6 +169,12 @@ fn holds(
     )
     .err()
     .unwrap_or_default()
+}
+
+/// What waits for the hook.
+fn undelivered(state: &State) -> Option<String> {
+    let waiting = Events::look(state).map_or(0, |events| events.count());
+    (waiting > 0).then(|| report::undelivered(waiting))
 }
 
 fn last_takeover(state: &State, record: &Found<Record>, notes: &mut Vec<String>) -> Option<LastTakeover> {

@@ -38,6 +38,7 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("decide", Only(&["DecideSettings"])),
             ("preflight", Only(&["PreflightSettings"])),
             ("act", Only(&["ActSettings"])),
+            ("notify", Only(&["NotifySettings", "usable"])),
         ],
         "observe" | "decide" | "preflight" | "act" | "record" | "report" | "daemon" => vec![model],
         "ec2" => vec![model, TRAITS[1], TRAITS[2]],
@@ -48,8 +49,9 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("config", Only(&["Settings"])),
             ("confirm", All),
             model,
+            ("record", Only(&["State"])),
             ("report", All),
-            ("run", Only(&["clients", "pass", "failback", "planned", "make", "open", "tell", "Stop", "self"])),
+            ("run", Only(&["clients", "pass", "failback", "planned", "make", "open", "tell", "Deed", "Post", "Stop", "self"])),
         ],
         "history" => vec![
             ("cli", All),
@@ -91,11 +93,19 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
                 model,
                 ("record", All),
                 ("report", All),
+                ("run", Only(&["Deed", "Post"])),
                 ("status", All),
             ]
         }
         "pause" => {
-            vec![("cli", All), ("config", Only(&["Settings", "duration"])), model, ("record", All), ("report", All)]
+            vec![
+                ("cli", All),
+                ("config", Only(&["Settings", "duration"])),
+                model,
+                ("record", All),
+                ("report", All),
+                ("run", Only(&["Deed", "Post"])),
+            ]
         }
         "print" => vec![
             ("cli", Only(&["Print"])),
@@ -150,10 +160,11 @@ const ROOMS: [&str; 27] = [
 ];
 
 /// A crate made for one job is named in one place: a file, or a folder where the path ends in `/`.
-const OWNED: [(&str, &[&str]); 11] = [
+const OWNED: [(&str, &[&str]); 12] = [
     ("openssh", &["observe/ssh.rs"]),
     ("surge_ping", &["observe/icmp.rs"]),
     ("fs2", &["record/lock.rs"]),
+    ("prometheus", &["report/metrics.rs"]),
     ("sd_notify", &["daemon/manager.rs"]),
     ("aws_config", &["ec2.rs", "ec2/"]),
     ("aws_sdk_ec2", &["ec2.rs", "ec2/"]),
