@@ -92,8 +92,7 @@ pub fn usable(command: &Path) -> Result<(), String> {
     if !meta.is_file() {
         return Err("it is not a regular file".to_owned());
     }
-    rustix::fs::access(command, rustix::fs::Access::EXEC_OK)
-        .map_err(|error| std::io::Error::from(error).to_string())
+    rustix::fs::access(command, rustix::fs::Access::EXEC_OK).map_err(|error| std::io::Error::from(error).to_string())
 }
 
 #[cfg(test)]

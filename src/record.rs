@@ -68,7 +68,8 @@ pub(crate) const EVENTS: &str = "events";
 
 /// Every file of ours, for the check at [`State::open`].
 const FILES: &[&str] = &[
-    RUN_LOCK, WATCH_LOCK, TAKEOVER, GUARDED, WITNESSES, TARGETS, LAST_ROUND, PAUSE, FACTS, PRINTED, HISTORY, TOLD, COUNTS,
+    RUN_LOCK, WATCH_LOCK, TAKEOVER, GUARDED, WITNESSES, TARGETS, LAST_ROUND, PAUSE, FACTS, PRINTED, HISTORY, TOLD,
+    COUNTS,
 ];
 
 /// Layout of the files that this program writes.

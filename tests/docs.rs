@@ -165,7 +165,7 @@ fn every_event_of_the_log_has_its_name_and_its_line_in_docs_events() {
             for call in code.split(&format!("tracing::{level}!(")).skip(1) {
                 events += 1;
                 let fields = call.trim_start();
-                if fields.starts_with("event, ") {
+                if fields.starts_with("event,") {
                     continue;
                 }
                 let rest = fields.strip_prefix("event = \"").unwrap_or_else(|| {
@@ -173,8 +173,14 @@ fn every_event_of_the_log_has_its_name_and_its_line_in_docs_events() {
                     panic!("an event without a name: {}: tracing::{level}!({begin}", file.display())
                 });
                 let (name, rest) = rest.split_once('"').unwrap();
-                let named: BTreeSet<String> =
-                    rest.split('"').next().unwrap().split(',').map(|key| key.trim().to_owned()).filter(|key| !key.is_empty()).collect();
+                let named: BTreeSet<String> = rest
+                    .split('"')
+                    .next()
+                    .unwrap()
+                    .split(',')
+                    .map(|key| key.trim().to_owned())
+                    .filter(|key| !key.is_empty())
+                    .collect();
                 keys.entry(name.to_owned()).or_default().extend(named);
                 there.insert(name.to_owned());
             }
@@ -198,7 +204,8 @@ fn every_event_of_a_hook_has_its_line_in_docs_hooks() {
     let text = read("docs/hooks.md");
     let told: BTreeSet<String> = rows(section(&text, "## Events")).iter().flat_map(|row| quoted(&row[0])).collect();
     assert_eq!(told, EventKind::ALL.iter().map(ToString::to_string).collect());
-    let keys: BTreeSet<String> = rows(section(&text, "## The document")).iter().flat_map(|row| quoted(&row[0])).collect();
+    let keys: BTreeSet<String> =
+        rows(section(&text, "## The document")).iter().flat_map(|row| quoted(&row[0])).collect();
     let event = Event {
         id: "1",
         kind: EventKind::Paused,
@@ -280,11 +287,17 @@ fn every_metric_has_its_line_in_docs_metrics() {
         let blessed = format!("{before}<!-- metrics:begin -->\n{written}<!-- metrics:end -->{after}");
         fs::write(path("docs/metrics.md"), blessed).unwrap();
     } else {
-        assert_eq!(table, written, "docs/metrics.md is behind the program (NATWATCH_BLESS=1 cargo test --test docs writes it)");
+        assert_eq!(
+            table, written,
+            "docs/metrics.md is behind the program (NATWATCH_BLESS=1 cargo test --test docs writes it)"
+        );
     }
     // No alert goes by a metric that there is not.
     for file in ["docs/alerts.yml", "docs/alerts.test.yml"] {
-        for word in read(file).split(|c: char| !(c.is_ascii_lowercase() || c == '_')).filter(|word| word.starts_with("natwatch_")) {
+        for word in read(file)
+            .split(|c: char| !(c.is_ascii_lowercase() || c == '_'))
+            .filter(|word| word.starts_with("natwatch_"))
+        {
             assert!(names.contains(word), "{file}: there is no {word}");
         }
     }
@@ -302,7 +315,9 @@ fn promtool_accepts_the_alert_rules_and_their_tests() {
     let rules = read("docs/alerts.yml");
     let tests = read("docs/alerts.test.yml");
     for alert in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
-        let fires = tests.split(&format!("alertname: {alert}\n")).skip(1).any(|rest| rest.trim_start().starts_with("exp_alerts: &") || rest.trim_start().starts_with("exp_alerts:\n"));
+        let fires = tests.split(&format!("alertname: {alert}\n")).skip(1).any(|rest| {
+            rest.trim_start().starts_with("exp_alerts: &") || rest.trim_start().starts_with("exp_alerts:\n")
+        });
         assert!(fires, "no test sees {alert} come");
     }
 }

@@ -5,6 +5,7 @@
 #[path = "support/seasoned.rs"]
 mod support;
 #[path = "support/systemd.rs"]
+#[expect(dead_code, reason = "a watch is looked at more closely elsewhere")]
 mod systemd;
 
 use std::collections::BTreeMap;
@@ -120,8 +121,7 @@ fn run(lab: &Lab, status: i32) -> Run {
 /// What waits for the hook.
 fn waiting(lab: &Lab) -> Vec<PathBuf> {
     let folder = lab.plan().state().join("natwatch/events");
-    let mut all: Vec<PathBuf> =
-        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    let mut all: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
     all.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     all.sort();
     all
@@ -176,7 +176,8 @@ fn f091_a_hook_that_hangs_is_called_when_all_is_done_and_what_a_killed_run_leave
     // Moved, verified, recorded, told, and nothing held that anybody would wait for.
     carried_by(&lab, Nat::Standby);
     hanging.wait_output("taken-over", SOON).unwrap();
-    let record: Value = serde_json::from_slice(&fs::read(lab.plan().state().join("natwatch/takeover.json")).unwrap()).unwrap();
+    let record: Value =
+        serde_json::from_slice(&fs::read(lab.plan().state().join("natwatch/takeover.json")).unwrap()).unwrap();
     assert_eq!(record["phase"], "taken");
     let meanwhile = run(&lab, 5);
     assert!(!meanwhile.stderr.contains("hook"), "one process delivers at a time: {meanwhile}");
@@ -317,6 +318,9 @@ fn f074_a_hook_that_others_can_write_is_refused() {
     let refused = lab.natwatch(&["run"]).unwrap();
     expect(&refused, 78);
     assert!(refused.stderr.contains("notify.command") && refused.stderr.contains("chmod go-w"), "{refused}");
+    let refused = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    let events: Vec<Value> = refused.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(!events.is_empty() && events.iter().all(|one| one["event"] == "error" && one["exit"] == 78), "{refused}");
     // One that is gone is told of, and watched is all the same.
     fs::remove_file(&hook.path).unwrap();
     run(&lab, 0);
@@ -329,7 +333,8 @@ fn f074_a_hook_that_others_can_write_is_refused() {
 fn metrics(file: &Path) -> BTreeMap<String, f64> {
     let text = fs::read_to_string(file).unwrap();
     let promtool = natwatch_lab::promtool().unwrap();
-    let output = Command::new(promtool).args(["check", "metrics"]).stdin(fs::File::open(file).unwrap()).output().unwrap();
+    let output =
+        Command::new(promtool).args(["check", "metrics"]).stdin(fs::File::open(file).unwrap()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.trim().is_empty(), "promtool: {said}\n{text}");
     let samples = text.lines().filter(|line| !line.starts_with('#'));
@@ -410,7 +415,10 @@ fn f094_the_metrics_show_when_the_last_round_was_and_what_it_came_to_and_counter
     assert_eq!(metrics(&file), taken);
     fs::set_permissions(file.parent().unwrap(), Permissions::from_mode(0o555)).unwrap();
     let unwritable = run(&lab, 5);
-    assert!(unwritable.stderr.contains("metrics: can't write") && unwritable.stderr.contains("Permission denied"), "{unwritable}");
+    assert!(
+        unwritable.stderr.contains("metrics: can't write") && unwritable.stderr.contains("Permission denied"),
+        "{unwritable}"
+    );
     assert_eq!(metrics(&file), taken);
 }
 
@@ -419,7 +427,7 @@ fn f094_a_watch_writes_the_metrics_where_something_changes_and_keeps_them_fresh(
     let lab = seasoned();
     let file = textfile(&lab);
     configure(&lab, &[("metrics.textfile", format!("{:?}", file.to_str().unwrap()))]);
-    let systemd = Systemd::start(&lab, &[]);
+    let systemd = Systemd::start(&lab, &["--format", "json"]);
     until(|| file.exists(), || systemd.said());
     show(&metrics(&file), &[("natwatch_state{state=\"healthy\"}", 1.0)]);
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
@@ -429,5 +437,18 @@ fn f094_a_watch_writes_the_metrics_where_something_changes_and_keeps_them_fresh(
     until(|| metrics(&file)["natwatch_state{state=\"locked\"}"] > 0.0, || format!("{:#?}", metrics(&file)));
     let at = metrics(&file)["natwatch_last_round_timestamp_seconds"];
     until(|| metrics(&file)["natwatch_last_round_timestamp_seconds"] > at, || format!("{:#?}", metrics(&file)));
-    systemd.ends();
+    // And its log is for programs.
+    let run = systemd.ends();
+    let events: Vec<Value> = run.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for one in &events {
+        let keys = ["event", "level", "message", "at"];
+        assert!(keys.iter().all(|key| one[*key].as_str().is_some_and(|text| !text.is_empty())), "{one}");
+    }
+    let taken = events.iter().find(|one| one["event"] == "taken-over").unwrap_or_else(|| panic!("{run}"));
+    assert_eq!(
+        (&taken["exit"], &taken["moved"], &taken["name"]),
+        (&4.into(), &2.into(), &"natwatch".into()),
+        "{taken}"
+    );
+    assert!(taken["because"].as_str().unwrap().contains("moved"), "{taken}");
 }

@@ -226,7 +226,8 @@ fn hook(name: &str, args: &[&str], stand_in: &str, script: &str) -> (i32, String
     fs::write(&program, text).unwrap();
     fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let document = folder.path().join("document");
-    let text = r#"{"id": "00000001-x", "event": "down", "at": "2026-03-01T12:00:00Z", "text": ["nat: down", "remedy: x"]}"#;
+    let text =
+        r#"{"id": "00000001-x", "event": "down", "at": "2026-03-01T12:00:00Z", "text": ["nat: down", "remedy: x"]}"#;
     fs::write(&document, format!("{text}\n")).unwrap();
     let output = Command::new(shipped(&format!("docs/hooks/{name}")))
         .args(args)
@@ -263,7 +264,9 @@ fn the_hook_for_mail_sends_the_account_and_asks_for_another_call_where_it_cannot
 
 #[test]
 fn the_hook_for_a_webhook_posts_the_document_and_knows_what_is_worth_another_call() {
-    for (code, expected) in [("200", 0), ("204", 0), ("429", 1), ("503", 1), ("000", 1), ("400", 2), ("404", 2), ("301", 2)] {
+    for (code, expected) in
+        [("200", 0), ("204", 0), ("429", 1), ("503", 1), ("000", 1), ("400", 2), ("404", 2), ("301", 2)]
+    {
         let script = format!("printf {code} >&9; [ {code} != 000 ]");
         let (status, noted) = hook("webhook", &["/etc/natwatch/webhook.curl"], "curl", &script);
         assert_eq!(status, expected, "{code}: {noted}");
@@ -271,7 +274,7 @@ fn the_hook_for_a_webhook_posts_the_document_and_knows_what_is_worth_another_cal
         assert!(noted.contains("<--data-binary>\n<@->\n{\"id\": \"00000001-x\""), "{noted}");
     }
     // curl itself is not there.
-    assert_eq!(hook("webhook", &["/etc/natwatch/webhook.curl"], "other", "").0 , 1);
+    assert_eq!(hook("webhook", &["/etc/natwatch/webhook.curl"], "other", "").0, 1);
 }
 
 #[test]

@@ -51,7 +51,12 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             model,
             ("record", Only(&["State"])),
             ("report", All),
-            ("run", Only(&["clients", "pass", "failback", "planned", "make", "open", "tell", "Deed", "Post", "Stop", "self"])),
+            (
+                "run",
+                Only(&[
+                    "clients", "pass", "failback", "planned", "make", "open", "tell", "Deed", "Post", "Stop", "self",
+                ]),
+            ),
         ],
         "history" => vec![
             ("cli", All),

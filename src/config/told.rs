@@ -44,7 +44,10 @@ pub(super) fn notify(
     }
     // A hook that is gone is no reason not to watch.
     if let Err(why) = files.usable(Path::new(program)) {
-        advice.push(format!("notify.command: {} can't be run: {why}; nobody is told of events", shown(Path::new(program))));
+        advice.push(format!(
+            "notify.command: {} can't be run: {why}; nobody is told of events",
+            shown(Path::new(program))
+        ));
     }
     Some(Some(NotifySettings { command, timeout: timeout? }))
 }

@@ -120,8 +120,7 @@ mod tests {
 
     impl Bag {
         fn put(&self, id: &str, calls: u32) {
-            let letter =
-                Letter { id: id.to_owned(), event: EventKind::Down, document: String::new(), calls };
+            let letter = Letter { id: id.to_owned(), event: EventKind::Down, document: String::new(), calls };
             self.letters.borrow_mut().push(letter);
         }
 

@@ -194,6 +194,9 @@ mod tests {
     use super::*;
     use crate::model::EventKind;
 
+    /// `O_CLOEXEC`, as `proc_pid_fdinfo(5)` shows it.
+    const CLOEXEC: u32 = 0o2_000_000;
+
     /// Longer than any of these takes; a bound, not a measure.
     const LONG: Duration = Duration::from_secs(60);
 
@@ -223,8 +226,15 @@ mod tests {
         assert_eq!(text(dir.path(), "in"), "{\"a\": 1}\n");
         assert_eq!(text(dir.path(), "args"), "taken-over nat 3\n");
         assert_eq!(text(dir.path(), "pwd"), "/\n");
-        // 3 is ls's own.
-        assert_eq!(text(dir.path(), "fds"), "0\n1\n2\n3\n");
+        // Beside ls's own one, none but what whoever called us has left open for everybody.
+        let left_open = |fd: &str| {
+            let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+            flags.is_some_and(|flags| u32::from_str_radix(flags.trim(), 8).unwrap() & CLOEXEC == 0)
+        };
+        let fds = text(dir.path(), "fds");
+        let strange: Vec<&str> = fds.lines().filter(|fd| !["0", "1", "2"].contains(fd) && !left_open(fd)).collect();
+        assert_eq!(strange.len(), 1, "{strange:?}");
         let environment = text(dir.path(), "env");
         assert!(environment.contains(&format!("PATH={PATH}\n")), "{environment}");
         for line in environment.lines() {

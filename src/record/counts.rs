@@ -45,11 +45,8 @@ mod tests {
     fn counters_go_on_where_the_run_before_has_left_them() {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(&dir.path().join("nat")).unwrap();
-        let one = |verdict, lost| Counts {
-            rounds: [(Family::V4, [(verdict, 1)].into())].into(),
-            lost,
-            ..Counts::default()
-        };
+        let one =
+            |verdict, lost| Counts { rounds: [(Family::V4, [(verdict, 1)].into())].into(), lost, ..Counts::default() };
         for _ in 0..3 {
             state.count(&one(Verdict::Healthy, 1)).unwrap();
         }

@@ -12,9 +12,9 @@ use super::folder::Folder;
 use super::lock::Delivering;
 use super::told::Told;
 use super::{EVENTS, State, StateError, TEMPORARY, VERSION, durable, parse, sweep};
-use crate::model::EventKind;
+use crate::model::{EventKind, Finding, Fitness, Topic};
 
-/// So many wait at most: a day of the worst flapping. Of more the oldest are dropped: what is now is worth more.
+/// So many wait at most: two thirds of a day of one state that flaps at its worst. Of more the oldest are dropped: what is now is worth more.
 const MOST: usize = 100;
 
 /// What a file's name ends in.
@@ -105,10 +105,10 @@ impl Events {
         sweep(self.folder.dir());
         let names = self.names();
         let many = names.len().saturating_sub(MOST);
-        for name in &names[..many] {
-            durable::remove(&self.folder, &self.folder.path(name))?;
-        }
-        Ok(many)
+        // This one is kept: what could not be removed is dropped by the next.
+        let dropped =
+            names[..many].iter().filter(|name| durable::remove(&self.folder, &self.folder.path(name)).is_ok());
+        Ok(dropped.count())
     }
 
     /// It is delivered, or given up.
@@ -118,6 +118,20 @@ impl Events {
     /// [`StateError::Io`] where the disk says no.
     pub fn remove(&self, id: &str) -> Result<(), StateError> {
         durable::remove(&self.folder, &self.path(id))
+    }
+
+    /// What `doctor` has to say of them.
+    #[must_use]
+    pub fn finding(&self) -> Finding {
+        let found = |fitness, text| Finding::new(Topic::State, "events", fitness, text);
+        match (self.count(), self.waiting().first()) {
+            (0, _) => found(Fitness::Fit, "no event waits for the hook".to_owned()),
+            (n, oldest) => {
+                let since = oldest.map(|one| format!(", the oldest since {:.0}", one.at)).unwrap_or_default();
+                found(Fitness::Warning, format!("{n} of at most {MOST} events wait for the hook{since}"))
+                    .remedy("natwatch run -v says why the hook does not take them")
+            }
+        }
     }
 
     /// The right to deliver, which one process has at a time; `None`: another has it.
@@ -160,7 +174,8 @@ mod tests {
     #[test]
     fn events_wait_in_files_of_their_own_until_they_are_taken() {
         let (_dir, state) = state();
-        assert_eq!(Events::look(&state).unwrap().count(), 0);
+        let none = Events::look(&state).unwrap();
+        assert_eq!((none.count(), none.finding().fitness), (0, Fitness::Fit));
         assert!(!state.path(EVENTS).exists(), "who looks makes nothing");
         let events = Events::open(&state).unwrap();
         for n in [3, 1, 2] {
@@ -182,6 +197,9 @@ mod tests {
         let events = Events::open(&state).unwrap();
         let dropped: usize = (0..103).map(|n| events.keep(&event(n)).unwrap()).sum();
         assert_eq!((dropped, events.count()), (3, 100));
+        let found = events.finding();
+        assert_eq!(found.fitness, Fitness::Warning);
+        assert_eq!(found.text, "100 of at most 100 events wait for the hook, the oldest since 1970-01-01T00:00:00Z");
         assert_eq!(events.waiting()[0], event(3));
     }
 

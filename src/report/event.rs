@@ -115,14 +115,18 @@ fn remedy(event: &Event<'_>) -> String {
         return held;
     }
     let text = match event.kind {
-        EventKind::TakenOver | EventKind::Locked => "repair the primary, then: natwatch failback (or, after a repair by hand, natwatch reset)",
+        EventKind::TakenOver | EventKind::Locked => {
+            "repair the primary, then: natwatch failback (or, after a repair by hand, natwatch reset)"
+        }
         EventKind::Unverified => "see what the standby forwards: natwatch status; the way back: natwatch failback",
         EventKind::Partial | EventKind::Failed => {
             "see where each subnet is: natwatch status; the next run goes on with what is not done"
         }
         EventKind::Down => "see what holds: natwatch status; to move the subnets all the same: natwatch takeover",
         EventKind::Degraded => "look at the hosts that are cut off: natwatch run --dry-run -v",
-        EventKind::Isolated => "look at the standby's own way to the internet, and at targets.hosts: natwatch run --dry-run -v",
+        EventKind::Isolated => {
+            "look at the standby's own way to the internet, and at targets.hosts: natwatch run --dry-run -v"
+        }
         EventKind::Unheard => "look why so few hosts answer over SSH: natwatch run --dry-run -v",
         EventKind::NoRedundancy => "see who carries the subnets: natwatch status",
         EventKind::Paused => "to end it before its time: natwatch resume",
@@ -213,9 +217,16 @@ mod tests {
         assert_eq!(keys(&down).len(), 22);
         assert_eq!((&down["event"], &down["previous"], &down["exit"]), (&"down".into(), &"healthy".into(), &2.into()));
         assert_eq!((&down["gate"], &down["remedy"]), (&"unfit".into(), &"sysctl -w x=1".into()));
-        assert_eq!((&paused["exit"], &paused["remedy"]), (&Value::Null, &"to end it before its time: natwatch resume".into()));
+        assert_eq!(
+            (&paused["exit"], &paused["remedy"]),
+            (&Value::Null, &"to end it before its time: natwatch resume".into())
+        );
         let text = down["text"].as_array().unwrap().iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n");
-        for part in ["nat: down, held by gate unfit", "before: healthy since 1970-01-01T00:00:00Z; 2 changes of state", "sysctl"] {
+        for part in [
+            "nat: down, held by gate unfit",
+            "before: healthy since 1970-01-01T00:00:00Z; 2 changes of state",
+            "sysctl",
+        ] {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -20,7 +20,9 @@ type Sample = (Vec<(&'static str, String)>, f64);
 /// What the encoder has against it.
 pub fn text(figures: &Figures) -> Result<String, String> {
     let mut out = Vec::new();
-    let families: Vec<MetricFamily> = [state(figures), round(figures), guarded(figures), counted(figures)].concat();
+    let mut families = [state(figures), round(figures), guarded(figures), counted(figures)].concat();
+    // Moments that have not been.
+    families.retain(|one| !one.get_metric().is_empty());
     TextEncoder::new().encode(&families, &mut out).map_err(|error| error.to_string())?;
     String::from_utf8(out).map_err(|error| error.to_string())
 }
@@ -45,7 +47,11 @@ fn state(figures: &Figures) -> Vec<MetricFamily> {
             vec![(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)],
         ),
         gauge("natwatch_state", "What the last pass came to: 1 for that state, 0 for the others.", states),
-        gauge("natwatch_exit_status", "The last pass as an exit status of natwatch run.", vec![plain(f64::from(pass.exit))]),
+        gauge(
+            "natwatch_exit_status",
+            "The last pass as an exit status of natwatch run.",
+            vec![plain(f64::from(pass.exit))],
+        ),
         gauge("natwatch_gate", "1 for each gate that held in the last pass.", gates),
         gauge(
             "natwatch_phase",
@@ -62,7 +68,11 @@ fn state(figures: &Figures) -> Vec<MetricFamily> {
             "1 while an operator holds all automatic action.",
             vec![plain(f64::from(u8::from(figures.paused_until.is_some())))],
         ),
-        moment("natwatch_paused_until_timestamp_seconds", "When the pause ends; absent without one.", figures.paused_until),
+        moment(
+            "natwatch_paused_until_timestamp_seconds",
+            "When the pause ends; absent without one.",
+            figures.paused_until,
+        ),
         moment("natwatch_last_round_timestamp_seconds", "When the last pass ended.", Some(*at)),
         moment(
             "natwatch_last_healthy_timestamp_seconds",
@@ -100,8 +110,16 @@ fn round(figures: &Figures) -> Vec<MetricFamily> {
     let gauge = |name, help, samples| family(figures, name, help, MetricType::GAUGE, samples);
     vec![
         gauge("natwatch_backends", "Backends that the last round asked, by what they amount to.", backends),
-        gauge("natwatch_good_targets", "Targets that answered the standby in the last round.", each(|one| one.good_targets)),
-        gauge("natwatch_pass_duration_seconds", "How long the last pass took.", vec![plain(pass.elapsed.as_secs_f64())]),
+        gauge(
+            "natwatch_good_targets",
+            "Targets that answered the standby in the last round.",
+            each(|one| one.good_targets),
+        ),
+        gauge(
+            "natwatch_pass_duration_seconds",
+            "How long the last pass took.",
+            vec![plain(pass.elapsed.as_secs_f64())],
+        ),
     ]
 }
 
@@ -119,7 +137,11 @@ fn guarded(figures: &Figures) -> Vec<MetricFamily> {
             vec![plain(count(figures.witnesses))],
         ),
         gauge("natwatch_subnets", "Guarded subnets by the route table that they were last seen on.", subnets),
-        gauge("natwatch_events_waiting", "Events that the hook has not taken yet.", vec![plain(count(figures.waiting))]),
+        gauge(
+            "natwatch_events_waiting",
+            "Events that the hook has not taken yet.",
+            vec![plain(count(figures.waiting))],
+        ),
     ]
 }
 
@@ -152,7 +174,11 @@ fn counted(figures: &Figures) -> Vec<MetricFamily> {
             "Failbacks of the history, by what they came to.",
             by_outcome(&figures.failbacks, &failbacks),
         ),
-        counter("natwatch_events_delivered_total", "Events that the hook has taken.", vec![plain(whole(counts.delivered))]),
+        counter(
+            "natwatch_events_delivered_total",
+            "Events that the hook has taken.",
+            vec![plain(whole(counts.delivered))],
+        ),
         counter(
             "natwatch_events_lost_total",
             "Events that nobody will be told of: refused, tried in vain, or too many.",

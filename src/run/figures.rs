@@ -44,7 +44,11 @@ impl<'a> Gauges<'a> {
             return Ok(());
         }
         self.counts.borrow_mut().count(pass, Timestamp::now());
-        if due || self.written.borrow().is_none_or(|at| at.elapsed() >= KEEP) { self.write(pass, witnesses) } else { Ok(()) }
+        if due || self.written.borrow().is_none_or(|at| at.elapsed() >= KEEP) {
+            self.write(pass, witnesses)
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes the file.

@@ -84,7 +84,10 @@ impl<'a> Post<'a> {
             && told.takeover(record.began)
             && !moved
         {
-            let because = format!("{} (taken over at {:.0}; natwatch was ended before it could tell)", record.because, record.began);
+            let because = format!(
+                "{} (taken over at {:.0}; natwatch was ended before it could tell)",
+                record.because, record.began
+            );
             let change = told.done(EventKind::TakenOver, Some(EventKind::TakenOver), now);
             self.send(change, &told, now, Deed { because: &because, pass: None, ..deed });
         }
@@ -182,14 +185,28 @@ impl<'a> Post<'a> {
         let id = format!("{serial:08}-{}-{:08x}", at.strftime("%Y%m%dT%H%M%SZ"), rand::random::<u32>());
         let Deed { because, pass, paused, instance } = deed;
         let name = self.settings.name.as_str();
-        let document =
-            event::document(&Event { id: &id, kind, name, at, instance, previous, since, untold, because, pass, paused });
+        let document = event::document(&Event {
+            id: &id,
+            kind,
+            name,
+            at,
+            instance,
+            previous,
+            since,
+            untold,
+            because,
+            pass,
+            paused,
+        });
         tracing::debug!(event = "event", id, "{kind} is to be told");
         let one = Waiting::new(id, kind, at, document, told.clone());
         match Events::open(self.state).and_then(|events| events.keep(&one)) {
             Ok(0) => {}
             Ok(lost) => {
-                tracing::error!(event = "events-dropped", "more events wait for the hook than are kept; the oldest are dropped: {lost}");
+                tracing::error!(
+                    event = "events-dropped",
+                    "more events wait for the hook than are kept; the oldest are dropped: {lost}"
+                );
                 self.count(Counts { lost: lost as u64, ..Counts::default() });
             }
             Err(error) => {

@@ -28,7 +28,13 @@ impl<'a> Outward<'a> {
     }
 
     /// A pass has ended; `told` is what was told by it, and `lasts`: that it is as was told last.
-    pub(super) fn passed(&mut self, pass: &Pass, told: Option<&Pass>, lasts: bool, (case, witnesses): (&Case, &Witnesses)) {
+    pub(super) fn passed(
+        &mut self,
+        pass: &Pass,
+        told: Option<&Pass>,
+        lasts: bool,
+        (case, witnesses): (&Case, &Witnesses),
+    ) {
         let now = Instant::now();
         let due = self.looked.is_none_or(|at| now.duration_since(at) >= LOOK);
         if let Some(event) = told.or_else(|| (lasts && due).then_some(pass)) {

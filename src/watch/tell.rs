@@ -47,7 +47,11 @@ impl Teller {
             tracing::debug!(event = "pass", "{}: {}", pass.outcome, pass.because);
             return None;
         };
-        if self.json { say_json(&event, &self.name) } else { say(&event, &self.name) }
+        if self.json {
+            say_json(&event, &self.name)
+        } else {
+            say(&event, &self.name)
+        }
         Some(event)
     }
 
@@ -119,11 +123,44 @@ fn say_json(pass: &Pass, name: &str) {
     let (notes, commands) = (joined(&pass.notes), joined(&pass.commands));
     let (notes, commands) = (notes.as_deref(), commands.as_deref());
     match pass.exit {
-        0 => tracing::info!(event, name, exit, gate, because, remedy, moved, notes, commands, "{name}: {event}: {because}"),
+        0 => tracing::info!(
+            event,
+            name,
+            exit,
+            gate,
+            because,
+            remedy,
+            moved,
+            notes,
+            commands,
+            "{name}: {event}: {because}"
+        ),
         1 | 5 => {
-            tracing::warn!(event, name, exit, gate, because, remedy, moved, notes, commands, "{name}: {event}: {because}");
+            tracing::warn!(
+                event,
+                name,
+                exit,
+                gate,
+                because,
+                remedy,
+                moved,
+                notes,
+                commands,
+                "{name}: {event}: {because}"
+            );
         }
-        _ => tracing::error!(event, name, exit, gate, because, remedy, moved, notes, commands, "{name}: {event}: {because}"),
+        _ => tracing::error!(
+            event,
+            name,
+            exit,
+            gate,
+            because,
+            remedy,
+            moved,
+            notes,
+            commands,
+            "{name}: {event}: {because}"
+        ),
     }
 }
 

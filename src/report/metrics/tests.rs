@@ -100,8 +100,11 @@ fn each_family_has_its_help_and_type_before_its_samples_and_comes_once() {
 fn of_a_set_of_states_one_is_1_whatever_the_outcome() {
     for outcome in Outcome::ALL.iter().filter(|one| EventKind::of(**one).is_some() && **one != Outcome::FailedBack) {
         let states = all(&figures(pass(*outcome, Vec::new())));
-        let on: Vec<&String> =
-            states.iter().filter(|(key, value)| key.starts_with("natwatch_state{") && **value > 0.0).map(|one| one.0).collect();
+        let on: Vec<&String> = states
+            .iter()
+            .filter(|(key, value)| key.starts_with("natwatch_state{") && **value > 0.0)
+            .map(|one| one.0)
+            .collect();
         assert_eq!(on, [&format!("natwatch_state{{name=\"nat\",state=\"{outcome}\"}}")]);
     }
     for phase in [None, Some(Phase::Taken), Some(Phase::FailingBack)] {
@@ -133,7 +136,11 @@ fn all_series_but_moments_are_there_from_the_first_pass_on() {
     let mut counts = Counts::default();
     let worst = pass(
         Outcome::Down,
-        vec![judgement(Family::V4, Verdict::Down), judgement(Family::V4, Verdict::Down), judgement(Family::V6, Verdict::Isolated)],
+        vec![
+            judgement(Family::V4, Verdict::Down),
+            judgement(Family::V4, Verdict::Down),
+            judgement(Family::V6, Verdict::Isolated),
+        ],
     );
     counts.count(&worst, Timestamp::UNIX_EPOCH);
     let held = Hold { gate: Gate::Unfit, why: String::new(), remedy: String::new() };

@@ -80,7 +80,9 @@ fn whoever_is_killed_between_the_event_and_what_is_told_has_made_it_once() {
     for n in 0..3 {
         // Another process each time, and what was told by it is lost.
         assert_eq!(Post::new(&settings, &place.state).passed(&pass(Outcome::Isolated), &case(&settings)), n == 0);
-        std::fs::remove_file(place.state.dir().join("told.json")).unwrap();
+        let told = place.state.dir().join("told.json");
+        assert_eq!(told.exists(), n == 0, "what the event says is known");
+        let _ = std::fs::remove_file(told);
     }
     assert_eq!(place.events(), [EventKind::Isolated]);
 }
