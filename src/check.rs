@@ -17,6 +17,7 @@ use crate::decide;
 use crate::model::failure::exit;
 use crate::model::{Failure, Found, Outcome, Pass, ServiceState, printable};
 use crate::record::State;
+use crate::record::events::Events;
 use crate::record::lock::{self, LockError, Watcher};
 use crate::record::pause::Boot;
 use crate::record::round::LastRound;
@@ -67,6 +68,8 @@ pub async fn command(settings: &Settings, global: &Global, max_age: Option<&str>
     }
     check.remarks.extend(paused.map(|paused| printable(&paused.to_string(), PAUSE_SHOWN)));
     check.remarks.push(remark);
+    let waiting = Events::look(&state).map_or(0, |events| events.count());
+    check.remarks.extend((waiting > 0).then(|| report::undelivered(waiting)));
     check.elapsed = began.elapsed();
     let text = match global.format {
         Format::Json => plugin::json(&check),
@@ -74,7 +77,7 @@ pub async fn command(settings: &Settings, global: &Global, max_age: Option<&str>
     };
     // The status says it, whether or not anybody could be told more.
     if let Err(error) = report::stdout(&text) {
-        tracing::warn!("stdout: {error}");
+        tracing::warn!(event = "stdout", "stdout: {error}");
     }
     Ok(check.state.exit())
 }
@@ -88,14 +91,14 @@ pub fn unknown(global: &Global, failure: Failure) -> Result<u8, Failure> {
         return Err(failure);
     }
     for line in failure.text.lines() {
-        tracing::info!("{line}");
+        tracing::info!(event = "error", "{line}");
     }
     let text = match global.format {
         Format::Json => plugin::failure_json(&failure),
         Format::Text => plugin::failure(&failure),
     };
     if let Err(error) = report::stdout(&text) {
-        tracing::warn!("stdout: {error}");
+        tracing::warn!(event = "stdout", "stdout: {error}");
     }
     Ok(ServiceState::Unknown.exit())
 }
@@ -208,7 +211,7 @@ async fn look(settings: &Settings, state: &State) -> Result<Check, Failure> {
     let clients = Clients::build(settings, &witnesses)?;
     let host = clients.host(settings).await?;
     let clock = clients::clock();
-    let world = clients.world(&host, state, &clock, &|text| tracing::info!("{text}"));
+    let world = clients.world(&host, state, &clock, &|text| tracing::info!(event = "progress", "{text}"));
     let busy = lock::peek(state).map(|holder| LockError::Busy(Some(holder)).to_string());
     let looking = timeout(ANSWER_WITHIN, pass::pass(&world, settings, witnesses, Mode::Look));
     let given_up = |why: String| Failure::new(exit::UNKNOWN, why);

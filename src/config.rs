@@ -18,6 +18,7 @@ mod permissions;
 mod reader;
 mod sample;
 mod times;
+mod told;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use std::time::Duration;
 use crate::act::ActSettings;
 use crate::decide::DecideSettings;
 use crate::model::Backend;
+use crate::notify::NotifySettings;
 use crate::observe::ObserveSettings;
 use crate::preflight::PreflightSettings;
 
@@ -65,6 +67,10 @@ pub struct Settings {
     pub hosts_file: Option<PathBuf>,
     /// `failback.canary`: the subnet that is brought back first.
     pub canary: Option<crate::model::SubnetId>,
+    /// `[notify]`: the hook, where there is one.
+    pub notify: Option<NotifySettings>,
+    /// `metrics.textfile`.
+    pub textfile: Option<PathBuf>,
     /// What is allowed but not advised; printed by `-v` and `doctor`.
     pub advice: Vec<String>,
 }
@@ -89,6 +95,16 @@ pub trait Files {
 
     /// What is wrong with owner and permissions of `path` and its folder; empty: nothing.
     fn faults(&self, path: &Path, role: Role) -> Vec<String>;
+
+    /// Whether `program` is there and may be run.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    fn usable(&self, program: &Path) -> Result<(), String> {
+        let _ = program;
+        Ok(())
+    }
 }
 
 impl Settings {

@@ -4,11 +4,11 @@ use crate::cli::Global;
 use crate::config::Settings;
 use crate::confirm::Question;
 use crate::model::failure::exit;
-use crate::model::{Failure, Pass, SubnetId, printable};
+use crate::model::{EventKind, Failure, Pass, SubnetId, printable};
 use crate::report;
 use crate::run::clients::Live;
 use crate::run::pass::Mode;
-use crate::run::{self, Stop};
+use crate::run::{self, Deed, Post, Stop};
 
 const QUESTION: Question = Question {
     command: "natwatch failback",
@@ -44,7 +44,17 @@ pub async fn command(
     }
     match pass(settings, global, &wanted, if dry_run { Mode::DryRun } else { Mode::Act }).await? {
         Ok(pass) => {
+            let state = run::open(settings)?;
+            let post = Post::new(settings, &state);
+            // One that was held has changed nothing.
+            let told = !dry_run && (pass.exit == exit::DONE || pass.moves.iter().any(|one| one.result.perhaps_moved()));
+            if told {
+                post.did(EventKind::Failback, Deed { because: &pass.because, pass: Some(&pass), ..Deed::default() });
+            }
             run::tell(settings, global, &pass, report::text::failback);
+            if told {
+                post.deliver().await;
+            }
             Ok(pass.exit)
         }
         Err(number) => Ok(128 + number),

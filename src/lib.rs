@@ -28,8 +28,9 @@
 //! | `act` | carry out a plan step by step, reconcile | model |
 //! | `record` | run lock, takeover record, history, last round; durable writes | model |
 //! | `daemon` | what systemd is told of a `watch`, and what tells it to read its configuration again | model |
+//! | `notify` | calls an operator's program with events | model |
 //! | `ec2` | the only room that names the AWS SDK | model, the traits of preflight, act and doctor |
-//! | `report` | text and JSON | model |
+//! | `report` | text, JSON, metrics, an event as a hook reads it | model |
 
 pub mod act;
 pub mod check;
@@ -46,6 +47,7 @@ pub mod history;
 pub mod init;
 mod limits;
 pub mod model;
+pub mod notify;
 pub mod observe;
 pub mod pause;
 pub mod preflight;
@@ -101,7 +103,7 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
     }
     let settings = loaded.map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
     for advice in &settings.advice {
-        tracing::info!("{advice}");
+        tracing::info!(event = "advice", "{advice}");
     }
     waiting(Box::pin(configured(cli, &settings)))
 }
@@ -109,12 +111,16 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
 /// Waits for a command on a runtime of its own, with the descriptors and threads that it takes.
 fn waiting(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
     limits::raise().map_err(|why| Failure::new(exit::FAILED, why))?;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .thread_keep_alive(Duration::MAX)
-            .build()
-            .map_err(|error| Failure::new(exit::FAILED, format!("nothing can be waited for (epoll, a timer, a thread): {error}; see ulimit -n and ulimit -u")))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(Duration::MAX)
+        .build()
+        .map_err(|error| {
+        Failure::new(
+            exit::FAILED,
+            format!("nothing can be waited for (epoll, a timer, a thread): {error}; see ulimit -n and ulimit -u"),
+        )
+    })?;
     // Name look-ups need a thread. With one to begin with, no more is a wait; without any, tokio panics.
     drop(runtime.spawn_blocking(|| ()));
     let status = runtime.block_on(command);
@@ -139,8 +145,8 @@ async fn configured(cli: &Cli, settings: &Settings) -> Result<u8, Failure> {
         }
         Command::History => history::command(settings, &cli.global),
         Command::Reset { yes, force } => Box::pin(reset::command(settings, &cli.global, *yes, *force)).await,
-        Command::Pause { length, reason } => pause::pause(settings, &cli.global, length, reason),
-        Command::Resume => pause::resume(settings, &cli.global),
+        Command::Pause { length, reason } => Box::pin(pause::pause(settings, &cli.global, length, reason)).await,
+        Command::Resume => Box::pin(pause::resume(settings, &cli.global)).await,
         Command::Replay { .. } | Command::Print { .. } | Command::Init { .. } => Ok(0),
     }
 }

@@ -4,16 +4,18 @@
 //! Its groups: what EC2 has ([`cloud`]), what lets packets pass there ([`firewall`]) and how people call it ([`names`]), what was observed and
 //! how it is judged ([`evidence`], [`judgement`], [`own`]), what is to be changed and what came of it ([`change`], [`last`]), what holds it back
 //! and what is remembered ([`takeover`]), what a whole pass came to and what a
-//! file of ours had to say ([`pass`]), and why ([`explanation`]); what a drill showed ([`drill`]) and `doctor` found ([`finding`]); and what a monitoring system is told
-//! ([`service`]).
+//! file of ours had to say ([`pass`]), and why ([`explanation`]); what a drill showed ([`drill`]) and `doctor` found ([`finding`]); what a monitoring system is
+//! told ([`service`]), a hook ([`event`]) and a collector of metrics ([`figures`]).
 
 pub mod address;
 pub mod change;
 pub mod cloud;
 pub mod drill;
+pub mod event;
 pub mod evidence;
 pub mod explanation;
 pub mod failure;
+pub mod figures;
 pub mod finding;
 pub mod firewall;
 pub mod id;
@@ -29,11 +31,13 @@ pub mod takeover;
 pub use change::{Change, Method, Move, MoveResult, Plan, PlannedMove, PlannedRoute, Verification, Way};
 pub use cloud::{Association, Cidr, Instance, Interface, Machine, Route, RouteTable, Subnet, Survey};
 pub use drill::{Drill, Gap, Leg};
+pub use event::EventKind;
 pub use evidence::{
     Backend, Control, ControlFate, Fate, Member, Moment, Probe, Round, Silence, SilenceReason, Target, Testimony,
 };
 pub use explanation::{Explanation, Item, RoundWhy, RowWhy, Rule};
 pub use failure::Failure;
+pub use figures::{Counts, Figures};
 pub use finding::{Finding, Fitness, Topic};
 pub use firewall::{Acl, AclEntry, GroupRule, Lets, NetworkInterface, Packets, SecurityGroup};
 pub use id::{

@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use crate::cli::{Format, Global};
 use crate::config::{Settings, duration};
 use crate::model::failure::exit;
-use crate::model::{Failure, printable};
+use crate::model::{EventKind, Failure, printable};
 use crate::record::history::{Deed, Entry};
 use crate::record::pause::{Boot, Pause};
 use crate::record::{State, VERSION};
 use crate::report;
+use crate::run::{Deed as Told, Post};
 
 /// A week: longer than any maintenance, and short enough that nobody forgets that it was asked for.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
@@ -25,7 +26,7 @@ const REASON: usize = 200;
 ///
 /// # Errors
 /// 64: the length is none, or not within 1 s and 168 h, or the reason is empty or too long. 2: it can't be remembered.
-pub fn pause(settings: &Settings, global: &Global, length: &str, reason: &str) -> Result<u8, Failure> {
+pub async fn pause(settings: &Settings, global: &Global, length: &str, reason: &str) -> Result<u8, Failure> {
     let usage = |text: String| Failure::new(exit::USAGE, text);
     let wrong =
         || usage(format!("--for {}: a duration within \"1s\" and \"168h\" is wanted, like 30m", printable(length, 40)));
@@ -43,14 +44,19 @@ pub fn pause(settings: &Settings, global: &Global, length: &str, reason: &str) -
     state.write_pause(&pause).map_err(|error| failed(&error))?;
     remember(&state, Deed::Pause, now, reason, length)?;
     let paused = pause.holds(now, Boot::now().as_ref());
-    say(global, paused.as_ref().map(|one| one.until), &paused.map_or_else(String::new, |one| one.to_string()))
+    let text = paused.as_ref().map_or_else(String::new, ToString::to_string);
+    let post = Post::new(settings, &state);
+    post.did(EventKind::Paused, Told { because: &text, paused: paused.as_ref(), ..Told::default() });
+    let said = say(global, paused.as_ref().map(|one| one.until), &text);
+    post.deliver().await;
+    said
 }
 
 /// Ends a pause; exit status 0, also where there is none.
 ///
 /// # Errors
 /// 2: the file can't be removed.
-pub fn resume(settings: &Settings, global: &Global) -> Result<u8, Failure> {
+pub async fn resume(settings: &Settings, global: &Global) -> Result<u8, Failure> {
     let state = open(settings)?;
     let now = Timestamp::now();
     let pause = state.read_pause().present();
@@ -61,7 +67,12 @@ pub fn resume(settings: &Settings, global: &Global) -> Result<u8, Failure> {
         Some(paused) => {
             let lasted = pause.and_then(|pause| Duration::try_from(now.duration_since(pause.since)).ok());
             remember(&state, Deed::Resume, now, &paused.reason, lasted.unwrap_or_default())?;
-            say(global, None, "resumed; the next run may take over again")
+            let post = Post::new(settings, &state);
+            let because = "an operator has ended the pause before its time";
+            post.did(EventKind::Resumed, Told { because, ..Told::default() });
+            let said = say(global, None, "resumed; the next run may take over again");
+            post.deliver().await;
+            said
         }
     }
 }

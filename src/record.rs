@@ -8,7 +8,9 @@
 //! and `--dry-run` may do it at any time. The folder's owner is trusted as the program itself is: who can write the folder
 //! can lock and unlock anyway.
 
+pub mod counts;
 pub mod durable;
+pub mod events;
 pub mod facts;
 mod folder;
 pub mod history;
@@ -18,6 +20,8 @@ pub mod printed;
 pub mod round;
 pub mod takeover;
 pub mod targets;
+pub mod textfile;
+pub mod told;
 pub mod witnesses;
 
 use std::fs;
@@ -55,10 +59,18 @@ pub(crate) const FACTS: &str = "facts.json";
 pub(crate) const PRINTED: &str = "printed.json";
 /// What was done, one line each.
 pub(crate) const HISTORY: &str = "history.jsonl";
+/// What a hook was told last.
+pub(crate) const TOLD: &str = "told.json";
+/// What is counted for the metrics.
+pub(crate) const COUNTS: &str = "counts.json";
+/// The folder of events that no hook has taken yet.
+pub(crate) const EVENTS: &str = "events";
 
 /// Every file of ours, for the check at [`State::open`].
-const FILES: &[&str] =
-    &[RUN_LOCK, WATCH_LOCK, TAKEOVER, GUARDED, WITNESSES, TARGETS, LAST_ROUND, PAUSE, FACTS, PRINTED, HISTORY];
+const FILES: &[&str] = &[
+    RUN_LOCK, WATCH_LOCK, TAKEOVER, GUARDED, WITNESSES, TARGETS, LAST_ROUND, PAUSE, FACTS, PRINTED, HISTORY, TOLD,
+    COUNTS,
+];
 
 /// Layout of the files that this program writes.
 pub const VERSION: u32 = 1;
@@ -235,14 +247,19 @@ impl State {
 
     /// Removes what killed processes left: temporary files older than an hour. Failing is of no consequence.
     pub fn sweep(&self) {
-        let Ok(entries) = fs::read_dir(self.dir()) else { return };
-        for entry in entries.flatten() {
-            let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY));
-            let modified = entry.metadata().and_then(|meta| meta.modified());
-            let old = modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > ABANDONED));
-            if ours && old {
-                let _ = fs::remove_file(entry.path());
-            }
+        sweep(self.dir());
+    }
+}
+
+/// See [`State::sweep`].
+fn sweep(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY));
+        let modified = entry.metadata().and_then(|meta| meta.modified());
+        let old = modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > ABANDONED));
+        if ours && old {
+            let _ = fs::remove_file(entry.path());
         }
     }
 }

@@ -186,7 +186,7 @@ pub fn command(file: &Path, global: &Global) -> Result<u8, Failure> {
     let differences = input.differences();
     let text = if global.format == Format::Json {
         for one in &differences {
-            tracing::warn!("{}: {one}", shown(file));
+            tracing::warn!(event = "difference", "{}: {one}", shown(file));
         }
         report::json::run(&pass)
     } else {

@@ -5,12 +5,14 @@
 
 pub mod doctor;
 mod drill;
+pub mod event;
 pub mod history;
 pub mod init;
 pub mod json;
 mod lines;
 pub mod live;
 pub mod log;
+pub mod metrics;
 pub mod plugin;
 pub mod replay;
 pub mod status;
@@ -146,6 +148,13 @@ pub fn span(span: Duration) -> String {
     }
 }
 
+/// What is said of events that wait for the hook.
+#[must_use]
+pub fn undelivered(waiting: usize) -> String {
+    let (events, wait) = (counted(waiting, "event"), if waiting == 1 { "waits" } else { "wait" });
+    format!("{events} {wait} for the hook (notify.command): natwatch run -v says why")
+}
+
 /// Whole milliseconds, for machines.
 fn whole_ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
@@ -237,8 +246,8 @@ fn move_row(step: &Move, names: &Names) -> Vec<(String, Paint)> {
     ]
 }
 
-/// Writes a failure to stderr, each of its lines as an error, and where JSON is wanted as a document to stdout: who reads that
-/// expects one whatever happens. Nothing can be done where they are closed.
+/// Writes a failure to stderr, each of its lines as an error, and where JSON is wanted as an event each, and as a document to stdout: who
+/// reads that expects one whatever happens. Nothing can be done where they are closed.
 pub fn error(failure: &Failure, json: bool) {
     if json {
         let errors: Vec<String> = failure.text.lines().map(whole).collect();
@@ -246,8 +255,14 @@ pub fn error(failure: &Failure, json: bool) {
             stdout(&format!("{}\n", serde_json::json!({ "outcome": "error", "exit": failure.exit, "errors": errors })));
     }
     let mut err = io::stderr().lock();
-    for line in failure.text.lines() {
-        let _ = writeln!(err, "error: {}", whole(line));
+    for line in failure.text.lines().map(whole) {
+        let _ = if json {
+            let event =
+                serde_json::json!({ "event": "error", "exit": failure.exit, "level": "error", "message": line });
+            writeln!(err, "{event}")
+        } else {
+            writeln!(err, "error: {line}")
+        };
     }
 }
 

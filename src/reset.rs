@@ -11,12 +11,13 @@ use crate::cli::{Format, Global};
 use crate::config::Settings;
 use crate::confirm::Question;
 use crate::model::failure::exit;
-use crate::model::{Failure, Found, Record};
+use crate::model::{EventKind, Failure, Found, Record};
 use crate::record::history::{Deed, Entry};
 use crate::record::lock::RunLock;
 use crate::record::{State, VERSION};
 use crate::report;
 use crate::report::status::{Carrier, Status};
+use crate::run::{Deed as Told, Post};
 
 const QUESTION: Question = Question {
     command: "natwatch reset",
@@ -46,7 +47,7 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, force: boo
         QUESTION.ask(&report::status::places(&status)).await?;
     }
     let began = Instant::now();
-    let _lock = RunLock::acquire(&state, PATIENCE, PATIENCE)
+    let lock = RunLock::acquire(&state, PATIENCE, PATIENCE)
         .await
         .map_err(|error| Failure::new(exit::BUSY, error.to_string()))?;
     // Whoever had the lock until now may have moved something.
@@ -73,7 +74,17 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, force: boo
     state
         .append_history(&entry)
         .map_err(|error| failed(format!("the lock is cleared, but the history could not be written: {error}")))?;
-    say(global, &status, true, "the lock is cleared; the next run stands by again")
+    drop(lock);
+    let post = Post::new(settings, &state);
+    let because = format!("the lock is cleared, {}", entry.why);
+    let instance = match &status.record {
+        Found::Present(record) => Some(&record.instance),
+        _ => None,
+    };
+    post.did(EventKind::Reset, Told { because: &because, instance, ..Told::default() });
+    let said = say(global, &status, true, "the lock is cleared; the next run stands by again");
+    post.deliver().await;
+    said
 }
 
 /// Why the lock must stay.

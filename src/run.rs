@@ -20,6 +20,8 @@
 //! | `facts` | what only root can see, left for those who can't |
 //! | `beside` | a pass beside a `watch` |
 //! | `lasting` | passes without end |
+//! | `post` | events, and what brings them to the hook |
+//! | `figures` | the metrics |
 //! | `signals` | what a signal does to a pass |
 
 mod astray;
@@ -29,10 +31,12 @@ mod down;
 pub mod drill;
 pub(crate) mod facts;
 pub mod failback;
+mod figures;
 pub mod lasting;
 mod own;
 pub mod pass;
 mod planned;
+mod post;
 mod remember;
 mod rest;
 mod rounds;
@@ -58,8 +62,10 @@ use crate::record::witnesses::Witnesses;
 use crate::record::{State, VERSION};
 use crate::report::{self, Color, Style};
 use clients::{Clients, Live};
+pub use figures::Gauges;
 use pass::{Done, Mode};
 pub use planned::planned;
+pub use post::{Deed, Post};
 pub use signals::Stop;
 pub(crate) use signals::{Signals, signal, to_its_end};
 
@@ -75,11 +81,28 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
         Ok(done) => done,
         Err(number) => return Ok(128 + number),
     };
+    let post = Post::new(settings, &state);
+    let gauges = Gauges::new(settings, &state);
+    let tells = !dry_run && done.pass.outcome != Outcome::Busy;
+    if tells {
+        post.passed(&done.pass, &done.case);
+        measured(gauges.passed(&done.pass, &done.witnesses, true));
+    }
     // What has happened is in the exit status, whether or not anybody could be told.
     if let Err(error) = print(settings, global, &state, &done, dry_run) {
-        tracing::warn!("stdout: {error}");
+        tracing::warn!(event = "stdout", "stdout: {error}");
+    }
+    // Last of all, since it may take as long as `notify.timeout`: the run lock is free, and the next run need not wait for this one.
+    if tells && post.deliver().await {
+        measured(gauges.write(&done.pass, &done.witnesses));
     }
     Ok(done.pass.exit)
+}
+
+fn measured(written: Result<(), String>) {
+    if let Err(why) = written {
+        tracing::warn!(event = "metrics", "metrics: {why}");
+    }
 }
 
 /// The state folder, for a pass that may write to it.
@@ -107,7 +130,7 @@ pub(crate) async fn make(
     let clients = Clients::build(settings, &witnesses)?;
     let host = clients.host(settings).await?;
     let clock = clients::clock();
-    let watched = std::io::stderr().is_terminal() && !global.quiet;
+    let watched = std::io::stderr().is_terminal() && !global.quiet && global.format != Format::Json;
     let mut names = Names::new();
     if let Some(guarded) = state.read_guarded().0 {
         names.learn_guarded(&guarded);
@@ -117,7 +140,7 @@ pub(crate) async fn make(
         if watched {
             report::progress(&text);
         } else {
-            tracing::info!("{text}");
+            tracing::info!(event = "progress", "{text}");
         }
     };
     let world = clients.world(&host, state, &clock, &tell);
@@ -179,7 +202,7 @@ pub(crate) fn tell(settings: &Settings, global: &Global, pass: &Pass, text: fn(&
         Format::Text => text(pass, &settings.name, style(global, std::io::stdout().is_terminal())),
     };
     if let Err(error) = report::stdout(&out) {
-        tracing::warn!("stdout: {error}");
+        tracing::warn!(event = "stdout", "stdout: {error}");
     }
 }
 
@@ -201,7 +224,7 @@ fn print(settings: &Settings, global: &Global, state: &State, done: &Done, dry_r
     if told && !terminal && !dry_run && pass.outcome != Outcome::Busy {
         // At worst the same mail comes again.
         if let Err(error) = state.write_printed(&Printed::new(pass.outcome, gate, now)) {
-            tracing::warn!("{error}");
+            tracing::warn!(event = "state", "{error}");
         }
     }
     Ok(())

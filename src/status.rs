@@ -20,6 +20,7 @@ use crate::ec2::Ec2;
 use crate::model::failure::exit;
 use crate::model::{Failure, Family, Found, GuardedSet, Move, Names, Pass, Paused, Record, Survey};
 use crate::preflight::{self, LocalHost};
+use crate::record::events::Events;
 use crate::record::history::Deed;
 use crate::record::pause::{Boot, in_force};
 use crate::record::{State, lock};
@@ -101,6 +102,7 @@ fn tell(
     let locked = !matches!(record, Found::Absent | Found::Foreign { .. });
     let not_before = outlook::not_before(settings, asked, paused.as_ref(), now);
     let primary = asked.filter(|_| locked).and_then(|asked| outlook::primary(settings, asked, saved.as_ref()));
+    notes.extend(undelivered(state));
     let (active, holds) = match asked {
         None => (Err("EC2 has not answered yet".to_owned()), Vec::new()),
         Some(Asked { survey, guarded, .. }) => (
@@ -200,6 +202,12 @@ fn last_drill(state: &State) -> Option<LastDrill> {
     let (entries, _) = state.read_history().ok()?;
     let last = entries.into_iter().rev().find(|entry| entry.kind == Deed::Drill)?;
     Some(LastDrill { at: last.at, outcome: last.outcome, drill: last.drill })
+}
+
+/// What waits for the hook.
+fn undelivered(state: &State) -> Option<String> {
+    let waiting = Events::look(state).map_or(0, |events| events.count());
+    (waiting > 0).then(|| report::undelivered(waiting))
 }
 
 fn last_takeover(state: &State, record: &Found<Record>, notes: &mut Vec<String>) -> Option<LastTakeover> {

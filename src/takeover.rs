@@ -4,10 +4,11 @@ use crate::cli::Global;
 use crate::config::Settings;
 use crate::confirm::Question;
 use crate::model::Failure;
+use crate::record::State;
 use crate::report;
 use crate::run::clients::Live;
-use crate::run::pass::Mode;
-use crate::run::{self, Stop};
+use crate::run::pass::{Done, Mode};
+use crate::run::{self, Post, Stop};
 
 const QUESTION: Question = Question {
     command: "natwatch takeover",
@@ -34,10 +35,18 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, dry_run: b
         };
         QUESTION.ask(&report::text::plan(&shown)).await?;
     }
-    match pass(settings, global, if dry_run { Mode::DryRun } else { Mode::Act }).await? {
-        Ok(pass) => {
-            run::tell(settings, global, &pass, report::text::run);
-            Ok(pass.exit)
+    let state = run::open(settings)?;
+    let post = Post::new(settings, &state);
+    match make(settings, global, &state, if dry_run { Mode::DryRun } else { Mode::Act }).await? {
+        Ok(done) => {
+            if !dry_run {
+                post.passed(&done.pass, &done.case);
+            }
+            run::tell(settings, global, &done.pass, report::text::run);
+            if !dry_run {
+                post.deliver().await;
+            }
+            Ok(done.pass.exit)
         }
         Err(number) => Ok(128 + number),
     }
@@ -45,7 +54,10 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, dry_run: b
 
 async fn pass(settings: &Settings, global: &Global, mode: Mode) -> Result<Result<crate::model::Pass, u8>, Failure> {
     let state = run::open(settings)?;
+    Ok(make(settings, global, &state, mode).await?.map(|done| done.pass))
+}
+
+async fn make(settings: &Settings, global: &Global, state: &State, mode: Mode) -> Result<Result<Done, u8>, Failure> {
     let pass = async |world: &Live<'_>, witnesses| Box::pin(run::planned(world, settings, witnesses, mode)).await;
-    let done = run::make(settings, global, &state, &Stop::default(), mode == Mode::Act, pass).await?;
-    Ok(done.map(|done| done.pass))
+    run::make(settings, global, state, &Stop::default(), mode == Mode::Act, pass).await
 }

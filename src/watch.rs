@@ -7,11 +7,13 @@
 //! |---|---|
 //! | `again` | the configuration, read again |
 //! | `keep` | what is kept for others, and the watch lock |
+//! | `outward` | the hook and the metrics |
 //! | `pulse` | when systemd is told that it is ready and alive |
 //! | `tell` | which passes are worth an event |
 
 mod again;
 mod keep;
+mod outward;
 mod pulse;
 mod tell;
 
@@ -20,7 +22,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::cli::Global;
+use crate::cli::{Format, Global};
 use crate::config::Settings;
 use crate::daemon::{Changes, Manager, Why};
 use crate::model::failure::exit;
@@ -31,8 +33,9 @@ use crate::record::witnesses::Witnesses;
 use crate::run::clients::{self, Clients, Live};
 use crate::run::lasting::Lasting;
 use crate::run::pass::Mode;
-use crate::run::{self, Signals, Stop};
+use crate::run::{self, Gauges, Post, Signals, Stop};
 use keep::Keeper;
+use outward::Outward;
 use pulse::Pulse;
 use tell::Teller;
 
@@ -86,7 +89,7 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
         state,
         manager: RefCell::new(Manager::from_env()),
         changes,
-        teller: Teller::new(&settings.name),
+        teller: Teller::new(&settings.name, global.format == Format::Json),
         keeper: Keeper::new(lock),
         refused: "",
         ready: false,
@@ -137,18 +140,20 @@ impl Watch<'_> {
         let Made { settings, clients } = made;
         let (witnesses, trouble) = Witnesses::load(&self.state, Timestamp::now());
         if let Some(trouble) = trouble {
-            tracing::warn!("{trouble}");
+            tracing::warn!(event = "state", "{trouble}");
         }
         let host = clients.host(settings).await?;
         let clock = clients::clock();
         let Self { state, manager, changes, teller, keeper, refused, ready, mode, global } = self;
         let tell = |text: &str| {
-            tracing::debug!("{text}");
+            tracing::debug!(event = "progress", "{text}");
             manager.borrow_mut().status(text);
         };
         let world: Live<'_> = clients.world(&host, state, &clock, &tell);
         let stop = Stop::default();
+        let post = Post::new(settings, state);
         let watching = async {
+            let mut outward = Outward::new(&post, Gauges::new(settings, state));
             let mut lasting = Lasting::begin(&world, settings, witnesses, *mode, settings.watch.interval).await;
             let mut pulse = Pulse::new(again::round(settings), manager.borrow().watchdog(), *ready);
             let end = loop {
@@ -164,7 +169,9 @@ impl Watch<'_> {
                     Ok(passed) => {
                         let told = teller.tell(&passed.pass, Instant::now());
                         if *mode == Mode::Act && passed.pass.outcome != Outcome::Busy {
-                            keeper.keep(&mut lasting, made, state, &passed, told).await?;
+                            keeper.keep(&mut lasting, made, state, &passed, told.is_some()).await?;
+                            let lasts = teller.lasts(&passed.pass);
+                            outward.passed(&passed.pass, told.as_ref(), lasts, lasting.known());
                         }
                         let mut manager = manager.borrow_mut();
                         manager.status(&tell::status(&passed.pass, Timestamp::now(), refused));
@@ -184,6 +191,14 @@ impl Watch<'_> {
             *ready = true;
             lasting.close().await;
             Ok(end)
+        };
+        // Beside the rounds: whatever the hook does, they go on.
+        let watching = async {
+            tokio::select! {
+                biased;
+                end = watching => end,
+                never = post.forever() => match never {},
+            }
         };
         if let Ok(end) = run::to_its_end(signals, Box::pin(watching), &world.moving, &stop).await {
             end

@@ -8,11 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::CommandFactory as _;
 use natwatch::cli::Cli;
 use natwatch::config::{Files, KEYS, Presence, Role, Settings};
-use natwatch::report::exit_meaning;
+use natwatch::model::{Counts, EventKind, Figures, LastSteps, Outcome, Pass};
+use natwatch::report::event::{self, Event};
+use natwatch::report::{exit_meaning, metrics};
 
 /// Before the word in the last column of `docs/faults.md`, after the tests.
 const REMARK: &str = "– ";
@@ -125,9 +128,213 @@ fn the_defaults_that_the_design_argues_for_are_the_programs() {
     assert!(argued >= 12, "{argued} defaults have their reason");
 }
 
+/// The words between backticks.
+fn quoted(text: &str) -> BTreeSet<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Production code, by file.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![path("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.extend((entry.file_name().unwrap() != "tests").then_some(entry));
+            } else if entry.file_name().unwrap() != "tests.rs" {
+                let text = fs::read_to_string(&entry).unwrap();
+                let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap().to_owned();
+                found.push((entry, code));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_event_of_the_log_has_its_name_and_its_line_in_docs_events() {
+    // What `watch` tells of passes is called after what they came to.
+    let outcomes = Outcome::ALL.iter().filter(|one| !matches!(one, Outcome::FailedBack | Outcome::WouldFailBack));
+    let mut there: BTreeSet<String> = outcomes.map(ToString::to_string).collect();
+    // Written without the log, which may not be there yet.
+    there.insert("error".to_owned());
+    let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut events = 0;
+    for (file, code) in sources() {
+        for level in ["error", "warn", "info", "debug", "trace"] {
+            for call in code.split(&format!("tracing::{level}!(")).skip(1) {
+                events += 1;
+                let fields = call.trim_start();
+                if fields.starts_with("event,") {
+                    continue;
+                }
+                let rest = fields.strip_prefix("event = \"").unwrap_or_else(|| {
+                    let begin: String = fields.chars().take(80).collect();
+                    panic!("an event without a name: {}: tracing::{level}!({begin}", file.display())
+                });
+                let (name, rest) = rest.split_once('"').unwrap();
+                let named: BTreeSet<String> = rest
+                    .split('"')
+                    .next()
+                    .unwrap()
+                    .split(',')
+                    .map(|key| key.trim().to_owned())
+                    .filter(|key| !key.is_empty())
+                    .collect();
+                keys.entry(name.to_owned()).or_default().extend(named);
+                there.insert(name.to_owned());
+            }
+        }
+    }
+    assert!(events > 20, "{events} events were found");
+    let text = read("docs/events.md");
+    let (_, table) = text.split_once("| event | level |").unwrap();
+    let told: Vec<Vec<String>> = rows(&format!("| event | level |{table}"));
+    let names: BTreeSet<String> = told.iter().flat_map(|row| quoted(&row[0])).collect();
+    assert_eq!(names, there);
+    for (name, keys) in keys {
+        let row = told.iter().find(|row| quoted(&row[0]).contains(&name)).unwrap();
+        let documented: BTreeSet<String> = if name == "error" { keys.clone() } else { quoted(&row[2]) };
+        assert_eq!(documented, keys, "the keys of {name}");
+    }
+}
+
+#[test]
+fn every_event_of_a_hook_has_its_line_in_docs_hooks() {
+    let text = read("docs/hooks.md");
+    let told: BTreeSet<String> = rows(section(&text, "## Events")).iter().flat_map(|row| quoted(&row[0])).collect();
+    assert_eq!(told, EventKind::ALL.iter().map(ToString::to_string).collect());
+    let keys: BTreeSet<String> =
+        rows(section(&text, "## The document")).iter().flat_map(|row| quoted(&row[0])).collect();
+    let event = Event {
+        id: "1",
+        kind: EventKind::Paused,
+        name: "nat",
+        at: "2026-03-01T12:00:00Z".parse().unwrap(),
+        instance: None,
+        previous: None,
+        since: None,
+        untold: 0,
+        because: "",
+        pass: None,
+        paused: None,
+    };
+    let document: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&event::document(&event)).unwrap();
+    assert_eq!(keys, document.keys().cloned().collect());
+}
+
+#[test]
+fn every_metric_has_its_line_in_docs_metrics() {
+    let pass = Pass {
+        outcome: Outcome::Healthy,
+        exit: 0,
+        because: String::new(),
+        holds: Vec::new(),
+        judgements: Vec::new(),
+        moves: Vec::new(),
+        last: LastSteps::default(),
+        elapsed: std::time::Duration::ZERO,
+        dry_run: false,
+        notes: Vec::new(),
+        commands: Vec::new(),
+    };
+    let at = "2026-03-01T12:00:00Z".parse().unwrap();
+    let figures = Figures {
+        name: "nat".to_owned(),
+        last: (at, pass),
+        counts: Counts { healthy: Some(at), ..Counts::default() },
+        phase: None,
+        locked: false,
+        paused_until: Some(at),
+        backends: 0,
+        witnesses: 0,
+        targets: 0,
+        subnets: [0; 3],
+        takeovers: BTreeMap::new(),
+        failbacks: BTreeMap::new(),
+        last_takeover: Some(at),
+        waiting: 0,
+    };
+    let text = metrics::text(&figures).unwrap();
+    let mut written = String::from("| metric | type | labels | is |\n|---|---|---|---|\n");
+    let mut names = BTreeSet::new();
+    for help in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
+        let (name, help) = help.split_once(' ').unwrap();
+        let kind = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
+        let samples = text.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+        let mut labels: Vec<(String, Vec<String>)> = Vec::new();
+        for sample in samples {
+            let (_, rest) = sample.split_once('{').unwrap();
+            for pair in rest.split_once('}').unwrap().0.split(',').skip(1) {
+                let (label, value) = pair.split_once('=').unwrap();
+                let value = if label == "version" { "…".to_owned() } else { value.trim_matches('"').to_owned() };
+                match labels.iter_mut().find(|(known, _)| known == label) {
+                    Some((_, values)) if values.contains(&value) => {}
+                    Some((_, values)) => values.push(value),
+                    None => labels.push((label.to_owned(), vec![value])),
+                }
+            }
+        }
+        let labels: Vec<String> =
+            labels.iter().map(|(label, values)| format!("`{label}`: {}", values.join(", "))).collect();
+        written.push_str(&format!("| `{name}` | {kind} | {} | {help} |\n", labels.join("; ")));
+        names.insert(name.to_owned());
+    }
+    let document = read("docs/metrics.md");
+    let (before, rest) = document.split_once("<!-- metrics:begin -->\n").unwrap();
+    let (table, after) = rest.split_once("<!-- metrics:end -->").unwrap();
+    if std::env::var_os("NATWATCH_BLESS").is_some() {
+        let blessed = format!("{before}<!-- metrics:begin -->\n{written}<!-- metrics:end -->{after}");
+        fs::write(path("docs/metrics.md"), blessed).unwrap();
+    } else {
+        assert_eq!(
+            table, written,
+            "docs/metrics.md is behind the program (NATWATCH_BLESS=1 cargo test --test docs writes it)"
+        );
+    }
+    // No alert goes by a metric that there is not.
+    for file in ["docs/alerts.yml", "docs/alerts.test.yml"] {
+        for word in read(file)
+            .split(|c: char| !(c.is_ascii_lowercase() || c == '_'))
+            .filter(|word| word.starts_with("natwatch_"))
+        {
+            assert!(names.contains(word), "{file}: there is no {word}");
+        }
+    }
+}
+
+#[test]
+fn promtool_accepts_the_alert_rules_and_their_tests() {
+    let promtool = natwatch_lab::promtool().unwrap();
+    for args in [["check", "rules", "docs/alerts.yml"], ["test", "rules", "docs/alerts.test.yml"]] {
+        let output = Command::new(&promtool).args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("SUCCESS"), "promtool {args:?}: {said}");
+    }
+    // Each alert is seen to come.
+    let rules = read("docs/alerts.yml");
+    let tests = read("docs/alerts.test.yml");
+    for alert in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        let fires = tests.split(&format!("alertname: {alert}\n")).skip(1).any(|rest| {
+            rest.trim_start().starts_with("exp_alerts: &") || rest.trim_start().starts_with("exp_alerts:\n")
+        });
+        assert!(fires, "no test sees {alert} come");
+    }
+}
+
 #[test]
 fn every_link_leads_to_a_file() {
-    for file in ["README.md", "CONTRIBUTING.md", "docs/bench.md", "docs/design.md", "docs/faults.md", "lab/README.md"] {
+    for file in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/bench.md",
+        "docs/design.md",
+        "docs/events.md",
+        "docs/faults.md",
+        "docs/hooks.md",
+        "docs/metrics.md",
+        "lab/README.md",
+    ] {
         let text = read(file);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let target = link.split('#').next().unwrap();

@@ -93,6 +93,8 @@ fn the_service_is_what_the_contract_says() {
             ("CapabilityBoundingSet", "CAP_NET_RAW"),
             ("NoNewPrivileges", "yes"),
             ("ProtectSystem", "strict"),
+            // Where `metrics.textfile` is by its example; no fault where there is no such folder.
+            ("ReadWritePaths", "-/var/lib/prometheus/node-exporter"),
             ("ProtectHome", "yes"),
             ("PrivateTmp", "yes"),
             ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6 AF_NETLINK"),
@@ -224,6 +226,88 @@ fn the_cron_entry_is_one_cron_takes() {
     assert_eq!(words[5], "natwatch", "the user of /etc/cron.d's sixth field");
     assert_eq!(words[6..], ["/usr/bin/timeout", "-k", "10", "150", "/usr/bin/natwatch", "run"]);
     assert!(!entry.contains('%'), "cron makes a newline of it");
+}
+
+/// Runs a hook of `docs/hooks` as natwatch does, with programs in the place of what it calls: each notes its arguments and its input, and
+/// ends as it is told. Returns the status, and what was noted.
+fn hook(name: &str, args: &[&str], stand_in: &str, script: &str) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let noted = folder.path().join("noted");
+    let program = folder.path().join(stand_in);
+    let text = format!(
+        "#!/bin/sh\nexec 9>&1 > {noted}\nprintf '<%s>\\n' \"$@\"\n{read}\n{script}\n",
+        noted = noted.display(),
+        // What has its text as an argument reads nothing.
+        read = if stand_in == "aws" { "" } else { "cat" },
+    );
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let document = folder.path().join("document");
+    let text =
+        r#"{"id": "00000001-x", "event": "down", "at": "2026-03-01T12:00:00Z", "text": ["nat: down", "remedy: x"]}"#;
+    fs::write(&document, format!("{text}\n")).unwrap();
+    let output = Command::new(shipped(&format!("docs/hooks/{name}")))
+        .args(args)
+        .args(["down", "nat"])
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+        .stdin(fs::File::open(&document).unwrap())
+        .output()
+        .unwrap();
+    let noted = fs::read_to_string(&noted).unwrap_or_default();
+    (output.status.code().unwrap(), noted + &String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn the_hooks_are_scripts_that_any_sh_takes() {
+    for name in ["mail", "webhook", "sns"] {
+        let path = shipped(&format!("docs/hooks/{name}"));
+        assert!(read(&format!("docs/hooks/{name}")).starts_with("#!/bin/sh\n"), "{name}");
+        let output = Command::new("sh").arg("-n").arg(&path).output().unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o755, "{name}");
+    }
+}
+
+#[test]
+fn the_hook_for_mail_sends_the_account_and_asks_for_another_call_where_it_cannot() {
+    let (status, noted) = hook("mail", &["ops@example.net"], "mail", "exit 0");
+    assert_eq!(status, 0, "{noted}");
+    assert!(noted.starts_with("<-s>\n<natwatch nat: down>\n<-->\n<ops@example.net>\n"), "{noted}");
+    assert!(noted.contains("nat: down") && noted.contains("00000001-x"), "{noted}");
+    assert_eq!(hook("mail", &["ops@example.net"], "mail", "exit 75").0, 1);
+}
+
+#[test]
+fn the_hook_for_a_webhook_posts_the_document_and_knows_what_is_worth_another_call() {
+    for (code, expected) in
+        [("200", 0), ("204", 0), ("429", 1), ("503", 1), ("000", 1), ("400", 2), ("404", 2), ("301", 2)]
+    {
+        let script = format!("printf {code} >&9; [ {code} != 000 ]");
+        let (status, noted) = hook("webhook", &["/etc/natwatch/webhook.curl"], "curl", &script);
+        assert_eq!(status, expected, "{code}: {noted}");
+        assert!(noted.starts_with("<--config>\n</etc/natwatch/webhook.curl>\n"), "{noted}");
+        assert!(noted.contains("<--data-binary>\n<@->\n{\"id\": \"00000001-x\""), "{noted}");
+    }
+    // curl itself is not there.
+    assert_eq!(hook("webhook", &["/etc/natwatch/webhook.curl"], "other", "").0, 1);
+}
+
+#[test]
+fn the_hook_for_sns_publishes_to_the_topics_own_region() {
+    let topic = "arn:aws:sns:ap-northeast-1:123456789012:natwatch";
+    let (status, noted) = hook("sns", &[topic], "aws", "exit 0");
+    assert_eq!(status, 0, "{noted}");
+    for part in [
+        "<sns>\n<publish>\n<--region>\n<ap-northeast-1>\n",
+        "<--subject>\n<natwatch nat: down>\n",
+        &format!("<--topic-arn>\n<{topic}>\n"),
+        "<--message>\n<{\"id\": \"00000001-x\"",
+    ] {
+        assert!(noted.contains(part), "{part} in {noted}");
+    }
+    assert_eq!(hook("sns", &[topic], "aws", "exit 254").0, 1);
 }
 
 #[test]

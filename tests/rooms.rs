@@ -38,6 +38,7 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("decide", Only(&["DecideSettings"])),
             ("preflight", Only(&["PreflightSettings"])),
             ("act", Only(&["ActSettings"])),
+            ("notify", Only(&["NotifySettings", "usable"])),
         ],
         "observe" | "decide" | "preflight" | "act" | "record" | "report" | "daemon" => vec![model],
         // What `doctor` asks besides, in its words.
@@ -69,8 +70,15 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("config", Only(&["Settings"])),
             ("confirm", All),
             model,
+            ("record", Only(&["State"])),
             ("report", All),
-            ("run", Only(&["clients", "pass", "failback", "drill", "planned", "make", "open", "tell", "Stop", "self"])),
+            (
+                "run",
+                Only(&[
+                    "clients", "pass", "failback", "drill", "planned", "make", "open", "tell", "Deed", "Post", "Stop",
+                    "self",
+                ]),
+            ),
         ],
         "history" => vec![
             ("cli", All),
@@ -113,11 +121,19 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
                 model,
                 ("record", All),
                 ("report", All),
+                ("run", Only(&["Deed", "Post"])),
                 ("status", All),
             ]
         }
         "pause" => {
-            vec![("cli", All), ("config", Only(&["Settings", "duration"])), model, ("record", All), ("report", All)]
+            vec![
+                ("cli", All),
+                ("config", Only(&["Settings", "duration"])),
+                model,
+                ("record", All),
+                ("report", All),
+                ("run", Only(&["Deed", "Post"])),
+            ]
         }
         "print" => vec![
             ("cli", Only(&["Print", "Page", "Described", "Argument", "Example", "described", "completions"])),
@@ -173,10 +189,11 @@ const ROOMS: [&str; 27] = [
 ];
 
 /// A crate made for one job is named in one place: a file, or a folder where the path ends in `/`.
-const OWNED: [(&str, &[&str]); 13] = [
+const OWNED: [(&str, &[&str]); 14] = [
     ("openssh", &["observe/ssh.rs"]),
     ("surge_ping", &["observe/icmp.rs"]),
     ("fs2", &["record/lock.rs"]),
+    ("prometheus", &["report/metrics.rs"]),
     ("sd_notify", &["daemon/manager.rs"]),
     ("aws_config", &["ec2.rs", "ec2/"]),
     ("aws_sdk_ec2", &["ec2.rs", "ec2/"]),

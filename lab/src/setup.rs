@@ -1,4 +1,4 @@
-//! What must be on the machine before the first lab: packages, and moto in an environment of its own.
+//! What must be on the machine before the first lab: packages, moto in an environment of its own, and promtool beside it.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::{runtime, shell};
+use crate::{promtool, runtime, shell};
 
 /// Everything moto needs, with exact versions.
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
@@ -81,6 +81,7 @@ pub fn setup(bench: bool) -> anyhow::Result<Vec<String>> {
         fs::write(stamp(&venv), REQUIREMENTS)?;
         done.push(format!("installed moto in {}", venv.display()));
     }
+    done.extend(promtool::install()?);
     Ok(done)
 }
 

@@ -10,9 +10,9 @@ use super::counts::counts;
 use super::keys::{self, Key};
 use super::permissions::Role;
 use super::reader::{Entry, Reader};
-use super::times::times;
+use super::times::{times, too_long};
 use super::values::{self, Host, written};
-use super::{Files, Settings, how};
+use super::{Files, Settings, how, told};
 use crate::act::ActSettings;
 use crate::decide::DecideSettings;
 use crate::model::{Method, SubnetId};
@@ -42,7 +42,11 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
     let counts = counts(reader, backends.as_deref(), targets.as_deref());
     let min_uptime = reader.duration(&keys::MIN_UPTIME);
     let fraction = reader.share(&keys::FRACTION);
+    let notify = told::notify(reader, files, &mut advice);
+    let textfile = told::textfile(reader);
     let times = times(reader, &counts, ssh.as_ref(), targets.as_deref(), &mut advice);
+    let hook = notify.as_ref().and_then(Option::as_ref);
+    advice.extend(times.as_ref().and_then(|times| too_long(times.deadline, hook?.timeout)));
 
     let (name, preflight, times) = (name?, preflight?, times?);
     let tries = counts.tries?;
@@ -84,6 +88,8 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
         watch: times.watch,
         hosts_file,
         canary,
+        notify: notify?,
+        textfile,
         advice,
     })
 }

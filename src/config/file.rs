@@ -8,7 +8,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::error::Violation;
-use super::keys::{KEYS, LATER_TABLES, TABLES};
+use super::keys::{KEYS, TABLES};
 use crate::model::printable;
 
 /// How much of a value or key is shown.
@@ -146,11 +146,7 @@ impl<'t> Source<'t> {
         violations: &mut Vec<Violation>,
     ) {
         let at = key_span.start;
-        if LATER_TABLES.contains(&name) {
-            violations.push(
-                self.violation(at, format!("[{name}]: not supported yet by this version; accepted: no such table")),
-            );
-        } else if let Some(table) = TABLES.iter().find(|table| **table == name) {
+        if let Some(table) = TABLES.iter().find(|table| **table == name) {
             let DeValue::Table(entries) = value else {
                 violations.push(
                     self.violation(
@@ -166,7 +162,7 @@ impl<'t> Source<'t> {
                 self.known(&path, key.span().start, value.span(), value.get_ref(), document, violations);
             }
         } else if let (DeValue::Table(_), false) = (value, KEYS.iter().any(|key| key.path == name)) {
-            let hint = nearest(name, TABLES.into_iter().chain(LATER_TABLES)).map_or_else(
+            let hint = nearest(name, TABLES.into_iter()).map_or_else(
                 || format!("accepted: {}", TABLES.map(|table| format!("[{table}]")).join(", ")),
                 |near| format!("did you mean [{near}]?"),
             );

@@ -86,12 +86,9 @@ impl Key {
     }
 }
 
-/// Tables whose features come later.
-pub(super) const LATER_TABLES: [&str; 2] = ["notify", "metrics"];
-
 /// The tables, in the order of the contract.
-pub(super) const TABLES: [&str; 8] =
-    ["primary", "standby", "backends", "targets", "decision", "takeover", "failback", "state"];
+pub(super) const TABLES: [&str; 10] =
+    ["primary", "standby", "backends", "targets", "decision", "takeover", "failback", "state", "notify", "metrics"];
 
 const HOST: &str =
     "names (letters, digits, '-', '_', '.'; 253 at most, not starting with '-') or IP addresses of other hosts";
@@ -194,4 +191,11 @@ keys! {
         Optional("\"subnet-0ddd\"", "the subnet with the fewest witnesses, at least two where any has two"), "The subnet that `failback` brings back first.";
 
     STATE_DIR = "state.dir", Text(PATH), Default("\"/var/lib/natwatch\""), "Where the lock and the history live.";
+
+    NOTIFY_COMMAND = "notify.command", Texts("strings, the first one an absolute path"),
+        Optional("[\"/etc/natwatch/notify\"]", "nobody is told"), "A program that is run on every change of state, with the event's and this configuration's name as its last arguments and the event as JSON on stdin.";
+    NOTIFY_TIMEOUT = "notify.timeout", seconds(1, 300), Default("\"20s\""), "After it the program is killed, with its children.";
+
+    TEXTFILE = "metrics.textfile", Text("an absolute path that ends in .prom"),
+        Optional("\"/var/lib/prometheus/node-exporter/natwatch.prom\"", "no metrics are written"), "Metrics for the textfile collector of Prometheus' node_exporter; a file of its own for each configuration.";
 }

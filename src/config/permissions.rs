@@ -1,6 +1,6 @@
 //! Who may change the files that natwatch acts on, and who may read its key.
 //!
-//! Whoever can write the configuration, an SSH configuration (`ProxyCommand` runs commands) or the folder of one can
+//! Whoever can write the configuration, an SSH configuration (`ProxyCommand` runs commands), a hook or the folder of one can
 //! make natwatch do what they want with its rights in AWS. It changes no permissions.
 
 use std::fs::{self, File, OpenOptions};
@@ -20,6 +20,9 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 pub enum Role {
     /// A configuration, ours or ssh's: it can make the user who reads it run commands.
     Config,
+    /// A program that is run by the user who reads the configuration, or a script that is its argument. That it is not there, or can't be
+    /// read, is no fault: nobody is told then, and watched is all the same.
+    Hook,
     /// A private key: nobody else may read it either (`ssh` ignores such a key).
     Identity,
     /// Names, addresses and keys: data. It does not have to exist if `ssh` writes it itself.
@@ -66,10 +69,11 @@ impl Files for Disk {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && role == Role::Data => return Vec::new(),
+            Err(_) if role == Role::Hook => return Vec::new(),
             Err(error) => return vec![unreadable(&error)],
         };
         if !metadata.is_file() {
-            return vec!["not a regular file".to_owned()];
+            return if role == Role::Hook { Vec::new() } else { vec!["not a regular file".to_owned()] };
         }
         let mut faults = judge_file(path, role, Facts::of(&metadata), euid);
         for folder in folders(path) {
@@ -78,10 +82,16 @@ impl Files for Disk {
                 Err(error) => faults.push(format!("its folder {}: {}", shown(&folder), unreadable(&error))),
             }
         }
-        if let Err(error) = File::open(path) {
+        if role != Role::Hook
+            && let Err(error) = File::open(path)
+        {
             faults.push(unreadable(&error));
         }
         faults
+    }
+
+    fn usable(&self, program: &Path) -> Result<(), String> {
+        crate::notify::usable(program)
     }
 }
 
@@ -107,7 +117,7 @@ fn folders(path: &Path) -> Vec<PathBuf> {
 /// Root and we ourselves may own what we act on. Data and keys may also be the service user's when root looks at them:
 /// they make root do nothing.
 fn trusted(facts: Facts, role: Role, euid: u32) -> bool {
-    facts.uid == 0 || facts.uid == euid || (euid == 0 && role != Role::Config)
+    facts.uid == 0 || facts.uid == euid || (euid == 0 && !matches!(role, Role::Config | Role::Hook))
 }
 
 fn judge_file(path: &Path, role: Role, facts: Facts, euid: u32) -> Vec<String> {

@@ -15,9 +15,7 @@ struct Fake(Option<&'static [u8]>);
 
 impl Files for Fake {
     fn read(&self, _: &Path) -> Result<Vec<u8>, String> {
-        self.0
-            .map(<[u8]>::to_vec)
-            .ok_or_else(|| "there is no such file".to_owned())
+        self.0.map(<[u8]>::to_vec).ok_or_else(|| "there is no such file".to_owned())
     }
 
     fn faults(&self, _: &Path, _: Role) -> Vec<String> {
@@ -326,12 +324,46 @@ fn each_violated_rule_has_its_exact_line() {
         ),
         (
             "takeover",
-            "[notify]\ncommand = [\"/x\"]",
+            "[notify]\ncommand = []",
             false,
-            "11: [notify]: not supported yet by this version; accepted: no such table",
+            "12: notify.command = []: no program; accepted: a list of strings, the first one an absolute path",
         ),
-        ("takeover", "[notify]", false, "11: [notify]: not supported yet by this version; accepted: no such table"),
-        ("takeover", "[metrics]", false, "11: [metrics]: not supported yet by this version; accepted: no such table"),
+        (
+            "takeover",
+            "[notify]\ncommand = [\"mail\", \"/x\"]",
+            false,
+            "12: notify.command = [\"mail\", \"/x\"]: a relative path, which would mean another file in cron than in a shell; accepted: a list of strings, the first one an absolute path",
+        ),
+        (
+            "takeover",
+            "[notify]\ncommand = \"/x\"",
+            false,
+            "12: notify.command = \"/x\": not a list; accepted: a list of strings, the first one an absolute path",
+        ),
+        (
+            "takeover",
+            "[notify]\ncommand = [\"/x\", \"a\\u0000b\"]",
+            false,
+            "12: notify.command = \"a\\u0000b\": a NUL in an argument; accepted: a list of strings, the first one an absolute path",
+        ),
+        (
+            "takeover",
+            "[notify]\ntimeout = \"0s\"",
+            false,
+            "12: notify.timeout = \"0s\": out of range; accepted: \"1s\" to \"5m\"",
+        ),
+        (
+            "takeover",
+            "[metrics]\ntextfile = \"/var/lib/natwatch.txt\"",
+            false,
+            "12: metrics.textfile = \"/var/lib/natwatch.txt\": not a name that node_exporter collects; accepted: an absolute path that ends in .prom",
+        ),
+        (
+            "takeover",
+            "[metrics]\ntextfile = \"natwatch.prom\"",
+            false,
+            "12: metrics.textfile = \"natwatch.prom\": a relative path, which would mean another file in cron than in a shell; accepted: an absolute path that ends in .prom",
+        ),
         (
             "takeover",
             "[failback]\ncanary = \"rtb-0a\"",
@@ -759,9 +791,13 @@ fn each_end_of_each_range_is_accepted_and_what_is_beyond_is_not() {
         };
         let (table, own) = key.split();
         let complaint = |value: &str| {
-            let said = parse(&with(table, &format!("{own} = {value}"), false).replace("[state]", ""), None)
-                .err()
-                .unwrap_or_default();
+            let line = format!("{own} = {value}");
+            let text = if MINIMAL.iter().any(|(name, _)| *name == table) {
+                with(table, &line, false)
+            } else {
+                with("takeover", &format!("[{table}]\n{line}"), false)
+            };
+            let said = parse(&text, None).err().unwrap_or_default();
             said.contains(&format!("accepted: {}", key.accepted()))
         };
         for value in inside {
@@ -825,6 +861,47 @@ fn f040_a_private_key_that_others_can_read_is_refused_with_the_remedy() {
     std::fs::remove_file(&key).unwrap();
     let said = load().unwrap_err();
     assert!(said.contains(": there is no such file"), "{said}");
+}
+
+#[test]
+fn f074_a_hook_that_others_can_write_is_refused_and_one_that_is_gone_is_not() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hook");
+    let shown = path.display().to_string();
+    let chmod = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    for command in [format!("[{shown:?}, \"-v\", \"-v\"]"), format!("[\"/bin/sh\", {shown:?}]")] {
+        let text = with("takeover", &format!("[notify]\ncommand = {command}"), false);
+        let load = || Settings::parse(&text, Path::new(PATH), &Disk).map_err(|error| error.to_string());
+        std::fs::write(&path, "#!/bin/sh\n").unwrap();
+        chmod(0o755);
+        let hook = load().unwrap().notify.unwrap();
+        assert_eq!((hook.command.len() >= 2, hook.timeout), (true, Duration::from_secs(20)));
+        for mode in [0o775, 0o757] {
+            chmod(mode);
+            let said = load().unwrap_err();
+            assert!(said.starts_with(&format!("{PATH}:12: notify.command = ")), "{said}");
+            let fault = format!(
+                "{shown}: mode {mode:04o} lets others write it; accepted: writable by its owner only; chmod go-w {shown}"
+            );
+            assert!(said.ends_with(&fault), "{said}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        let advice = load().unwrap().advice;
+        let gone = advice.iter().any(|one| one.contains("can't be run: No such file"));
+        assert_eq!(gone, !command.contains("/bin/sh"), "{advice:?}");
+    }
+}
+
+#[test]
+fn metrics_and_a_long_hook_are_read() {
+    let settings = parse(&with("takeover", "[metrics]\ntextfile = \"/m/n.prom\"", false), None).unwrap();
+    assert_eq!((settings.textfile.as_deref(), settings.notify), (Some(Path::new("/m/n.prom")), None));
+    let long = |timeout: &str| {
+        let text = with("takeover", &format!("[notify]\ncommand = [\"/bin/true\"]\ntimeout = \"{timeout}\""), false);
+        parse(&text, None).unwrap().advice.iter().any(|one| one.contains("a run whose hook hangs"))
+    };
+    assert!(long("81s") && !long("80s"));
 }
 
 proptest! {

@@ -84,6 +84,18 @@ pub(super) fn times(
     Some(Times { timeout, span, deadline, verify_for, watch })
 }
 
+/// What is wrong with a run that waits for its hook too.
+pub(super) fn too_long(deadline: Duration, hook: Duration) -> Option<String> {
+    (deadline <= CRON && deadline + hook > CRON).then(|| {
+        format!(
+            "notify.timeout: {}; with decision.deadline {} a run whose hook hangs is ended by the shipped cron entry after 150s, and \
+             its events are told by the next one",
+            written(hook),
+            written(deadline)
+        )
+    })
+}
+
 /// Whether the evidence spans more than a hiccup.
 fn enough(
     reader: &mut Reader<'_>,

@@ -62,7 +62,7 @@ impl Manager {
             Ok(socket) => Some(socket),
             Err(error) => {
                 let at = printable(&at.to_string_lossy(), STATUS);
-                tracing::warn!("NOTIFY_SOCKET {at}: {error}; systemd is told nothing");
+                tracing::warn!(event = "systemd", "NOTIFY_SOCKET {at}: {error}; systemd is told nothing");
                 None
             }
         });
@@ -135,7 +135,7 @@ impl Manager {
         }
         let sent = socket.send(&message);
         if let Err(error) = &sent {
-            tracing::debug!("systemd could not be told: {error}");
+            tracing::debug!(event = "systemd", "systemd could not be told: {error}");
             return false;
         }
         self.owed = None;

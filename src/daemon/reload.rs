@@ -58,7 +58,10 @@ impl Changes {
     pub(super) fn every(period: Duration, hosts: Option<&Path>) -> Self {
         let hangup = signal(SignalKind::hangup());
         if let Err(error) = &hangup {
-            tracing::warn!("SIGHUP can't be heard: {error}; restart to have a changed configuration read");
+            tracing::warn!(
+                event = "signal",
+                "SIGHUP can't be heard: {error}; restart to have a changed configuration read"
+            );
         }
         let mut looks = interval(period);
         // After a suspend one look is enough.

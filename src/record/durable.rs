@@ -28,12 +28,15 @@ fn replace(folder: &Folder, path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The operating system's own error: tempfile's names the temporary file, which is another each time and nobody's concern.
-fn bare(error: io::Error) -> io::Error {
+pub(super) fn bare(error: io::Error) -> io::Error {
     let inner =
         error.get_ref().and_then(|wrapped| wrapped.source()).and_then(|cause| cause.downcast_ref::<io::Error>());
     match inner.and_then(io::Error::raw_os_error) {
         Some(code) => io::Error::from_raw_os_error(code),
-        None => error,
+        None => match error.to_string().split_once(" at path ") {
+            Some((why, _)) => io::Error::new(error.kind(), why.to_owned()),
+            None => error,
+        },
     }
 }
 

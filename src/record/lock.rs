@@ -177,6 +177,22 @@ impl Drop for View {
     }
 }
 
+/// The right to hand events on, of the folder that they wait in; dropping it lets go.
+pub struct Delivering(File);
+
+impl Delivering {
+    pub(super) fn begin(folder: File) -> Option<Self> {
+        FileExt::try_lock_exclusive(&folder).ok()?;
+        Some(Self(folder))
+    }
+}
+
+impl Drop for Delivering {
+    fn drop(&mut self) {
+        let _ = FileExt::unlock(&self.0);
+    }
+}
+
 /// Whether somebody looks on now. Nobody is kept from it for longer than the test takes.
 #[must_use]
 pub fn viewed(state: &State) -> bool {

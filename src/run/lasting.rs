@@ -113,6 +113,11 @@ where
         &mut self.going.witnesses
     }
 
+    /// Both at once.
+    pub const fn known(&self) -> (&Case, &Witnesses) {
+        (&self.going.case, &self.going.witnesses)
+    }
+
     /// Ends all sessions.
     pub async fn close(self) {
         self.going.observer.close().await;

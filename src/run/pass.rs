@@ -260,9 +260,9 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
         for note in &notes {
             // The passes of a watch are told of where something changes.
             if self.lasting {
-                tracing::debug!("{note}");
+                tracing::debug!(event = "target", "{note}");
             } else {
-                tracing::info!("{note}");
+                tracing::info!(event = "target", "{note}");
             }
         }
         if self.mode == Mode::Act {

@@ -107,7 +107,7 @@ pub(crate) async fn to_its_end<T>(
         number = signals.next() => number,
         done = &mut passing => return Ok(done),
     };
-    tracing::warn!("ended by signal {number}");
+    tracing::warn!(event = "signal", "ended by signal {number}");
     stop.ask();
     let last = tokio::select! {
         last = timeout(LAST_WORDS, &mut passing), if moving.get() => last.ok(),

@@ -97,7 +97,7 @@ impl Keeper {
 
 /// What is wrong with the state folder, and what was told of that.
 #[derive(Default)]
-struct Trouble {
+pub(super) struct Trouble {
     told: Option<Instant>,
     /// It was told, and has not ended.
     lasts: bool,
@@ -105,7 +105,7 @@ struct Trouble {
 
 impl Trouble {
     /// What to tell, of trouble (`Err`) or of its end.
-    fn note(&mut self, trouble: Option<String>, now: Instant) -> Option<Result<String, String>> {
+    pub(super) fn note(&mut self, trouble: Option<String>, now: Instant) -> Option<Result<String, String>> {
         match trouble {
             Some(text) if self.told.is_none_or(|at| now.saturating_duration_since(at) >= TOLD_FOR) => {
                 (self.told, self.lasts) = (Some(now), true);

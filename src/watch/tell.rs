@@ -27,6 +27,8 @@ fn state(pass: &Pass) -> State {
 /// What was told.
 pub(super) struct Teller {
     name: String,
+    /// For programs: an event a pass, with fields.
+    json: bool,
     told: Option<(State, Instant)>,
     /// What the latest pass came to.
     seen: Option<State>,
@@ -35,18 +37,27 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), told: None, seen: None, owed: None }
+    pub(super) fn new(name: &str, json: bool) -> Self {
+        Self { name: name.to_owned(), json, told: None, seen: None, owed: None }
     }
 
-    /// Tells of a pass, if it is worth it; whether it was.
-    pub(super) fn tell(&mut self, pass: &Pass, now: Instant) -> bool {
+    /// Tells of a pass, if it is worth it; returns what was told: the pass, or an urgent one before it.
+    pub(super) fn tell(&mut self, pass: &Pass, now: Instant) -> Option<Pass> {
         let Some(event) = self.event(pass, now) else {
-            tracing::debug!("{}: {}", pass.outcome, pass.because);
-            return false;
+            tracing::debug!(event = "pass", "{}: {}", pass.outcome, pass.because);
+            return None;
         };
-        say(&event, &self.name);
-        true
+        if self.json {
+            say_json(&event, &self.name)
+        } else {
+            say(&event, &self.name)
+        }
+        Some(event)
+    }
+
+    /// Whether a pass came to what was told last.
+    pub(super) fn lasts(&self, pass: &Pass) -> bool {
+        self.told.is_some_and(|(told, _)| told == state(pass))
     }
 
     /// The pass to tell of, which is `pass` or an urgent one before it.
@@ -102,6 +113,62 @@ fn say(pass: &Pass, name: &str) {
     }
 }
 
+/// The same for programs: one event, with what there is to know in fields.
+fn say_json(pass: &Pass, name: &str) {
+    let event = pass.outcome.as_str();
+    let gate = pass.holds.first().map(|hold| hold.gate.as_str());
+    let remedy = pass.holds.first().map(|hold| hold.remedy.as_str());
+    let moved = pass.moves.iter().filter(|one| one.result.moved()).count();
+    let (exit, because) = (pass.exit, pass.because.as_str());
+    let (notes, commands) = (joined(&pass.notes), joined(&pass.commands));
+    let (notes, commands) = (notes.as_deref(), commands.as_deref());
+    match pass.exit {
+        0 => tracing::info!(
+            event,
+            name,
+            exit,
+            gate,
+            because,
+            remedy,
+            moved,
+            notes,
+            commands,
+            "{name}: {event}: {because}"
+        ),
+        1 | 5 => {
+            tracing::warn!(
+                event,
+                name,
+                exit,
+                gate,
+                because,
+                remedy,
+                moved,
+                notes,
+                commands,
+                "{name}: {event}: {because}"
+            );
+        }
+        _ => tracing::error!(
+            event,
+            name,
+            exit,
+            gate,
+            because,
+            remedy,
+            moved,
+            notes,
+            commands,
+            "{name}: {event}: {because}"
+        ),
+    }
+}
+
+/// `None`: there are none.
+fn joined(lines: &[String]) -> Option<String> {
+    (!lines.is_empty()).then(|| lines.join("; "))
+}
+
 /// What systemd is told of a pass, in a line.
 pub(super) fn status(pass: &Pass, at: Timestamp, refused: &str) -> String {
     let gate = pass.holds.first().map(|hold| format!(", held by gate {}", hold.gate)).unwrap_or_default();
@@ -137,7 +204,7 @@ mod tests {
     /// Passes at these seconds, and what is told at which.
     fn told(passes: impl IntoIterator<Item = (u64, Outcome)>) -> Vec<(u64, Outcome)> {
         let begin = Instant::now();
-        let mut teller = Teller::new("n");
+        let mut teller = Teller::new("n", false);
         let event = |(at, outcome)| {
             let event = teller.event(&pass(outcome, None), begin + Duration::from_secs(at))?;
             Some((at, event.outcome))
@@ -192,7 +259,7 @@ mod tests {
     #[test]
     fn another_gate_is_another_state() {
         let begin = Instant::now();
-        let mut teller = Teller::new("n");
+        let mut teller = Teller::new("n", false);
         let mut told = |at, gate| {
             teller.event(&pass(Down, Some(gate)), begin + Duration::from_secs(at)).map(|event| event.holds[0].gate)
         };

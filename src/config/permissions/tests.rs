@@ -14,6 +14,8 @@ fn f074_only_root_and_the_user_itself_may_be_able_to_write() {
         (Role::Config, 0, 0o644, 998),
         (Role::Config, 998, 0o600, 998),
         (Role::Config, 0, 0o640, 0),
+        (Role::Hook, 0, 0o755, 998),
+        (Role::Hook, 998, 0o700, 998),
         (Role::Identity, 998, 0o600, 998),
         (Role::Identity, 998, 0o600, 0),
         (Role::Identity, 0, 0o400, 0),
@@ -32,6 +34,13 @@ fn f074_only_root_and_the_user_itself_may_be_able_to_write() {
             0o644,
             998,
             "owned by user 1000, who could change it; accepted: root or user 998 as owner; chown root /f".to_owned(),
+        ),
+        (
+            Role::Hook,
+            998,
+            0o755,
+            0,
+            "owned by user 998, who could change it; accepted: root or user 0 as owner; chown root /f".to_owned(),
         ),
         (
             Role::Config,

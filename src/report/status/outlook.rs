@@ -96,7 +96,11 @@ pub(super) fn sections(status: &Status, style: Style) -> String {
     let title = |text: &str| style.paint(Paint::Bold, text);
     if let Some(last) = &status.last_drill {
         let outcome = last.outcome.map_or("not ended", Outcome::as_str);
-        let subnet = last.drill.as_ref().map(|drill| format!(", {}", status.names.of(drill.subnet.as_str()))).unwrap_or_default();
+        let subnet = last
+            .drill
+            .as_ref()
+            .map(|drill| format!(", {}", status.names.of(drill.subnet.as_str())))
+            .unwrap_or_default();
         let _ = writeln!(out, "\n{}\n  {}: {outcome}{subnet}", title("Last drill"), moment(status, last.at));
         out.push_str(&columns(style, &legs(last.drill.as_ref())));
     }

@@ -1,0 +1,86 @@
+//! The metrics textfile, in a folder that is another program's: written whole, for everybody to read.
+//!
+//! By rename, as `node_exporter`'s textfile collector asks for, under a name meanwhile that it does not collect (only `*.prom`). Not made durable:
+//! what is lost with the machine is written again by the next pass.
+
+use std::fs::Permissions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use rustix::fs::Access;
+
+use super::TEMPORARY;
+use super::durable::bare;
+use crate::model::{Finding, Fitness, Topic, printable};
+
+/// `node_exporter` has a user of its own.
+const MODE: u32 = 0o644;
+
+/// Replaces the file at `path`, or makes it. A link there is replaced, and not followed.
+///
+/// # Errors
+///
+/// What the operating system says, with the path.
+pub fn write(path: &Path, text: &str) -> Result<(), String> {
+    replace(path, text).map_err(|error| format!("can't write {}: {error}", path.display()))
+}
+
+/// Whether it can be written: what `doctor` has to say of it. It is not touched.
+#[must_use]
+pub fn finding(path: &Path) -> Finding {
+    let folder = path.parent().unwrap_or(path);
+    let shown = printable(&path.to_string_lossy(), 200);
+    let found = |fitness, text| Finding::new(Topic::Configuration, "metrics", fitness, text);
+    match rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => found(Fitness::Fit, format!("metrics are written to {shown}")),
+        Err(error) => {
+            let folder = printable(&folder.to_string_lossy(), 200);
+            let user = rustix::process::geteuid().as_raw();
+            let why = io::Error::from(error);
+            found(Fitness::Warning, format!("metrics can't be written to {shown}: {why}"))
+                .remedy(format!("setfacl -m u:{user}:rwx {folder}; under systemd also ReadWritePaths={folder}"))
+        }
+    }
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).suffix(".tmp").tempfile_in(folder).map_err(bare)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(Permissions::from_mode(MODE))?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn the_textfile_is_written_whole_for_everybody_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("natwatch.prom");
+        let other = dir.path().join("other");
+        fs::write(&other, "mine").unwrap();
+        symlink(&other, &path).unwrap();
+        for text in ["a 1\n", "a 2\n"] {
+            write(&path, text).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+        }
+        assert_eq!(fs::read_to_string(&other).unwrap(), "mine", "a link is replaced, not followed");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert_eq!(finding(&path).fitness, Fitness::Fit);
+        let none = finding(&dir.path().join("none/n.prom"));
+        assert!(
+            none.fitness == Fitness::Warning && none.text.ends_with("No such file or directory (os error 2)"),
+            "{none:?}"
+        );
+        let error = write(&dir.path().join("none/n.prom"), "").unwrap_err();
+        assert!(error.contains("none/n.prom: No such file or directory") && !error.contains(".tmp"), "{error}");
+    }
+}
