@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::{Backend, Family, Fate, Silence, Target};
@@ -121,12 +122,15 @@ fn draw(n: usize, backends: usize, targets: &[usize]) -> (Vec<usize>, Vec<usize>
     (all, rest)
 }
 
-/// Asks everybody to ping `targets`, until then.
+/// The targets to be pinged, as soon as they are known.
+pub(super) type Good = watch::Receiver<Option<Vec<Target>>>;
+
+/// Asks everybody to ping the targets that are good, until then. Logins need not wait until it is known which those are.
 pub(super) async fn ask(
     doors: &impl Doors,
     backends: Vec<Backend>,
     own: Vec<Backend>,
-    targets: &[Target],
+    good: &Good,
     wait: Duration,
     until: Instant,
 ) -> Vec<Heard> {
@@ -136,7 +140,7 @@ pub(super) async fn ask(
     let all: Vec<RefCell<Heard>> = all.map(RefCell::new).collect();
     let asking = stream::iter(all.iter().enumerate())
         .map(|(n, heard)| async move {
-            visit(doors, heard, (n, count), targets, wait).await;
+            visit(doors, heard, (n, count), good.clone(), wait).await;
             heard.borrow_mut().done = true;
         })
         .buffer_unordered(AT_ONCE)
@@ -151,7 +155,7 @@ async fn visit(
     doors: &impl Doors,
     heard: &RefCell<Heard>,
     (n, backends): (usize, usize),
-    targets: &[Target],
+    mut good: Good,
     wait: Duration,
 ) {
     let backend = heard.borrow().backend.clone();
@@ -167,6 +171,9 @@ async fn visit(
     heard.borrow_mut().entry = Entry::In(began.elapsed());
     let may = doors.key_may(&session).await;
     heard.borrow_mut().key = Some(may);
+    // Whoever finds out has them told in any case.
+    let targets =
+        good.wait_for(Option::is_some).await.map(|known| known.clone().unwrap_or_default()).unwrap_or_default();
     for family in [Family::V4, Family::V6] {
         let of_family = targets.iter().enumerate().filter(|(_, one)| one.family() == family).map(|(at, _)| at);
         let (first, rest) = draw(n, backends, &of_family.collect::<Vec<_>>());

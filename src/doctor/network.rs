@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::backends::{self, Heard};
@@ -18,32 +19,43 @@ use crate::record::State;
 pub(super) async fn findings(settings: &Settings, state: Option<&State>, until: Instant) -> Vec<Finding> {
     let observe = &settings.observe;
     let icmp = Icmp::new(rand::random());
-    let ((seen, primary), reached, own) = tokio::join!(
-        async { tokio::join!(targets::look(settings, state, &System, &icmp), targets::primary(settings, &icmp)) },
-        resolve::backends(&System, &observe.backends, &[]),
-        resolve::backends(&System, &settings.own, &[]),
-    );
-    let families: Vec<Family> = [Family::V4, Family::V6]
-        .into_iter()
-        .filter(|family| {
-            *family == Family::V4 || seen.iter().any(|one| one.target.as_ref().is_ok_and(|one| one.family() == *family))
-        })
-        .collect();
-    let mut findings: Vec<Finding> = families.iter().map(|family| socket(*family, icmp.ready(*family))).collect();
+    let (tell, told) = watch::channel(None);
+    let targets = async {
+        let seen = targets::look(settings, state, &System, &icmp).await;
+        tell.send_replace(Some(good(&seen)));
+        seen
+    };
+    let (seen, primary, asked) = tokio::join!(targets, targets::primary(settings, &icmp), ask(settings, &told, until));
+    let six = seen.iter().any(|one| one.target.as_ref().is_ok_and(|one| one.family() == Family::V6));
+    let families = [Family::V4].into_iter().chain(six.then_some(Family::V6));
+    let mut findings: Vec<Finding> = families.map(|family| socket(family, icmp.ready(family))).collect();
     findings.extend(primary);
     findings.extend(targets::findings(&seen, observe.timeout, observe.tries));
-    let good: Vec<Target> = seen.iter().filter_map(targets::Seen::good).cloned().collect();
-    match Ssh::new(&observe.ssh) {
-        Ok(ssh) => {
+    match asked {
+        Ok((heard, patience)) => {
             findings.push(Finding::new(Topic::Backends, "ssh", Fitness::Fit, "OpenSSH's client is there".to_owned()));
-            let patience = until.saturating_duration_since(Instant::now());
-            let heard = backends::ask(&ssh, reached, own, &good, observe.timeout, until).await;
-            ssh.close(Vec::new()).await;
-            findings.extend(of_backends(settings, state, &heard, &good, patience));
+            findings.extend(of_backends(settings, state, &heard, &good(&seen), patience));
         }
         Err(why) => findings.extend(deaf(&why)),
     }
     findings
+}
+
+fn good(seen: &[targets::Seen]) -> Vec<Target> {
+    seen.iter().filter_map(targets::Seen::good).cloned().collect()
+}
+
+/// Asks the backends, and says for how long.
+async fn ask(settings: &Settings, good: &backends::Good, until: Instant) -> Result<(Vec<Heard>, Duration), String> {
+    let ssh = Ssh::new(&settings.observe.ssh)?;
+    let (reached, own) = tokio::join!(
+        resolve::backends(&System, &settings.observe.backends, &[]),
+        resolve::backends(&System, &settings.own, &[]),
+    );
+    let patience = until.saturating_duration_since(Instant::now());
+    let heard = backends::ask(&ssh, reached, own, good, settings.observe.timeout, until).await;
+    ssh.close(Vec::new()).await;
+    Ok((heard, patience))
 }
 
 fn of_backends(

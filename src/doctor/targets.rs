@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use tokio::time::sleep;
 
 use crate::config::Settings;
 use crate::model::{ControlFate, Family, Finding, Fitness, Target, Topic, printable};
@@ -19,6 +20,11 @@ const LEAST: usize = 2;
 
 /// A reply that takes this share of `targets.timeout` is a miss as soon as the network is a little slower.
 const SLOW: u32 = 2;
+
+/// Who does not answer is asked again so often, and after so long: this very examination is a burst of work, in which a small and busy
+/// standby may be late to hear a reply.
+const LOOKS: u32 = 3;
+const AGAIN: Duration = Duration::from_millis(700);
 
 /// Of an error from outside.
 const SHOWN: usize = 200;
@@ -62,13 +68,23 @@ pub(super) async fn look(
         let flaps = flapping.get(&one.name).copied();
         async move {
             let fate = match &one.target {
-                Ok(target) => Some(uplink.ping(target.addr, timeout, CONTROLS).await),
+                Ok(target) => Some(ping(uplink, target.addr, timeout).await),
                 Err(_) => None,
             };
             Seen { name: one.name, target: one.target, fate, flaps }
         }
     });
     join_all(seen).await
+}
+
+async fn ping(uplink: &impl Uplink, addr: IpAddr, timeout: Duration) -> ControlFate {
+    for _ in 1..LOOKS {
+        match uplink.ping(addr, timeout, CONTROLS).await {
+            ControlFate::NoReply => sleep(AGAIN).await,
+            told => return told,
+        }
+    }
+    uplink.ping(addr, timeout, CONTROLS).await
 }
 
 /// `primary.address`, where it is configured: pinged for the report only.
@@ -224,6 +240,29 @@ mod tests {
 
     fn unresolved(name: &str) -> Seen {
         Seen { name: name.to_owned(), target: Err(format!("{name} does not resolve")), fate: None, flaps: None }
+    }
+
+    /// Answers the ping of this number, and none before.
+    struct Late(std::cell::Cell<u32>);
+
+    impl Uplink for Late {
+        async fn ping(&self, _: IpAddr, timeout: Duration, _: u32) -> ControlFate {
+            self.0.set(self.0.get() - 1);
+            if self.0.get() == 0 {
+                return ControlFate::Good { rtt: Duration::from_millis(1) };
+            }
+            sleep(timeout).await;
+            ControlFate::NoReply
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f013_who_does_not_answer_a_busy_standby_at_once_is_asked_again() {
+        let addr = "203.0.113.1".parse().unwrap();
+        for (answers, good) in [(1, true), (3, true), (4, false)] {
+            let fate = ping(&Late(std::cell::Cell::new(answers)), addr, TIMEOUT).await;
+            assert_eq!(matches!(fate, ControlFate::Good { .. }), good, "{answers}");
+        }
     }
 
     /// `id of: fitness` of all that is found.

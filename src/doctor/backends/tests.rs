@@ -126,14 +126,20 @@ fn ssh() -> SshSettings {
     }
 }
 
-async fn heard(fakes: &Fakes, backends: usize, targets: &[Target]) -> Vec<Heard> {
+/// Asked beside the looks at the targets, which take half a second.
+async fn ask_all(fakes: &Fakes, backends: usize, targets: &[Target]) -> Vec<Heard> {
     let all = (0..backends).map(backend).collect();
-    ask(fakes, all, Vec::new(), targets, WAIT, Instant::now() + PATIENCE).await
+    let (tell, good) = watch::channel(None);
+    let looking = async {
+        sleep(Duration::from_millis(500)).await;
+        tell.send_replace(Some(targets.to_vec()));
+    };
+    tokio::join!(looking, ask(fakes, all, Vec::new(), &good, WAIT, Instant::now() + PATIENCE)).1
 }
 
 /// What is not fit, of a fleet whose first ones are of these natures: `host id: fitness`.
 async fn unfit(natures: &[Nature]) -> Vec<String> {
-    let heard = heard(&Fakes::new(natures), natures.len() + 3, &targets(3)).await;
+    let heard = ask_all(&Fakes::new(natures), natures.len() + 3, &targets(3)).await;
     let all = findings(&heard, &ssh(), PATIENCE);
     let of = |one: &Finding| format!("{} {}: {}", one.of.clone().unwrap(), one.id, one.fitness);
     all.iter().filter(|one| one.fitness != Fitness::Fit).map(of).collect()
@@ -141,7 +147,7 @@ async fn unfit(natures: &[Nature]) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn each_who_is_well_is_fit_in_every_respect_and_whole_seconds_are_no_fault() {
-    let heard = heard(&Fakes::new(&[Nature::WholeSeconds]), 6, &targets(3)).await;
+    let heard = ask_all(&Fakes::new(&[Nature::WholeSeconds]), 6, &targets(3)).await;
     let all = findings(&heard, &ssh(), PATIENCE);
     let ids: BTreeSet<&str> = all.iter().map(|one| one.id).collect();
     let expected = [
@@ -174,7 +180,7 @@ async fn f024_f025_f026_f027_f028_each_silence_is_a_finding_with_what_to_do() {
         (Other, "backend-reachable", ["could not connect", "ssh -v"]),
     ] {
         assert_eq!(unfit(&[Nature::Refuses(reason)]).await, [format!("b0 {id}: warning")], "{reason}");
-        let heard = heard(&Fakes::new(&[Nature::Refuses(reason)]), 4, &targets(2)).await;
+        let heard = ask_all(&Fakes::new(&[Nature::Refuses(reason)]), 4, &targets(2)).await;
         let found = findings(&heard, &ssh(), PATIENCE).into_iter().find(|one| one.fitness != Fitness::Fit).unwrap();
         let all = format!("{} {}", found.text, found.remedy.clone().unwrap());
         assert!(words.iter().all(|word| all.contains(word)), "{all}");
@@ -212,7 +218,7 @@ async fn f102_who_hangs_holds_nobody_up_and_is_said_not_to_have_been_heard() {
 #[tokio::test(start_paused = true)]
 async fn f042_many_are_asked_sixteen_at_a_time_and_whose_turn_does_not_come_is_unknown() {
     let fakes = Fakes::new(&vec![Nature::Slow(Duration::from_secs(3)); 100]);
-    let heard = heard(&fakes, 100, &targets(3)).await;
+    let heard = ask_all(&fakes, 100, &targets(3)).await;
     assert_eq!(fakes.most.get(), AT_ONCE);
     let not_begun = heard.iter().filter(|one| one.entry == Entry::NotBegun).count();
     assert_eq!(not_begun, 100 - 3 * AT_ONCE);
@@ -220,7 +226,7 @@ async fn f042_many_are_asked_sixteen_at_a_time_and_whose_turn_does_not_come_is_u
     assert_eq!(unknown, not_begun);
     // Sessions are ended one by one as their work is done.
     let quick = Fakes::new(&[]);
-    ask(&quick, (0..100).map(backend).collect(), Vec::new(), &targets(3), WAIT, Instant::now() + PATIENCE).await;
+    ask_all(&quick, 100, &targets(3)).await;
     assert_eq!((quick.open.get(), quick.most.get()), (0, AT_ONCE));
 }
 
@@ -235,7 +241,7 @@ async fn f016_how_each_target_answers_behind_the_primary_is_counted_for_those_wh
     let targets = targets(3);
     let mut natures = vec![Nature::Misses(1); 6];
     natures.push(Nature::CutOff);
-    let heard = heard(&Fakes::new(&natures), 7, &targets).await;
+    let heard = ask_all(&Fakes::new(&natures), 7, &targets).await;
     let seen = behind(&heard, &targets);
     assert_eq!(seen.len(), 3);
     for (target, seen) in &seen {
