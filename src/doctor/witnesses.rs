@@ -203,6 +203,7 @@ mod tests {
             leads_to: None,
             admission: None,
             seen: Timestamp::UNIX_EPOCH,
+            names: crate::model::Names::new(),
         };
         let found = by_subnet(&[in_subnet("subnet-0a")], Some(&set));
         let found: Vec<_> = found.iter().map(|one| (one.of.as_deref().unwrap(), one.fitness)).collect();

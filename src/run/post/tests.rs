@@ -49,6 +49,9 @@ fn pass(outcome: Outcome) -> Pass {
         dry_run: false,
         notes: Vec::new(),
         commands: Vec::new(),
+        names: crate::model::Names::new(),
+        drill: None,
+        paused: None,
     }
 }
 
