@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is, helpers included")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -280,7 +281,7 @@ fn every_metric_has_its_line_in_docs_metrics() {
         }
         let labels: Vec<String> =
             labels.iter().map(|(label, values)| format!("`{label}`: {}", values.join(", "))).collect();
-        written.push_str(&format!("| `{name}` | {kind} | {} | {help} |\n", labels.join("; ")));
+        writeln!(written, "| `{name}` | {kind} | {} | {help} |", labels.join("; ")).unwrap();
         names.insert(name.to_owned());
     }
     let document = read("docs/metrics.md");
