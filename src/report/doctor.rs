@@ -123,11 +123,14 @@ fn grouped(findings: &[Finding]) -> Vec<Group<'_>> {
 impl Group<'_> {
     /// The text, and of whom it is said.
     fn line(&self) -> String {
+        let text = safe(self.text);
         let named: Vec<String> = self.of.iter().take(NAMED).map(|of| safe(of)).collect();
-        match self.of.len() - named.len() {
-            _ if named.is_empty() => safe(self.text),
-            0 => format!("{}: {}", named.join(", "), safe(self.text)),
-            more => format!("{} and {more} more: {}", named.join(", "), safe(self.text)),
+        match (&named[..], self.of.len() - named.len()) {
+            ([], _) => text,
+            // The text may say of what it is.
+            ([one], _) if text.contains(one.as_str()) => text,
+            (_, 0) => format!("{}: {text}", named.join(", ")),
+            (_, more) => format!("{} and {more} more: {text}", named.join(", ")),
         }
     }
 
@@ -181,7 +184,8 @@ pub fn text(diagnosis: &Diagnosis, quiet: bool, style: Style) -> String {
     let mut out = String::new();
     let mut topic = None;
     let signs = style.terminal && !style.ascii;
-    for group in grouped(&diagnosis.findings).iter().filter(|group| !quiet || group.fitness != Fitness::Fit) {
+    let groups = grouped(&diagnosis.findings);
+    for group in groups.iter().filter(|group| !quiet || group.fitness != Fitness::Fit) {
         let mark = style.paint(paint(group.fitness), mark(group.fitness, signs));
         let indent = if style.terminal {
             if topic.replace(group.topic) != Some(group.topic) {
@@ -198,14 +202,16 @@ pub fn text(diagnosis: &Diagnosis, quiet: bool, style: Style) -> String {
         }
     }
     if !quiet || diagnosis.fitness != Fitness::Fit {
-        let _ = writeln!(out, "{}", sum(diagnosis, style));
+        let _ = writeln!(out, "{}", sum(diagnosis, &groups, style));
     }
     style.finish(out)
 }
 
-/// `natwatch: unfit (1 unfit, 2 warnings, 30 fit; looked at for 1.2 s)`
-fn sum(diagnosis: &Diagnosis, style: Style) -> String {
-    let count = |fitness| diagnosis.findings.iter().filter(|one| one.fitness == fitness).count();
+/// `natwatch: unfit: … (1 unfit, 2 to look at, 30 fit; in 1.2 s)`
+///
+/// Lines are counted, as they are before one's eyes.
+fn sum(diagnosis: &Diagnosis, groups: &[Group<'_>], style: Style) -> String {
+    let count = |fitness| groups.iter().filter(|one| one.fitness == fitness).count();
     let words = [
         (Fitness::Unfit, "unfit"),
         (Fitness::Unknown, "could not be told"),

@@ -127,12 +127,10 @@ fn admitted(rules: &[&GroupRule], block: &Cidr, hosts: &[&NetworkInterface]) -> 
     kinds.dedup();
     match of(&Packets::PING) {
         Lets::Yes => Admitted::WithPings(kinds),
-        Lets::Maybe => Admitted::Unclear,
-        Lets::Part | Lets::No if !kinds.is_empty() => Admitted::WithoutPings(kinds),
-        // Some of the block, or of all packets; or nothing at all.
-        Lets::Part => Admitted::Unclear,
+        Lets::No if !kinds.is_empty() => Admitted::WithoutPings(kinds),
         Lets::No if of(&Packets::All) == Lets::No => Admitted::Nothing,
-        Lets::No => Admitted::Unclear,
+        // Some of the block, or whatever a group or list has.
+        Lets::Maybe | Lets::Part | Lets::No => Admitted::Unclear,
     }
 }
 

@@ -142,13 +142,13 @@ pub(super) async fn gather(
         answers: Vec::new(),
         unasked: Vec::new(),
     };
-    let ids: BTreeSet<InstanceId> =
+    let both: BTreeSet<InstanceId> =
         facts.identity(subject).into_iter().chain(&rules.primary_instance).cloned().collect();
-    let ids: Vec<InstanceId> = ids.into_iter().collect();
+    let both: Vec<InstanceId> = both.into_iter().collect();
     let addresses: Vec<IpAddr> = subject.backends.iter().filter_map(|one| one.addr).filter(IpAddr::is_ipv4).collect();
     let vpc = facts.vpc(subject);
     let (instances, all_tables, subnets, acls, backends) = tokio::join!(
-        within(until, late, unless_none(&ids, || cloud.instances(&ids))),
+        within(until, late, unless_none(&both, || cloud.instances(&both))),
         within(until, late, of(&vpc, |vpc| cloud.tables_in(vpc))),
         within(until, late, of(&vpc, |vpc| cloud.subnets_in(vpc))),
         within(until, late, of(&vpc, |vpc| cloud.acls_in(vpc))),

@@ -8,13 +8,11 @@ use crate::model::{Family, Finding, Instance, NetworkInterface, Route, RouteTabl
 const TOPIC: Topic = Topic::Uplink;
 
 pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
-    let (own, through) = match facts.standby(subject) {
-        Some(standby) => own_route(facts, subject, standby),
-        None => {
-            let text = "how this instance gets out is not known, as EC2 does not tell which it is";
-            (unknown(TOPIC, "own-route", text), Through::Unknown)
-        }
+    let nobody = || {
+        let text = "how this instance gets out is not known, as EC2 does not tell which it is";
+        (unknown(TOPIC, "own-route", text), Through::Unknown)
     };
+    let (own, through) = facts.standby(subject).map_or_else(nobody, |standby| own_route(facts, subject, standby));
     std::iter::once(own).chain(ec2_route(facts, subject, through)).collect()
 }
 

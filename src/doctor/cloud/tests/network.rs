@@ -202,7 +202,7 @@ fn nothing_too_much_and_what_is_away_are_told_of_the_guarded_subnets() {
     let found = troubles_with(&lines, |facts| {
         edit(facts, "rtb-0a", |table| table.associations.clear());
         edit(facts, "rtb-0b", |table| {
-            table.associations = ["subnet-1", "subnet-2"].map(|one| association(Some(one))).into()
+            table.associations = ["subnet-1", "subnet-2"].map(|one| association(Some(one))).into();
         });
     });
     let one = only(found, "guarded", Fitness::Warning, "none is on the primary", "natwatch failback");
