@@ -155,7 +155,9 @@ fn sources() -> Vec<(PathBuf, String)> {
 #[test]
 fn every_event_of_the_log_has_its_name_and_its_line_in_docs_events() {
     // What `watch` tells of passes is called after what they came to.
-    let outcomes = Outcome::ALL.iter().filter(|one| !matches!(one, Outcome::FailedBack | Outcome::WouldFailBack | Outcome::Drilled | Outcome::WouldDrill));
+    let outcomes = Outcome::ALL.iter().filter(|one| {
+        !matches!(one, Outcome::FailedBack | Outcome::WouldFailBack | Outcome::Drilled | Outcome::WouldDrill)
+    });
     let mut there: BTreeSet<String> = outcomes.map(ToString::to_string).collect();
     // Written without the log, which may not be there yet.
     there.insert("error".to_owned());

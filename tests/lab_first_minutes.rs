@@ -122,7 +122,9 @@ fn ended(status: i32) -> String {
 
 /// Figures of the machine under the lab: how long it is up, what it has open, what is free.
 fn figures(line: &str) -> String {
-    const OF: [&str; 6] = [
+    const OF: [&str; 8] = [
+        "as root saw ",
+        "drill: drilled",
         "up for ",
         " connections are tracked",
         " MiB are free",
@@ -178,16 +180,29 @@ fn steady_line(line: &str) -> String {
     words.join(" ")
 }
 
-/// Rows about backends come as these were drawn, those about subnets by their ids.
-fn sorted_rows(mut lines: Vec<String>) -> Vec<String> {
-    let about = |line: &&String| ["  b", "  subnet-", "subnet-"].iter().any(|start| line.starts_with(start));
-    let mut from = 0;
-    while from < lines.len() {
-        let length = lines[from..].iter().take_while(about).count();
-        lines[from..from + length].sort();
-        from += length.max(1);
+/// Rows about backends come as these were drawn, those about subnets by their ids: a row, and what is indented below it.
+fn sorted_rows(lines: Vec<String>) -> Vec<String> {
+    const ROWS: [&str; 6] = ["  b", "  subnet-", "    subnet-", "subnet-", "  ✓ subnet-", "  ! subnet-"];
+    let about = |line: &str| ROWS.iter().any(|start| line.starts_with(start));
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut out: Vec<String> = Vec::new();
+    // Rows that follow each other, each with what is below it and where its text begins.
+    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    for line in lines {
+        let below = rows.last().is_some_and(|(_, row)| indent(&line) > indent(&row[0]));
+        if about(&line) && !below {
+            rows.push((line.trim_start_matches([' ', '✓', '!']).to_owned(), vec![line]));
+        } else if let Some((_, row)) = rows.last_mut().filter(|_| below) {
+            row.push(line);
+        } else {
+            rows.sort();
+            out.extend(rows.drain(..).flat_map(|(_, row)| row));
+            out.push(line);
+        }
     }
-    lines
+    rows.sort();
+    out.extend(rows.into_iter().flat_map(|(_, row)| row));
+    out
 }
 
 const HEAD: &str = "\

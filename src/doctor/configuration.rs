@@ -98,7 +98,7 @@ fn readable(files: &[File], user: Option<User>) -> Finding {
     let names: Vec<String> = closed.iter().map(|file| file.path.display().to_string()).collect();
     let text = format!("user {}, who owns the state folder, can't read {}", user.uid, names.join(", "));
     // A key must be its user's own: `ssh` refuses one that a group can read.
-    let remedy = if first.mode & 0o077 == 0 && first.path.extension().is_none() {
+    let remedy = if first.mode & 0o044 == 0 && first.path.extension().is_none() {
         format!("chown {} {}", user.uid, first.path.display())
     } else {
         format!("chgrp {} {names} && chmod g+r {names}", user.gid, names = names.join(" "))

@@ -89,26 +89,24 @@ fn grouped(findings: &[Finding]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for one in findings {
         let of = one.of.as_deref();
-        let same = |group: &&mut Group<'_>| {
+        let same = |group: &Group<'_>| {
             let line = (group.topic, group.id, group.fitness, group.text);
             line == (one.topic, one.id, one.fitness, one.text.as_str()) && !group.of.is_empty()
         };
-        let group = match groups.iter_mut().find(same).filter(|_| of.is_some()) {
-            Some(group) => group,
-            None => {
-                groups.push(Group {
-                    topic: one.topic,
-                    id: one.id,
-                    fitness: one.fitness,
-                    text: &one.text,
-                    of: Vec::new(),
-                    details: Vec::new(),
-                    remedies: Vec::new(),
-                });
-                let Some(last) = groups.last_mut() else { continue };
-                last
-            }
-        };
+        let known = groups.iter().position(same).filter(|_| of.is_some());
+        let at = known.unwrap_or(groups.len());
+        if known.is_none() {
+            groups.push(Group {
+                topic: one.topic,
+                id: one.id,
+                fitness: one.fitness,
+                text: &one.text,
+                of: Vec::new(),
+                details: Vec::new(),
+                remedies: Vec::new(),
+            });
+        }
+        let Some(group) = groups.get_mut(at) else { continue };
         group.of.extend(of);
         group.details.extend(one.details.iter().map(|line| (of, line.as_str())));
         if let Some(remedy) = one.remedy.as_deref()
@@ -136,13 +134,13 @@ impl Group<'_> {
 
     /// What belongs to it, a line each: details with whose they are where there are several, then what to do.
     fn below(&self) -> Vec<String> {
-        let whose = |of: &Option<&str>| {
+        let whose = |of: Option<&str>| {
             of.filter(|_| self.of.len() > 1).map_or_else(String::new, |of| format!("{}: ", safe(of)))
         };
         // Those of one finding belong together, such as a difference of tables.
         let most = if self.of.len() > 1 { SHOWN } else { usize::MAX };
         let mut lines: Vec<String> =
-            self.details.iter().take(most).map(|(of, line)| format!("{}{}", whose(of), safe(line))).collect();
+            self.details.iter().take(most).map(|(of, line)| format!("{}{}", whose(*of), safe(line))).collect();
         if self.details.len() > lines.len() {
             lines.push(format!("and {} more such lines (--format json has all)", self.details.len() - lines.len()));
         }

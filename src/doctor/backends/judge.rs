@@ -163,7 +163,7 @@ fn pings(heard: &Heard) -> Vec<Finding> {
             "its ping takes whole seconds only; natwatch's own clock bounds it",
         )),
         _ if heard.gave_a_verdict() => {
-            found.push(finding("backend-ping", Fitness::Fit, "its ping takes fractions of a second"))
+            found.push(finding("backend-ping", Fitness::Fit, "its ping takes fractions of a second"));
         }
         _ => return found,
     }
