@@ -125,7 +125,10 @@ impl Settings {
     pub fn load_from(path: &Path, files: &dyn Files) -> Result<Self, ConfigError> {
         let file = shown(path);
         let of_file = |text| Violation { file: file.clone(), line: None, text };
-        let content = files.read(path).map_err(&of_file)?;
+        let content = files.read(path).map_err(|why| {
+            let remedy = if why == permissions::MISSING { "; natwatch init writes one" } else { "" };
+            of_file(format!("{why}{remedy}"))
+        })?;
         // A configuration that others can write is refused, and all that is wrong with it is said nevertheless.
         let faults = files.faults(path, Role::Config).into_iter().map(&of_file).collect();
         let text = String::from_utf8(content)

@@ -128,7 +128,7 @@ async fn examine_without(error: &ConfigError, config: &Path) -> Vec<Finding> {
         service::findings(config, None, Timestamp::now()),
         state::clock()
     );
-    let mut findings = configuration::violated(error);
+    let mut findings = configuration::violated(error, config);
     findings.extend(machine);
     findings.push(clock);
     findings.extend(service);

@@ -38,7 +38,7 @@ pub async fn command(global: &Global, output: Option<&Path>, hosts_file: Option<
         file::free(path).map_err(failed)?;
     }
     let ec2 = Ec2::connect(None).map_err(failed)?;
-    let around = Around::look(&ec2).await;
+    let around = Box::pin(Around::look(&ec2)).await;
     let standby = around.standbys().chosen("Which route table is this standby's own?").await?;
     let primary = around.primaries().chosen("Which route table's subnets are to be guarded?").await?;
     let hosts = Hosts::read(hosts_file, primary.one());

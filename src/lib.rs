@@ -147,6 +147,6 @@ async fn configured(cli: &Cli, settings: &Settings) -> Result<u8, Failure> {
         Command::Reset { yes, force } => Box::pin(reset::command(settings, &cli.global, *yes, *force)).await,
         Command::Pause { length, reason } => Box::pin(pause::pause(settings, &cli.global, length, reason)).await,
         Command::Resume => Box::pin(pause::resume(settings, &cli.global)).await,
-        Command::Replay { .. } | Command::Print { .. } | Command::Init { .. } => Ok(0),
+        Command::Doctor | Command::Replay { .. } | Command::Print { .. } | Command::Init { .. } => Ok(0),
     }
 }

@@ -193,11 +193,12 @@ impl Watch<'_> {
             Ok(end)
         };
         // Beside the rounds: whatever the hook does, they go on.
+        let tells = *mode == Mode::Act;
         let watching = async {
             tokio::select! {
                 biased;
                 end = watching => end,
-                never = post.forever() => match never {},
+                never = post.forever(), if tells => match never {},
             }
         };
         if let Ok(end) = run::to_its_end(signals, Box::pin(watching), &world.moving, &stop).await {

@@ -102,7 +102,7 @@ fn a_healthy_standby_is_fit_in_everything_but_that_nothing_runs_natwatch() {
         assert_eq!(heads(&faults(&run)), ["service: warning"], "{run}");
         let report: Value = serde_json::from_str(&run.stdout).unwrap();
         assert_eq!(report["name"], "natwatch");
-        assert_eq!(report["exit"].as_i64().map(|exit| exit as i32), run.status, "{run}");
+        assert_eq!(report["exit"].as_i64(), run.status.map(i64::from), "{run}");
         let ids: BTreeSet<String> =
             findings(&run).iter().map(|one| one.head.split([' ', ':']).next().unwrap().to_owned()).collect();
         for id in [

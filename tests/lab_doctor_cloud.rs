@@ -267,7 +267,7 @@ fn f003_a_standby_whose_own_subnet_is_routed_through_the_primary_is_unfit() {
 
 #[test]
 fn f003_a_route_of_the_standbys_kernel_that_leads_to_the_primary_is_found() {
-    let lab = pinned();
+    let lab = raise(&[("primary.address", "\"10.0.0.10\"")]);
     let route = ["route", "add", "203.0.113.200/32", "via", "10.0.0.10", "onlink", "dev", "eth0"];
     let links = lab.program("nat2", "ip", &["-o", "route", "show", "default"]).run().unwrap();
     let device = links.stdout.split(" dev ").nth(1).unwrap().split(' ').next().unwrap().to_owned();

@@ -373,3 +373,39 @@ fn f081_status_says_while_it_is_locked_whether_the_primary_looks_well_and_what_t
     let text = lab.natwatch(&["status"]).unwrap();
     assert!(text.stdout.contains("not ready to be gone back to"), "{text}");
 }
+
+#[test]
+fn the_history_tells_of_all_that_was_done_with_reason_and_duration() {
+    let lab = pair();
+    for (command, exit) in [
+        (&["pause", "--for", "30m", "--reason", "new kernel"][..], 0),
+        (&["resume"], 0),
+        (&["drill", "--yes"], 0),
+        (&["takeover", "--yes"], 0),
+        (&["failback", "--yes"], 0),
+        (&["takeover", "--yes"], 0),
+        (&["reset", "--yes", "--force"], 0),
+    ] {
+        expect(&lab.natwatch(command).unwrap(), exit);
+    }
+    let kinds: Vec<String> = told(&lab).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["pause", "resume", "drill", "takeover", "failback", "takeover", "reset"]);
+    let history = json(&lab.natwatch(&["history", "--format", "json"]).unwrap());
+    for event in history["events"].as_array().unwrap() {
+        let kind = event["kind"].as_str().unwrap();
+        assert!(!event["why"].as_str().unwrap().is_empty(), "{event}");
+        // A reset is over at once.
+        assert!(event["took_ms"].as_u64() > Some(0) || kind == "reset", "{event}");
+        let moves = event["moves"].as_array().unwrap().len();
+        let expected = match kind {
+            "drill" | "takeover" | "failback" | "reset" => 2,
+            _ => 0,
+        };
+        assert_eq!(moves, expected, "{event}");
+    }
+    assert!(history["events"][2]["drill"]["there"]["pings"].is_u64(), "{history}");
+    let text = lab.natwatch(&["history"]).unwrap();
+    for part in ["pause, 30 min", "new kernel", "drill: drilled, ", "without an answer: ", "by an operator, forced"] {
+        assert!(text.stdout.contains(part), "{part:?}: {text}");
+    }
+}

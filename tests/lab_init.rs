@@ -26,7 +26,7 @@ fn init(lab: &Lab, to: &Path, more: &[&str]) -> Run {
     lab.natwatch(&all).unwrap()
 }
 
-/// The lab's own ways to its backends, below what was found; `init` knows those of an installation.
+/// The lab's own targets and ways to its backends in place of those of an installation, and all else as it was found.
 fn completed(lab: &Lab, written: &Path) -> PathBuf {
     let text = fs::read_to_string(written).unwrap();
     let ours = lab.config();
@@ -34,7 +34,9 @@ fn completed(lab: &Lab, written: &Path) -> PathBuf {
     let keys = ["user", "identity", "known_hosts", "min_uptime", "dir"];
     let replaced = text.lines().map(|old| {
         let of = |key: &&&str| old.starts_with(&format!("{key} = ")) || old.starts_with(&format!("#{key} = "));
-        keys.iter().find(of).map_or_else(|| old.to_owned(), |key| line(key))
+        // Backends of `backends.hosts` are a comment still, and the targets are none.
+        let targets = old.starts_with("hosts = ").then_some(&"hosts");
+        keys.iter().find(of).or(targets).map_or_else(|| old.to_owned(), |key| line(key))
     });
     let text = replaced.collect::<Vec<_>>().join("\n");
     lab.write_config(&text).unwrap()

@@ -32,6 +32,10 @@ fn commands(lab: &Lab) -> Vec<Vec<String>> {
         "takeover --dry-run --format json",
         "failback --dry-run",
         "failback --dry-run --format json",
+        "doctor",
+        "doctor --format json",
+        "drill --dry-run",
+        "drill --dry-run --format json",
         "history",
         "history --format json",
         "pause --for 1h --reason kernel",
@@ -39,6 +43,7 @@ fn commands(lab: &Lab) -> Vec<Vec<String>> {
         "reset --yes",
         "reset --yes --format json",
         &format!("replay {}", last.display()),
+        "init --output -",
         "print iam-policy",
         &format!("print authorized-key {}", key.display()),
         "print completions bash",
@@ -124,7 +129,9 @@ fn f087_no_secret_is_shown_or_kept_at_any_verbosity_whatever_is_asked_and_whatev
     };
     let mut lines = commands(&lab);
     look(&lines, &[], "all is well");
-    lines.retain(|line| ["run", "check", "status", "takeover", "failback"].contains(&line[0].as_str()));
+    lines.retain(|line| {
+        ["run", "check", "status", "doctor", "takeover", "failback", "drill", "init"].contains(&line[0].as_str())
+    });
     look(&lines, &ENVIRONMENT, "credentials of the environment");
     // What is refused, broken off or not understood is quoted.
     for fault in ["api-deny *", "imds-down"] {

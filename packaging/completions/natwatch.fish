@@ -38,13 +38,16 @@ complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "run" -d 'One pass
 complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "watch" -d 'The same without end, for systemd: notices within a second'
 complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "check" -d 'One round now, for a monitoring system: one line and exit status 0 to 3. Changes nothing'
 complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "status" -d 'Who carries each subnet now, the lock, the last round, the last takeover. Changes nothing'
+complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "doctor" -d 'Is this standby able to take over, and are the backends able to witness? Each finding with what to do. Changes nothing'
 complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "takeover" -d 'Move the subnets to this standby now, for planned work; no evidence against the primary is needed'
 complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "failback" -d 'Bring the subnets back to the primary: one first, verified, then the others; then clear the lock'
-complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "history" -d 'Every takeover, failback, reset and pause: when, why, from where to where, how long. Changes nothing'
+complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "drill" -d 'Practice: move one subnet to the standby, verify, bring it back, verify; says how long it was without an answer each way'
+complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "history" -d 'Every takeover, failback, drill, reset and pause: when, why, from where to where, how long. Changes nothing'
 complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "reset" -d 'Clear the lock after a repair by hand. Changes nothing in AWS'
 complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "replay" -d 'Decide again, offline, from a saved round or a scenario; says rule by rule why. Changes nothing'
 complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "pause" -d 'Hold all automatic action for a while; it always goes on by itself. Changes nothing in AWS'
 complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "resume" -d 'End a pause before its time'
+complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "init" -d 'Write a first configuration from what this instance, its VPC and its hosts file show. Changes nothing in AWS'
 complete -c natwatch -n "__fish_natwatch_needs_command" -f -a "print" -d 'Print what is to be installed elsewhere'
 complete -c natwatch -n "__fish_natwatch_using_subcommand run" -s c -l config -d 'The configuration' -r -F
 complete -c natwatch -n "__fish_natwatch_using_subcommand run" -l format -d 'How results are printed; json: one document on stdout and nothing else there' -r -f -a "text\t'For people'
@@ -86,6 +89,15 @@ complete -c natwatch -n "__fish_natwatch_using_subcommand status" -l watch -d 'G
 complete -c natwatch -n "__fish_natwatch_using_subcommand status" -s v -l verbose -d 'Say more on stderr; twice: much more'
 complete -c natwatch -n "__fish_natwatch_using_subcommand status" -s q -l quiet -d 'Say only what is wrong'
 complete -c natwatch -n "__fish_natwatch_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c natwatch -n "__fish_natwatch_using_subcommand doctor" -s c -l config -d 'The configuration' -r -F
+complete -c natwatch -n "__fish_natwatch_using_subcommand doctor" -l format -d 'How results are printed; json: one document on stdout and nothing else there' -r -f -a "text\t'For people'
+json\t'One JSON document'"
+complete -c natwatch -n "__fish_natwatch_using_subcommand doctor" -l color -d 'When to use colour; auto: on a terminal, unless `NO_COLOR` is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c natwatch -n "__fish_natwatch_using_subcommand doctor" -s v -l verbose -d 'Say more on stderr; twice: much more'
+complete -c natwatch -n "__fish_natwatch_using_subcommand doctor" -s q -l quiet -d 'Say only what is wrong'
+complete -c natwatch -n "__fish_natwatch_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c natwatch -n "__fish_natwatch_using_subcommand takeover" -s c -l config -d 'The configuration' -r -F
 complete -c natwatch -n "__fish_natwatch_using_subcommand takeover" -l format -d 'How results are printed; json: one document on stdout and nothing else there' -r -f -a "text\t'For people'
 json\t'One JSON document'"
@@ -109,6 +121,18 @@ complete -c natwatch -n "__fish_natwatch_using_subcommand failback" -l dry-run -
 complete -c natwatch -n "__fish_natwatch_using_subcommand failback" -s v -l verbose -d 'Say more on stderr; twice: much more'
 complete -c natwatch -n "__fish_natwatch_using_subcommand failback" -s q -l quiet -d 'Say only what is wrong'
 complete -c natwatch -n "__fish_natwatch_using_subcommand failback" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c natwatch -n "__fish_natwatch_using_subcommand drill" -l subnet -d 'This one. Default: failback.canary, else the one with the fewest backends that can tell' -r
+complete -c natwatch -n "__fish_natwatch_using_subcommand drill" -s c -l config -d 'The configuration' -r -F
+complete -c natwatch -n "__fish_natwatch_using_subcommand drill" -l format -d 'How results are printed; json: one document on stdout and nothing else there' -r -f -a "text\t'For people'
+json\t'One JSON document'"
+complete -c natwatch -n "__fish_natwatch_using_subcommand drill" -l color -d 'When to use colour; auto: on a terminal, unless `NO_COLOR` is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c natwatch -n "__fish_natwatch_using_subcommand drill" -l yes -d 'Do not ask for confirmation; needed where there is no terminal'
+complete -c natwatch -n "__fish_natwatch_using_subcommand drill" -l dry-run -d 'Change nothing: ask EC2 whether it would be allowed, and print the plan'
+complete -c natwatch -n "__fish_natwatch_using_subcommand drill" -s v -l verbose -d 'Say more on stderr; twice: much more'
+complete -c natwatch -n "__fish_natwatch_using_subcommand drill" -s q -l quiet -d 'Say only what is wrong'
+complete -c natwatch -n "__fish_natwatch_using_subcommand drill" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c natwatch -n "__fish_natwatch_using_subcommand history" -s c -l config -d 'The configuration' -r -F
 complete -c natwatch -n "__fish_natwatch_using_subcommand history" -l format -d 'How results are printed; json: one document on stdout and nothing else there' -r -f -a "text\t'For people'
 json\t'One JSON document'"
@@ -158,6 +182,17 @@ never\t'Never'"
 complete -c natwatch -n "__fish_natwatch_using_subcommand resume" -s v -l verbose -d 'Say more on stderr; twice: much more'
 complete -c natwatch -n "__fish_natwatch_using_subcommand resume" -s q -l quiet -d 'Say only what is wrong'
 complete -c natwatch -n "__fish_natwatch_using_subcommand resume" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c natwatch -n "__fish_natwatch_using_subcommand init" -s o -l output -d 'Where to; `-`: standard output. Default: the --config path. What is there already is never touched' -r -F
+complete -c natwatch -n "__fish_natwatch_using_subcommand init" -l hosts-file -d 'Where backends are listed. Default: /etc/natwatch/hosts, else /etc/hosts' -r -F
+complete -c natwatch -n "__fish_natwatch_using_subcommand init" -s c -l config -d 'The configuration' -r -F
+complete -c natwatch -n "__fish_natwatch_using_subcommand init" -l format -d 'How results are printed; json: one document on stdout and nothing else there' -r -f -a "text\t'For people'
+json\t'One JSON document'"
+complete -c natwatch -n "__fish_natwatch_using_subcommand init" -l color -d 'When to use colour; auto: on a terminal, unless `NO_COLOR` is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c natwatch -n "__fish_natwatch_using_subcommand init" -s v -l verbose -d 'Say more on stderr; twice: much more'
+complete -c natwatch -n "__fish_natwatch_using_subcommand init" -s q -l quiet -d 'Say only what is wrong'
+complete -c natwatch -n "__fish_natwatch_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c natwatch -n "__fish_natwatch_using_subcommand print; and not __fish_seen_subcommand_from iam-policy authorized-key completions man" -s c -l config -d 'The configuration' -r -F
 complete -c natwatch -n "__fish_natwatch_using_subcommand print; and not __fish_seen_subcommand_from iam-policy authorized-key completions man" -l format -d 'How results are printed; json: one document on stdout and nothing else there' -r -f -a "text\t'For people'
 json\t'One JSON document'"

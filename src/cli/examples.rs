@@ -65,7 +65,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("doctor", "would it work tonight? Each finding with a command to paste"),
             ("doctor -q", "only what is not well"),
-            ("doctor --format json", "for a script; exit 0 fit, 1 warnings, 2 unfit, 3 could not tell"),
+            ("doctor --format json", "for a script; exit 0 fit, 1 warnings, 2 unfit, 3 not told"),
         ],
     ),
     (
@@ -88,7 +88,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "drill",
         &[
-            ("drill --dry-run", "which subnet would be moved, and whether EC2 would allow it"),
+            ("drill --dry-run", "which subnet would go, and would EC2 allow it?"),
             ("drill", "shows the plan, and asks"),
             ("drill --subnet subnet-0a1b --yes", "this one, from a script"),
         ],

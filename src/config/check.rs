@@ -45,8 +45,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
     let notify = told::notify(reader, files, &mut advice);
     let textfile = told::textfile(reader);
     let times = times(reader, &counts, ssh.as_ref(), targets.as_deref(), &mut advice);
-    let hook = notify.as_ref().and_then(Option::as_ref);
-    advice.extend(times.as_ref().and_then(|times| too_long(times.deadline, hook?.timeout)));
+    advice.extend(times.as_ref().and_then(|times| too_long(times.deadline, notify.as_ref()?.timeout)));
 
     let (name, preflight, times) = (name?, preflight?, times?);
     let tries = counts.tries?;
@@ -88,7 +87,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
         watch: times.watch,
         hosts_file,
         canary,
-        notify: notify?,
+        notify,
         textfile,
         advice,
     })

@@ -42,6 +42,9 @@ impl Facts {
     }
 }
 
+/// What is said of a file that is not there.
+pub(super) const MISSING: &str = "there is no such file";
+
 /// The real files.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Disk;
@@ -97,7 +100,7 @@ impl Files for Disk {
 
 fn unreadable(error: &std::io::Error) -> String {
     if error.kind() == std::io::ErrorKind::NotFound {
-        return "there is no such file".to_owned();
+        return MISSING.to_owned();
     }
     format!("user {} cannot read it: {error}", rustix::process::geteuid().as_raw())
 }

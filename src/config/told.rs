@@ -13,19 +13,15 @@ use crate::notify::NotifySettings;
 /// Longer than any path or sensible argument (`PATH_MAX`, limits.h(0p)).
 const LONGEST: usize = 4096;
 
-/// The hook; the outer `None`: the reader has noted why not.
-pub(super) fn notify(
-    reader: &mut Reader<'_>,
-    files: &dyn Files,
-    advice: &mut Vec<String>,
-) -> Option<Option<NotifySettings>> {
+/// The hook; `None`: there is none, or the reader has noted why not.
+pub(super) fn notify(reader: &mut Reader<'_>, files: &dyn Files, advice: &mut Vec<String>) -> Option<NotifySettings> {
     let timeout = reader.duration(&keys::NOTIFY_TIMEOUT);
     // An argument may well be there twice.
     let number = Cell::new(0);
     let identity = |_: &String| number.replace(number.get() + 1);
     let command = reader.list(&keys::NOTIFY_COMMAND, argument, identity);
     if !reader.has(&keys::NOTIFY_COMMAND) {
-        return timeout.map(|_| None);
+        return None;
     }
     let command: Vec<String> = command?.into_iter().map(|entry| entry.value).collect();
     let Some(program) = command.first() else {
@@ -49,7 +45,7 @@ pub(super) fn notify(
             shown(Path::new(program))
         ));
     }
-    Some(Some(NotifySettings { command, timeout: timeout? }))
+    Some(NotifySettings { command, timeout: timeout? })
 }
 
 fn argument(text: &str) -> Result<String, String> {

@@ -78,13 +78,12 @@ fn choose(plan: &Plan, practice: &Practice<'_>, case: &Case, survey: &Survey) ->
     let tell = |subnet: &SubnetId| practice.witnesses.get(subnet).copied().unwrap_or_default();
     let moved: Vec<&SubnetId> = plan.moves.iter().filter_map(Change::subnet).collect();
     let named = practice.wanted.or_else(|| practice.canary.filter(|one| moved.contains(one)));
-    let subnet = match named.or_else(|| canary(&moved, tell)) {
-        Some(subnet) => subnet,
-        None => return Err(hold(Gate::Foreign, "no subnet is there to practise with", "natwatch status")),
+    let Some(subnet) = named.or_else(|| canary(&moved, tell)) else {
+        return Err(hold(Gate::Foreign, "no subnet is there to practise with", "natwatch status"));
     };
     let Some(change) = plan.moves.iter().find(|one| one.subnet() == Some(subnet)) else {
-        let tables = survey.tables.iter().flatten();
-        let on = tables.into_iter().find(|table| gates::association(table, subnet).is_some());
+        let mut tables = survey.tables.iter().flatten();
+        let on = tables.find(|table| gates::association(table, subnet).is_some());
         let place = on.map_or_else(|| "is on neither table".to_owned(), |table| format!("is on {}", table.id));
         let primary = &case.rules.primary_table;
         let why = format!("{subnet} {place}: a drill takes a guarded subnet that the primary carries, on {primary}");

@@ -57,7 +57,7 @@ pub(super) async fn look(settings: &Settings, state: Option<&State>, until: Inst
     let ours = |set: &GuardedSet| set.primary == rules.primary_table && set.standby == rules.standby_table;
     let known = state.and_then(|state| state.read_guarded().0).filter(ours);
     let subject = Subject { settings, backends: &backends, known: known.as_ref() };
-    findings(&ec2, subject, until.saturating_duration_since(Instant::now())).await
+    Box::pin(findings(&ec2, subject, until.saturating_duration_since(Instant::now()))).await
 }
 
 /// Looks at everything, within `patience`: what has not been answered by then could not be told. Two seconds are usual; a black hole at EC2 takes

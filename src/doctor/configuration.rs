@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use crate::config::{ConfigError, Settings};
 use crate::model::{Finding, Fitness, Topic};
 
-/// Every rule that is violated.
-pub(super) fn violated(error: &ConfigError) -> Vec<Finding> {
+/// Every rule that is violated; the first of them, where there is no file at all.
+pub(super) fn violated(error: &ConfigError, config: &Path) -> Vec<Finding> {
     let finding = |text: String| {
-        Finding::new(Topic::Configuration, "configuration", Fitness::Unfit, text)
-            .remedy("natwatch runs nothing by a configuration that violates a rule: mend the line that is named")
+        let found = Finding::new(Topic::Configuration, "configuration", Fitness::Unfit, text);
+        if config.exists() { found } else { found.remedy(format!("natwatch init -c {}", config.display())) }
     };
     error.violations().map(|one| finding(one.to_string())).collect()
 }
@@ -98,7 +98,7 @@ fn readable(files: &[File], user: Option<User>) -> Finding {
     let names: Vec<String> = closed.iter().map(|file| file.path.display().to_string()).collect();
     let text = format!("user {}, who owns the state folder, can't read {}", user.uid, names.join(", "));
     // A key must be its user's own: `ssh` refuses one that a group can read.
-    let remedy = if first.mode & 0o077 == 0 && first.path.extension().is_none() {
+    let remedy = if first.mode & 0o044 == 0 && first.path.extension().is_none() {
         format!("chown {} {}", user.uid, first.path.display())
     } else {
         format!("chgrp {} {names} && chmod g+r {names}", user.gid, names = names.join(" "))
@@ -148,7 +148,10 @@ mod tests {
     fn each_violated_rule_is_a_finding_of_its_own() {
         let text = "[decision]\nthreshold = 0\nrounds = 99\n";
         let error = Settings::parse(text, Path::new("/etc/natwatch/natwatch.toml"), &Disk).unwrap_err();
-        let found = violated(&error);
+        let none = violated(&error, Path::new("/etc/natwatch/nowhere.toml"));
+        assert_eq!(none[0].remedy.as_deref(), Some("natwatch init -c /etc/natwatch/nowhere.toml"));
+        let found = violated(&error, Path::new("/dev/null"));
+        assert_eq!(found[0].remedy, None, "the rule says what is accepted");
         assert_eq!(found.len(), error.violations().count());
         assert!(found.iter().all(|one| one.fitness == Fitness::Unfit && one.topic == Topic::Configuration));
         assert!(found.iter().any(|one| one.text.contains("natwatch.toml:2: decision.threshold")), "{found:?}");

@@ -50,7 +50,7 @@ fn forwarding(family: Family, seen: Result<bool, String>) -> Finding {
     .of(family)
 }
 
-/// The interface that the default route leads out by (`/proc/net/route`, proc_pid_net(5)), to be named in a command.
+/// The interface that the default route leads out by (`/proc/net/route`, `proc_pid_net(5)`), to be named in a command.
 fn uplink() -> String {
     let table = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
     let routes = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -158,7 +158,7 @@ fn uptime(seen: Result<Duration, String>, least: Duration) -> Finding {
             format!(
                 "up for {} s: the gate `booting` holds for {} s more (decision.min_uptime)",
                 up.as_secs(),
-                (least - up).as_secs() + 1
+                least.saturating_sub(up).as_secs() + 1
             ),
         ),
         Ok(up) => finding(id, Fitness::Fit, format!("up for {} min", up.as_secs() / 60)),

@@ -18,18 +18,31 @@ struct Candidate {
     subnet: Option<String>,
     /// A run has seen it reaching within 30 days.
     known: bool,
-    /// It said something of the network just now.
-    heard: bool,
-    /// And it was that a target answers.
-    reaches: bool,
+    /// What it said just now.
+    said: Said,
+}
+
+/// What a backend had to say of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
     /// There was no time to hear it.
-    untold: bool,
+    Untold,
+    /// It was silent.
+    Nothing,
+    /// No target answers it.
+    Missed,
+    /// A target does.
+    Reached,
 }
 
 impl Candidate {
     /// Whether it could accuse: who reaches now is a witness as soon as a run hears it.
-    const fn serves(&self) -> bool {
-        self.subnet.is_some() && self.heard && (self.known || self.reaches)
+    fn serves(&self) -> bool {
+        self.subnet.is_some() && (self.said == Said::Reached || (self.known && self.said == Said::Missed))
+    }
+
+    fn untold(&self) -> bool {
+        self.said == Said::Untold
     }
 }
 
@@ -45,9 +58,12 @@ pub(super) fn findings(settings: &Settings, state: Option<&State>, heard: &[Hear
         known: [Family::V4, Family::V6]
             .iter()
             .any(|family| known.is_witness(&one.backend.host, one.backend.addr, *family, now)),
-        heard: one.gave_a_verdict(),
-        reaches: one.reaches(),
-        untold: one.untold(),
+        said: match () {
+            () if one.reaches() => Said::Reached,
+            () if one.gave_a_verdict() => Said::Missed,
+            () if one.untold() => Said::Untold,
+            () => Said::Nothing,
+        },
     };
     let candidates: Vec<Candidate> = heard.iter().filter(|one| !one.own).map(candidate).collect();
     let mut findings = vec![in_all(&candidates, settings.decide.threshold)];
@@ -64,13 +80,15 @@ fn finding(id: &'static str, fitness: Fitness, text: String) -> Finding {
 fn in_all(all: &[Candidate], threshold: usize) -> Finding {
     let id = "witnesses";
     let serving = all.iter().filter(|one| one.serves()).count();
-    let untold = all.iter().filter(|one| one.untold).count();
+    let untold = all.iter().filter(|one| one.untold()).count();
     let fresh = all.iter().filter(|one| one.serves() && !one.known).count();
-    let mut text =
-        format!("{serving} of {} backends could witness an outage, decision.threshold is {threshold}", all.len());
-    if fresh > 0 && serving >= threshold {
-        text += &format!("; {fresh} of them become witnesses as soon as run or watch hears them");
-    }
+    let new = if fresh > 0 && serving >= threshold {
+        format!("; {fresh} of them become witnesses as soon as run or watch hears them")
+    } else {
+        String::new()
+    };
+    let text =
+        format!("{serving} of {} backends could witness an outage, decision.threshold is {threshold}{new}", all.len());
     if serving > threshold {
         return finding(id, Fitness::Fit, text);
     }
@@ -82,7 +100,7 @@ fn in_all(all: &[Candidate], threshold: usize) -> Finding {
         return finding(id, Fitness::Unknown, format!("{text}, and {untold} could not be heard in time"))
             .remedy("natwatch doctor once more; natwatch check -v hears a panel of them");
     }
-    let heard = all.iter().filter(|one| one.heard).count();
+    let heard = all.iter().filter(|one| one.said == Said::Missed || one.said == Said::Reached).count();
     let remedy = if heard > serving {
         "who is heard and never reached: let ICMP echo out by its security group and its subnet's ACL, and in by the NAT's security group"
     } else {
@@ -104,7 +122,7 @@ fn by_subnet(all: &[Candidate], guarded: Option<&GuardedSet>) -> Vec<Finding> {
         let text = format!("{serving} of {} backends could witness", of.len());
         let found = if serving > 0 {
             finding("witnesses-subnet", Fitness::Fit, text)
-        } else if of.iter().any(|one| one.untold) {
+        } else if of.iter().any(|one| one.untold()) {
             finding("witnesses-subnet", Fitness::Unknown, format!("{text}, and the others could not be heard in time"))
         } else {
             finding(
@@ -139,11 +157,11 @@ mod tests {
     use crate::model::Guarded;
 
     fn in_subnet(subnet: &str) -> Candidate {
-        Candidate { subnet: Some(subnet.to_owned()), known: true, heard: true, reaches: true, untold: false }
+        Candidate { subnet: Some(subnet.to_owned()), known: true, said: Said::Reached }
     }
 
     fn silent() -> Candidate {
-        Candidate { heard: false, reaches: false, ..in_subnet("a") }
+        Candidate { said: Said::Nothing, ..in_subnet("a") }
     }
 
     /// So many that serve, and others.
@@ -158,7 +176,7 @@ mod tests {
         assert_eq!(with(3, &[silent()]).fitness, Fitness::Warning);
         assert_eq!(with(2, &[silent(), silent()]).fitness, Fitness::Unfit);
         // Never seen reaching, and not now: they can't accuse, whatever they say.
-        let unproven = Candidate { known: false, reaches: false, ..in_subnet("a") };
+        let unproven = Candidate { known: false, said: Said::Missed, ..in_subnet("a") };
         let none = with(0, &[unproven.clone(), unproven.clone(), unproven.clone(), unproven]);
         assert_eq!(none.fitness, Fitness::Unfit);
         assert!(none.remedy.unwrap().contains("ICMP"));
@@ -166,14 +184,14 @@ mod tests {
         let away = Candidate { subnet: None, ..in_subnet("a") };
         assert_eq!(with(2, &[away.clone(), away]).fitness, Fitness::Unfit);
         // Cut off now, and seen reaching before: that is who accuses.
-        let cut_off = Candidate { reaches: false, ..in_subnet("a") };
+        let cut_off = Candidate { said: Said::Missed, ..in_subnet("a") };
         assert_eq!(with(3, &[cut_off]).fitness, Fitness::Fit);
     }
 
     #[test]
     fn who_was_not_heard_in_time_makes_it_unknown_and_nothing_worse() {
-        let untold = Candidate { untold: true, ..silent() };
-        assert_eq!(with(2, &[untold.clone()]).fitness, Fitness::Unknown);
+        let untold = Candidate { said: Said::Untold, ..silent() };
+        assert_eq!(with(2, std::slice::from_ref(&untold)).fitness, Fitness::Unknown);
         assert_eq!(with(1, &[untold]).fitness, Fitness::Unfit);
     }
 
@@ -203,11 +221,12 @@ mod tests {
             leads_to: None,
             admission: None,
             seen: Timestamp::UNIX_EPOCH,
+            names: crate::model::Names::new(),
         };
         let found = by_subnet(&[in_subnet("subnet-0a")], Some(&set));
         let found: Vec<_> = found.iter().map(|one| (one.of.as_deref().unwrap(), one.fitness)).collect();
         assert_eq!(found, [("subnet-0a (app)", Fitness::Fit), ("subnet-0b", Fitness::Warning)]);
-        let untold = Candidate { untold: true, heard: false, ..in_subnet("10.0.10.0/24") };
+        let untold = Candidate { said: Said::Untold, ..in_subnet("10.0.10.0/24") };
         assert_eq!(by_subnet(&[untold], None)[0].fitness, Fitness::Unknown);
     }
 

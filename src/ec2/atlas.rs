@@ -17,7 +17,7 @@ fn machine(found: &types::Instance) -> Result<Machine, String> {
 
 impl Atlas for Ec2 {
     async fn region(&self) -> Result<String, String> {
-        self.find_region().await.map(|region| region.to_string())
+        self.find_region().await.map(|(region, _)| region.to_string())
     }
 
     async fn machines(&self, ids: &[InstanceId], interfaces: &[InterfaceId]) -> Result<Vec<Machine>, String> {

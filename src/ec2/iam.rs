@@ -64,11 +64,14 @@ mod tests {
 
     /// `.describe_route_tables()` → `DescribeRouteTables`, for every call of a client in this room.
     fn called() -> BTreeSet<String> {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ec2");
-        let mut sources = vec![std::fs::read_to_string(format!("{folder}.rs")).unwrap()];
-        sources.extend(
-            std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()),
-        );
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
+        let mut sources = vec![std::fs::read_to_string(format!("{root}ec2.rs")).unwrap()];
+        let mut folders = vec![std::path::PathBuf::from(format!("{root}ec2"))];
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() { folders.push(path) } else { sources.push(std::fs::read_to_string(path).unwrap()) }
+            }
+        }
         // An operation's builder is what takes `.dry_run`, `.filters` or an id next: all of them begin with one of these verbs.
         let calls = regex_lite::Regex::new(r"\.((?:describe|replace|modify|associate|disassociate|reboot|create|delete|allocate|release)_[a-z_0-9]+)\(\)").unwrap();
         let pascal = |name: &str| {

@@ -43,7 +43,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), String> {
             _ => format!("can't write {}: {error}", shown(path)),
         }
     })?;
-    let mut fill = || -> io::Result<()> {
+    let mut written = || -> io::Result<()> {
         file.write_all(text.as_bytes())?;
         if rustix::process::geteuid().is_root() {
             let group = fs::metadata(STATE).map_or(0, |folder| folder.gid());
@@ -52,7 +52,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), String> {
         }
         file.sync_all()
     };
-    fill().map_err(|error| {
+    written().map_err(|error| {
         // Half a configuration would be in the way of a whole one.
         let _ = fs::remove_file(path);
         format!("can't write {}: {error}", shown(path))

@@ -60,7 +60,12 @@ impl EventKind {
             Outcome::Unverified => Self::Unverified,
             Outcome::NoRedundancy => Self::NoRedundancy,
             Outcome::FailedBack => Self::Failback,
-            Outcome::WouldTakeOver | Outcome::WouldFailBack | Outcome::Busy => return None,
+            // Practice ends as it began.
+            Outcome::Drilled
+            | Outcome::WouldTakeOver
+            | Outcome::WouldFailBack
+            | Outcome::WouldDrill
+            | Outcome::Busy => return None,
         })
     }
 

@@ -84,6 +84,7 @@ impl Finding {
 
     /// Of one among several.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a name, an id, a family: whatever is at hand, and it is told")]
     pub fn of(mut self, what: impl ToString) -> Self {
         self.of = Some(what.to_string());
         self

@@ -198,7 +198,7 @@ mod tests {
     const CLOEXEC: u32 = 0o2_000_000;
 
     /// Longer than any of these takes; a bound, not a measure.
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     fn letter(document: &str) -> Letter {
         Letter { id: "id".to_owned(), event: EventKind::TakenOver, document: document.to_owned(), calls: 0 }

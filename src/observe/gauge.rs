@@ -66,21 +66,21 @@ impl Gauge {
             gap.backends += usize::from(count > 0);
             gap.pings += count;
             gap.lost += lost;
-            // Whoever was answered before is known to have been well until then; else the first ping has to do.
-            let mut last = pings.first().map_or(from, |(sent, _)| *sent);
+            // Whoever was answered already is known to have been well until then; else the first ping has to do.
+            let mut before = pings.first().map_or(from, |(sent, _)| *sent);
             let mut missed = None;
             for (sent, yes) in pings {
                 if *yes {
-                    let long = sent.duration_since(last);
+                    let long = sent.duration_since(before);
                     if within(missed.take().unwrap_or(*sent)) && long > gap.longest {
                         (gap.longest, gap.open) = (long, false);
                     }
-                    last = *sent;
+                    before = *sent;
                 } else {
                     missed = missed.or(Some(*sent));
                 }
             }
-            let open = now.saturating_duration_since(last);
+            let open = now.saturating_duration_since(before);
             if missed.is_some_and(within) && open > gap.longest {
                 (gap.longest, gap.open) = (open, true);
             }
@@ -111,13 +111,13 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
     async fn ping_once(&self, backend: &Backend, target: &Target) -> Option<(Instant, bool)> {
         let session = self.session(backend).await.ok()?;
         let wait = self.timeout();
-        match tokio::time::timeout(wait + HEARD_WITHIN, self.vantages().ping(backend, &session, target, wait)).await {
-            Ok(Ok(asked)) => Some((asked.begun, matches!(asked.fate, Fate::Reply { .. }))),
-            Ok(Err(_)) | Err(_) => {
-                self.leave(&backend.host);
-                None
-            }
-        }
+        let heard =
+            tokio::time::timeout(wait + HEARD_WITHIN, self.vantages().ping(backend, &session, target, wait)).await;
+        let Ok(Ok(asked)) = heard else {
+            self.leave(&backend.host);
+            return None;
+        };
+        Some((asked.begun, matches!(asked.fate, Fate::Reply { .. })))
     }
 }
 

@@ -77,9 +77,9 @@ mod tests {
         let ssh = (Packets::Tcp(22, 22), "192.0.2.7/32");
         for (groups, subnet, expected) in [
             (vec![group(&[])], &ours, true),
-            (vec![group(&[ssh.clone()])], &ours, true),
+            (vec![group(std::slice::from_ref(&ssh))], &ours, true),
             (vec![group(&[(Packets::All, "10.0.10.0/24")])], &ours, false),
-            (vec![group(&[ssh.clone()]), group(&[(Packets::HTTPS, "10.0.0.0/8")])], &ours, false),
+            (vec![group(std::slice::from_ref(&ssh)), group(&[(Packets::HTTPS, "10.0.0.0/8")])], &ours, false),
             (vec![group(&[(Packets::All, "10.0.10.128/25")])], &ours, false),
             (vec![group(&[(Packets::All, "sg-2")])], &ours, false),
             (vec![], &ours, false),

@@ -22,17 +22,12 @@ impl State {
         self.read_json::<Layout>(COUNTS).present().unwrap_or_default().counts
     }
 
-    /// Adds what was counted since, and returns the sums. They are right whether or not they could be written.
-    ///
-    /// # Errors
-    ///
-    /// The sums, and why they could not be written.
-    pub fn count(&self, more: &Counts) -> Result<Counts, (Counts, StateError)> {
+    /// Adds what was counted since, and returns the sums, right whether or not they could be written; and why they could not.
+    #[must_use]
+    pub fn count(&self, more: &Counts) -> (Counts, Option<StateError>) {
         let counts = self.read_counts().plus(more);
-        match self.write_json(COUNTS, &Layout { version: VERSION, counts: counts.clone() }) {
-            Ok(()) => Ok(counts),
-            Err(error) => Err((counts, error)),
-        }
+        let written = self.write_json(COUNTS, &Layout { version: VERSION, counts: counts.clone() });
+        (counts, written.err())
     }
 }
 
@@ -48,10 +43,10 @@ mod tests {
         let one =
             |verdict, lost| Counts { rounds: [(Family::V4, [(verdict, 1)].into())].into(), lost, ..Counts::default() };
         for _ in 0..3 {
-            state.count(&one(Verdict::Healthy, 1)).unwrap();
+            assert!(state.count(&one(Verdict::Healthy, 1)).1.is_none());
         }
-        state.count(&one(Verdict::Down, 0)).unwrap();
-        let sums = state.read_counts();
+        let sums = state.count(&one(Verdict::Down, 0)).0;
+        assert_eq!(sums, state.read_counts());
         assert_eq!(sums.rounds[&Family::V4], [(Verdict::Healthy, 3), (Verdict::Down, 1)].into());
         assert_eq!((sums.lost, sums.delivered), (3, 0));
         std::fs::write(state.path(COUNTS), "torn").unwrap();

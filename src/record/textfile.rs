@@ -81,6 +81,6 @@ mod tests {
             "{none:?}"
         );
         let error = write(&dir.path().join("none/n.prom"), "").unwrap_err();
-        assert!(error.contains("none/n.prom: No such file or directory") && !error.contains(".tmp"), "{error}");
+        assert!(error.contains("none/n.prom: No such file or directory") && !error.contains(TEMPORARY), "{error}");
     }
 }

@@ -89,26 +89,24 @@ fn grouped(findings: &[Finding]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for one in findings {
         let of = one.of.as_deref();
-        let same = |group: &&mut Group<'_>| {
+        let same = |group: &Group<'_>| {
             let line = (group.topic, group.id, group.fitness, group.text);
             line == (one.topic, one.id, one.fitness, one.text.as_str()) && !group.of.is_empty()
         };
-        let group = match groups.iter_mut().find(same).filter(|_| of.is_some()) {
-            Some(group) => group,
-            None => {
-                groups.push(Group {
-                    topic: one.topic,
-                    id: one.id,
-                    fitness: one.fitness,
-                    text: &one.text,
-                    of: Vec::new(),
-                    details: Vec::new(),
-                    remedies: Vec::new(),
-                });
-                let Some(last) = groups.last_mut() else { continue };
-                last
-            }
-        };
+        let known = groups.iter().position(same).filter(|_| of.is_some());
+        let at = known.unwrap_or(groups.len());
+        if known.is_none() {
+            groups.push(Group {
+                topic: one.topic,
+                id: one.id,
+                fitness: one.fitness,
+                text: &one.text,
+                of: Vec::new(),
+                details: Vec::new(),
+                remedies: Vec::new(),
+            });
+        }
+        let Some(group) = groups.get_mut(at) else { continue };
         group.of.extend(of);
         group.details.extend(one.details.iter().map(|line| (of, line.as_str())));
         if let Some(remedy) = one.remedy.as_deref()
@@ -123,23 +121,26 @@ fn grouped(findings: &[Finding]) -> Vec<Group<'_>> {
 impl Group<'_> {
     /// The text, and of whom it is said.
     fn line(&self) -> String {
+        let text = safe(self.text);
         let named: Vec<String> = self.of.iter().take(NAMED).map(|of| safe(of)).collect();
-        match self.of.len() - named.len() {
-            _ if named.is_empty() => safe(self.text),
-            0 => format!("{}: {}", named.join(", "), safe(self.text)),
-            more => format!("{} and {more} more: {}", named.join(", "), safe(self.text)),
+        match (&named[..], self.of.len() - named.len()) {
+            ([], _) => text,
+            // The text may say of what it is.
+            ([one], _) if text.contains(one.as_str()) => text,
+            (_, 0) => format!("{}: {text}", named.join(", ")),
+            (_, more) => format!("{} and {more} more: {text}", named.join(", ")),
         }
     }
 
     /// What belongs to it, a line each: details with whose they are where there are several, then what to do.
     fn below(&self) -> Vec<String> {
-        let whose = |of: &Option<&str>| {
+        let whose = |of: Option<&str>| {
             of.filter(|_| self.of.len() > 1).map_or_else(String::new, |of| format!("{}: ", safe(of)))
         };
         // Those of one finding belong together, such as a difference of tables.
         let most = if self.of.len() > 1 { SHOWN } else { usize::MAX };
         let mut lines: Vec<String> =
-            self.details.iter().take(most).map(|(of, line)| format!("{}{}", whose(of), safe(line))).collect();
+            self.details.iter().take(most).map(|(of, line)| format!("{}{}", whose(*of), safe(line))).collect();
         if self.details.len() > lines.len() {
             lines.push(format!("and {} more such lines (--format json has all)", self.details.len() - lines.len()));
         }
@@ -181,7 +182,8 @@ pub fn text(diagnosis: &Diagnosis, quiet: bool, style: Style) -> String {
     let mut out = String::new();
     let mut topic = None;
     let signs = style.terminal && !style.ascii;
-    for group in grouped(&diagnosis.findings).iter().filter(|group| !quiet || group.fitness != Fitness::Fit) {
+    let groups = grouped(&diagnosis.findings);
+    for group in groups.iter().filter(|group| !quiet || group.fitness != Fitness::Fit) {
         let mark = style.paint(paint(group.fitness), mark(group.fitness, signs));
         let indent = if style.terminal {
             if topic.replace(group.topic) != Some(group.topic) {
@@ -198,14 +200,16 @@ pub fn text(diagnosis: &Diagnosis, quiet: bool, style: Style) -> String {
         }
     }
     if !quiet || diagnosis.fitness != Fitness::Fit {
-        let _ = writeln!(out, "{}", sum(diagnosis, style));
+        let _ = writeln!(out, "{}", sum(diagnosis, &groups, style));
     }
     style.finish(out)
 }
 
-/// `natwatch: unfit (1 unfit, 2 warnings, 30 fit; looked at for 1.2 s)`
-fn sum(diagnosis: &Diagnosis, style: Style) -> String {
-    let count = |fitness| diagnosis.findings.iter().filter(|one| one.fitness == fitness).count();
+/// `natwatch: unfit: … (1 unfit, 2 to look at, 30 fit; in 1.2 s)`
+///
+/// Lines are counted, as they are before one's eyes.
+fn sum(diagnosis: &Diagnosis, groups: &[Group<'_>], style: Style) -> String {
+    let count = |fitness| groups.iter().filter(|one| one.fitness == fitness).count();
     let words = [
         (Fitness::Unfit, "unfit"),
         (Fitness::Unknown, "could not be told"),

@@ -185,6 +185,9 @@ mod tests {
             dry_run: false,
             notes: vec!["a note \x1b[31m".to_owned()],
             commands: vec!["aws ec2 help".to_owned()],
+            names: crate::model::Names::new(),
+            drill: None,
+            paused: None,
         }
     }
 

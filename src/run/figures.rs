@@ -58,17 +58,14 @@ impl<'a> Gauges<'a> {
     pub fn write(&self, pass: &Pass, witnesses: &Witnesses) -> Result<(), String> {
         let Some(path) = &self.settings.textfile else { return Ok(()) };
         // Before the file: no counter that was seen ever goes back.
-        let (counts, trouble) = match self.state.count(&self.counts.borrow()) {
-            Ok(counts) => {
-                self.counts.take();
-                (counts, None)
-            }
-            Err((counts, error)) => (counts, Some(error.to_string())),
-        };
+        let (counts, trouble) = self.state.count(&self.counts.borrow());
+        if trouble.is_none() {
+            self.counts.take();
+        }
         let text = metrics::text(&self.figures(pass, witnesses, counts))?;
         textfile::write(path, &text)?;
         self.written.replace(Some(Instant::now()));
-        trouble.map_or(Ok(()), Err)
+        trouble.map_or(Ok(()), |error| Err(error.to_string()))
     }
 
     fn figures(&self, pass: &Pass, witnesses: &Witnesses, counts: Counts) -> Figures {

@@ -207,7 +207,7 @@ impl<'a> Post<'a> {
                     event = "events-dropped",
                     "more events wait for the hook than are kept; the oldest are dropped: {lost}"
                 );
-                self.count(Counts { lost: lost as u64, ..Counts::default() });
+                self.count(&Counts { lost: lost as u64, ..Counts::default() });
             }
             Err(error) => {
                 tracing::warn!(event = "state", "{error}; the hook is called all the same");
@@ -218,9 +218,9 @@ impl<'a> Post<'a> {
     }
 
     /// For the metrics, where there are any.
-    fn count(&self, more: Counts) {
+    fn count(&self, more: &Counts) {
         if self.settings.textfile.is_some()
-            && let Err((_, error)) = self.state.count(&more)
+            && let (_, Some(error)) = self.state.count(more)
         {
             tracing::warn!(event = "state", "{error}");
         }
@@ -248,7 +248,7 @@ impl Outbox for Post<'_> {
         if let Err(error) = Events::open(self.state).and_then(|events| events.remove(id)) {
             tracing::warn!(event = "state", "{error}");
         }
-        self.count(Counts { lost: u64::from(lost), delivered: u64::from(!lost), ..Counts::default() });
+        self.count(&Counts { lost: u64::from(lost), delivered: u64::from(!lost), ..Counts::default() });
     }
 }
 

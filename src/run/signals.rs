@@ -81,7 +81,7 @@ impl Signals {
     }
 }
 
-/// Whether this process was started with SIGHUP ignored (`SigIgn` of proc_pid_status(5), bit 0). Where that can't be read, it is not.
+/// Whether this process was started with SIGHUP ignored (`SigIgn` of `proc_pid_status(5)`, bit 0). Where that can't be read, it is not.
 fn hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -48,9 +48,9 @@ impl Teller {
             return None;
         };
         if self.json {
-            say_json(&event, &self.name)
+            say_json(&event, &self.name);
         } else {
-            say(&event, &self.name)
+            say(&event, &self.name);
         }
         Some(event)
     }

@@ -97,6 +97,6 @@ fn only_what_ssh_writes_itself_may_be_missing() {
     let missing = Path::new("/nonexistent/natwatch");
     assert_eq!(Disk.faults(missing, Role::Data), Vec::<String>::new());
     for role in [Role::Config, Role::Identity] {
-        assert!(Disk.faults(missing, role)[0].contains("No such file"));
+        assert!(Disk.faults(missing, role)[0].contains("there is no such file"));
     }
 }

@@ -32,11 +32,11 @@ fn of_one(heard: &Heard, ssh: &SshSettings, patience: Duration) -> Vec<Finding> 
             vec![finding(
                 "backend-reachable",
                 Fitness::Unknown,
-                format!("its turn did not come within {} s", patience.as_secs()),
+                format!("its turn did not come within {:.0} s", patience.as_secs_f64()),
             )]
         }
         Entry::Waiting(_) => {
-            vec![slow_login(&format!("no login within the {} s of this examination", patience.as_secs()))]
+            vec![slow_login(&format!("no login within the {:.0} s of this examination", patience.as_secs_f64()))]
         }
         Entry::Refused(silence) => vec![refused(silence, heard, ssh)],
         Entry::In(took) => {
@@ -55,7 +55,7 @@ fn of_one(heard: &Heard, ssh: &SshSettings, patience: Duration) -> Vec<Finding> 
         found.push(finding(
             "backend-ping",
             Fitness::Unknown,
-            format!("no answer within the {} s of this examination", patience.as_secs()),
+            format!("no answer within the {:.0} s of this examination", patience.as_secs_f64()),
         ));
     }
     found.into_iter().map(|one| one.of(host)).collect()
@@ -124,7 +124,11 @@ fn refused(silence: &Silence, heard: &Heard, ssh: &SshSettings) -> Finding {
         SlowLogin => slow_login("no login in time (backends.login_timeout)"),
         _ => warning("backend-reachable", "ssh could not connect", format!("ssh -v {host}, as natwatch's user")),
     }
-    .details(vec![printable(&silence.detail, SHOWN)])
+    .details(match silence.reason {
+        // All of it is said.
+        HostKeyChanged | HostKeyUnknown => Vec::new(),
+        _ => vec![printable(&silence.detail, SHOWN)],
+    })
 }
 
 fn public(ssh: &SshSettings) -> String {
@@ -159,7 +163,7 @@ fn pings(heard: &Heard) -> Vec<Finding> {
             "its ping takes whole seconds only; natwatch's own clock bounds it",
         )),
         _ if heard.gave_a_verdict() => {
-            found.push(finding("backend-ping", Fitness::Fit, "its ping takes fractions of a second"))
+            found.push(finding("backend-ping", Fitness::Fit, "its ping takes fractions of a second"));
         }
         _ => return found,
     }
@@ -178,7 +182,7 @@ fn silent(silence: &Silence) -> Finding {
     match silence.reason {
         SilenceReason::NoPing => finding(id, Fitness::Warning, "its ping is missing, or may not be used")
             .remedy("apt-get install iputils-ping (dnf install iputils); where it is there: chmod 755 /usr/bin/ping && setcap cap_net_raw+p /usr/bin/ping")
-            .details(vec![detail]),
+            .details(vec![detail.split(": apt-get").next().unwrap_or_default().to_owned()]),
         SilenceReason::Hung => finding(id, Fitness::Warning, "logged in, but a command gives no answer")
             .remedy("look at the account's shell and start-up files, and at the host's load")
             .details(vec![detail]),

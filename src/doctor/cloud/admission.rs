@@ -4,8 +4,11 @@
 //! IPv4 only. A rule that admits a group instead of blocks is looked up with the backends that are known there.
 
 mod acls;
+mod backends;
 
-use super::{Facts, Subject, count, fit, listed, named, subnets, unfit, unknown, warning};
+use std::collections::BTreeSet;
+
+use super::{Facts, Subject, listed, named, subnets, unfit, unknown};
 use crate::decide::leads_here;
 use crate::model::firewall::lets;
 use crate::model::{
@@ -75,7 +78,7 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
         found.extend(lets_out(nat));
         found.extend(acls::of_nat(facts, nat, &guarded));
     }
-    found.extend(backends(facts, subject));
+    found.extend(backends::judge(facts, subject));
     found.extend(acls::of_subnets(facts, &guarded));
     found
 }
@@ -124,12 +127,10 @@ fn admitted(rules: &[&GroupRule], block: &Cidr, hosts: &[&NetworkInterface]) -> 
     kinds.dedup();
     match of(&Packets::PING) {
         Lets::Yes => Admitted::WithPings(kinds),
-        Lets::Maybe => Admitted::Unclear,
-        Lets::Part | Lets::No if !kinds.is_empty() => Admitted::WithoutPings(kinds),
-        // Some of the block, or of all packets; or nothing at all.
-        Lets::Part => Admitted::Unclear,
+        Lets::No if !kinds.is_empty() => Admitted::WithoutPings(kinds),
         Lets::No if of(&Packets::All) == Lets::No => Admitted::Nothing,
-        Lets::No => Admitted::Unclear,
+        // Some of the block, or whatever a group or list has.
+        Lets::Maybe | Lets::Part | Lets::No => Admitted::Unclear,
     }
 }
 
@@ -172,6 +173,9 @@ fn admits(facts: &Facts, nat: &Nat<'_>, primary: Option<&Nat<'_>>, guarded: &[Gu
         }
     }
     kinds.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for (_, places) in &mut kinds {
+        places.sort_by_key(|(_, block)| *block);
+    }
     let all = kinds.len() == 1;
     kinds
         .into_iter()
@@ -206,10 +210,12 @@ fn admission(
                 let (theirs, ours) = (primary.ingress(), nat.ingress());
                 let missing = |what: &&Packets| {
                     places.iter().any(|(_, block)| {
-                        lets(theirs.iter().copied(), what, block) == Lets::Yes && lets(ours.iter().copied(), what, block) == Lets::No
+                        let admits = |rules: &[&GroupRule]| lets(rules.iter().copied(), what, block);
+                        admits(&theirs) == Lets::Yes && matches!(admits(&ours), Lets::Part | Lets::No)
                     })
                 };
-                theirs.iter().map(|rule| &rule.what).filter(missing).cloned().collect()
+                let less: BTreeSet<Packets> = theirs.iter().map(|rule| &rule.what).filter(missing).cloned().collect();
+                less.into_iter().collect()
             });
             let text = format!("the security groups of {who} ({groups}) admit {} from {from}", words(kinds));
             if less.is_empty() {
@@ -258,45 +264,4 @@ fn lets_out(nat: &Nat<'_>) -> Option<Finding> {
     );
     let text = format!("the security groups of {who} ({groups}) let no pings out: {what}");
     Some(unfit(TOPIC, "lets-out", text).of(nat.role).remedy(command))
-}
-
-/// Pings leave the backends.
-fn backends(facts: &Facts, subject: Subject<'_>) -> Option<Finding> {
-    const ID: &str = "pings-out";
-    let anywhere: Cidr = ipnet::Ipv4Net::default().into();
-    let known = facts.backends.as_ref().ok().filter(|all| !all.is_empty())?;
-    let held = |one: &&NetworkInterface| {
-        let groups = groups_of(facts, one);
-        !groups.is_empty() && lets(groups.iter().flat_map(|group| &group.egress), &Packets::PING, &anywhere) == Lets::No
-    };
-    let held: Vec<&NetworkInterface> = known.iter().filter(held).collect();
-    if held.is_empty() {
-        return Some(fit(
-            Topic::Backends,
-            ID,
-            format!("the security groups of {} let pings out", count(known.len(), "backend")),
-        ));
-    }
-    let host = |one: &&NetworkInterface| {
-        let named = subject.backends.iter().find(|host| host.addr.is_some_and(|addr| one.addresses.contains(&addr)));
-        named.map_or_else(|| one.id.to_string(), |host| host.host.clone())
-    };
-    let mut groups: Vec<&str> =
-        held.iter().filter_map(|one| one.groups.first()).map(crate::model::GroupId::as_str).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    let command = |id: &&str| {
-        format!(
-            "aws ec2 authorize-security-group-egress --group-id {id} --ip-permissions IpProtocol=icmp,FromPort=-1,ToPort=-1,IpRanges=[{{CidrIp=0.0.0.0/0}}]"
-        )
-    };
-    let remedy = groups.iter().take(COMMANDS).map(command).collect::<Vec<_>>().join("; ");
-    let left = known.len() - held.len();
-    let finding = if left < subject.settings.decide.threshold { unfit } else { warning };
-    let text = format!(
-        "the security groups of {} let no pings out, so none of them can become a witness: {}",
-        count(held.len(), "backend"),
-        listed(&held.iter().map(host).collect::<Vec<_>>())
-    );
-    Some(finding(Topic::Backends, ID, text).remedy(remedy))
 }

@@ -82,6 +82,27 @@ impl Facts {
     }
 }
 
+/// How often IMDS is asked who this is, where it answers otherwise. Its bounds are those of a takeover, and beside all that `doctor` starts at
+/// once the processor may be busy for longer.
+const ASKED: usize = 3;
+
+/// Who this is by IMDS; and, where it does not say, how it answers.
+async fn ourselves(cloud: &(impl Account + Identity)) -> (Metadata, Result<InstanceId, String>) {
+    let mut imds = cloud.instance().await;
+    let mut metadata = Metadata::Answers;
+    for _ in 1..ASKED {
+        if imds.is_ok() {
+            return (Metadata::Answers, imds);
+        }
+        metadata = cloud.metadata().await;
+        if metadata != Metadata::Answers {
+            break;
+        }
+        imds = cloud.instance().await;
+    }
+    (metadata, imds)
+}
+
 /// Asks everything, within `patience` in all.
 pub(super) async fn gather(
     cloud: &(impl Account + Network + Cloud + Addresses + Identity),
@@ -93,10 +114,9 @@ pub(super) async fn gather(
     let settings = subject.settings;
     let rules = &settings.decide;
     let wanted = [rules.primary_table.clone(), rules.standby_table.clone()];
-    // IMDS and resolver have bounds of their own, below any patience.
-    let (metadata, imds, region, tables, address, way) = tokio::join!(
-        cloud.metadata(),
-        cloud.instance(),
+    let (metadata, imds) = ourselves(cloud).await;
+    // The resolver has a bound of its own, below any patience.
+    let (region, tables, address, way) = tokio::join!(
         cloud.region(),
         within(until, late, cloud.tables(&wanted)),
         async {
@@ -122,13 +142,13 @@ pub(super) async fn gather(
         answers: Vec::new(),
         unasked: Vec::new(),
     };
-    let ids: BTreeSet<InstanceId> =
+    let both: BTreeSet<InstanceId> =
         facts.identity(subject).into_iter().chain(&rules.primary_instance).cloned().collect();
-    let ids: Vec<InstanceId> = ids.into_iter().collect();
+    let both: Vec<InstanceId> = both.into_iter().collect();
     let addresses: Vec<IpAddr> = subject.backends.iter().filter_map(|one| one.addr).filter(IpAddr::is_ipv4).collect();
     let vpc = facts.vpc(subject);
     let (instances, all_tables, subnets, acls, backends) = tokio::join!(
-        within(until, late, unless_none(&ids, || cloud.instances(&ids))),
+        within(until, late, unless_none(&both, || cloud.instances(&both))),
         within(until, late, of(&vpc, |vpc| cloud.tables_in(vpc))),
         within(until, late, of(&vpc, |vpc| cloud.subnets_in(vpc))),
         within(until, late, of(&vpc, |vpc| cloud.acls_in(vpc))),

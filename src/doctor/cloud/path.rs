@@ -3,21 +3,17 @@
 use std::net::IpAddr;
 
 use super::{Facts, Subject, fit, named, unfit, unknown, warning};
-use crate::model::{Family, Finding, Instance, NetworkInterface, RouteTable, SubnetId, Topic, Way, address};
+use crate::model::{Family, Finding, Instance, NetworkInterface, Route, RouteTable, SubnetId, Topic, Way, address};
 
 const TOPIC: Topic = Topic::Uplink;
 
 pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
-    let Some(standby) = facts.standby(subject) else {
-        return vec![unknown(
-            TOPIC,
-            "own-route",
-            "how this instance gets out is not known, as EC2 does not tell which it is",
-        )];
+    let nobody = || {
+        let text = "how this instance gets out is not known, as EC2 does not tell which it is";
+        (unknown(TOPIC, "own-route", text), Through::Unknown)
     };
-    let (own, through) = own_route(facts, subject, standby);
-    let ec2 = ec2_route(facts, subject, through);
-    own.into_iter().chain(ec2).collect()
+    let (own, through) = facts.standby(subject).map_or_else(nobody, |standby| own_route(facts, subject, standby));
+    std::iter::once(own).chain(ec2_route(facts, subject, through)).collect()
 }
 
 /// Where this instance's packets go.
@@ -29,36 +25,27 @@ enum Through {
 }
 
 /// The table by which this instance's own packets leave; and whether that leads through the primary.
-fn own_route(facts: &Facts, subject: Subject<'_>, standby: &Instance) -> (Vec<Finding>, Through) {
+fn own_route(facts: &Facts, subject: Subject<'_>, standby: &Instance) -> (Finding, Through) {
     const ID: &str = "own-route";
+    let nothing = |why: String| (unknown(TOPIC, ID, why), Through::Unknown);
     let Some(subnet) = uplink(facts, standby) else {
-        return (
-            vec![unknown(TOPIC, ID, format!("EC2 does not say in which subnet {} is", standby.id))],
-            Through::Unknown,
-        );
+        return nothing(format!("EC2 does not say in which subnet {} is", standby.id));
     };
     let tables = match &facts.all_tables {
         Ok(tables) => tables,
-        Err(why) => {
-            return (
-                vec![unknown(TOPIC, ID, format!("how this instance gets out is not known: {why}"))],
-                Through::Unknown,
-            );
-        }
+        Err(why) => return nothing(format!("how this instance gets out is not known: {why}")),
     };
     let has = |table: &&RouteTable| table.associations.iter().any(|one| one.subnet.as_ref() == Some(&subnet));
     let main = |table: &&RouteTable| table.associations.iter().any(|one| one.main);
     let Some(table) = tables.iter().find(has).or_else(|| tables.iter().find(main)) else {
-        return (vec![unknown(TOPIC, ID, format!("no route table of {subnet} is known"))], Through::Unknown);
+        return nothing(format!("no route table of {subnet} is known"));
     };
     let (place, name) = (facts.called(&subnet), named(&table.id, table.name.as_deref()));
     let rules = &subject.settings.decide;
-    let remedy = format!(
-        "associate {subnet} with a table whose default route is an internet gateway: aws ec2 associate-route-table --subnet-id {subnet} --route-table-id <public table>"
-    );
+    let remedy = mend(&subnet, tables);
     let Some(route) = table.route(Family::V4.default_route()) else {
         let text = format!("this instance's own subnet, {place}, has no default route ({name})");
-        return (vec![unfit(TOPIC, ID, text).remedy(remedy)], Through::Unknown);
+        return (unfit(TOPIC, ID, text).remedy(remedy), Through::Unknown);
     };
     let way = Way::from(route);
     let led = facts.pair(subject).and_then(|(primary, _)| primary.route(Family::V4.default_route()).map(Way::from));
@@ -68,18 +55,32 @@ fn own_route(facts: &Facts, subject: Subject<'_>, standby: &Instance) -> (Vec<Fi
         let text = format!(
             "this instance's own subnet, {place}, is routed through the primary ({name}): its pings and its calls to EC2 would die with it"
         );
-        return (vec![unfit(TOPIC, ID, text).remedy(remedy)], Through::Primary);
+        return (unfit(TOPIC, ID, text).remedy(remedy), Through::Primary);
     }
     if table.id == rules.standby_table || way.instance.as_ref() == Some(&standby.id) {
         let text = format!("this instance's own subnet, {place}, is routed to this instance itself ({name})");
-        return (vec![unfit(TOPIC, ID, text).remedy(remedy)], Through::Elsewhere);
+        return (unfit(TOPIC, ID, text).remedy(remedy), Through::Elsewhere);
     }
     if route.blackhole {
         let text = format!("the default route of this instance's own subnet, {place}, is a black hole ({name})");
-        return (vec![unfit(TOPIC, ID, text).remedy(remedy)], Through::Elsewhere);
+        return (unfit(TOPIC, ID, text).remedy(remedy), Through::Elsewhere);
     }
     let text = format!("this instance gets out by {} ({place}, {name})", route.target());
-    (vec![fit(TOPIC, ID, text)], Through::Elsewhere)
+    (fit(TOPIC, ID, text), Through::Elsewhere)
+}
+
+/// The command that gives a subnet a table whose default route is an internet gateway; the first such table, where there is one.
+fn mend(subnet: &SubnetId, tables: &[RouteTable]) -> String {
+    let gateway = |route: &Route| route.other.as_deref().is_some_and(|id| id.starts_with("igw-"));
+    let open = tables.iter().find(|table| table.route(Family::V4.default_route()).is_some_and(gateway));
+    let table = open.map_or("<a table whose default route is an internet gateway>", |table| table.id.as_str());
+    let mut associations = tables.iter().flat_map(|table| &table.associations);
+    match associations.find(|one| one.subnet.as_ref() == Some(subnet)) {
+        Some(one) => {
+            format!("aws ec2 replace-route-table-association --association-id {} --route-table-id {table}", one.id)
+        }
+        None => format!("aws ec2 associate-route-table --subnet-id {subnet} --route-table-id {table}"),
+    }
 }
 
 /// The subnet of the interface that the kernel sends packets to EC2 over; else that of the first interface.

@@ -16,7 +16,7 @@ const COMMANDS: usize = 5;
 pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let mut found = tables(facts, subject);
     if let Some((primary, standby)) = facts.pair(subject) {
-        let guarded = families(&subject.settings.preflight, &[primary.clone()]);
+        let guarded = families(&subject.settings.preflight, std::slice::from_ref(primary));
         found.extend(standby_routes(facts, subject, standby, &guarded));
         found.push(primary_route(facts, subject, primary));
         found.extend(

@@ -36,7 +36,7 @@ impl Files for NoFiles {
 /// Two tables, three backends, and these lines: `("takeover", "max_subnets = 1")`.
 pub(super) fn settings(lines: &[(&str, &str)]) -> Settings {
     let of = |section: &str| {
-        lines.iter().filter(|(of, _)| *of == section).map(|(_, line)| format!("{line}\n")).collect::<String>()
+        lines.iter().filter(|(of, _)| *of == section).flat_map(|(_, line)| [*line, "\n"]).collect::<String>()
     };
     let text = format!(
         "[primary]\nroute_table = \"rtb-0a\"\n{}[standby]\nroute_table = \"rtb-0b\"\n{}[backends]\nhosts = [\"10.0.10.10\", \

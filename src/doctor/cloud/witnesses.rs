@@ -35,7 +35,9 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     if behind < threshold {
         let text =
             format!("{} behind the primary, and it takes {threshold} to accuse it (decision.threshold)", are(behind));
-        found.push(unfit(TOPIC, ID, text).remedy("list more backends of the guarded subnets, by address or by names that resolve here; or lower decision.threshold"));
+        let remedy = "list more backends of the guarded subnets, by address or by names that resolve here; or lower \
+                      decision.threshold";
+        found.push(unfit(TOPIC, ID, text).remedy(remedy));
     } else {
         found.push(fit(TOPIC, ID, format!("{} behind the primary", are(behind))));
     }

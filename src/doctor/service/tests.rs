@@ -4,8 +4,8 @@ fn unit(name: &str, enabled: bool, active: bool) -> Unit {
     Unit { name: name.to_owned(), enabled, active }
 }
 
-fn watcher() -> Option<Watcher> {
-    Some(Watcher { pid: 77, began: Timestamp::UNIX_EPOCH })
+fn watcher() -> Watcher {
+    Watcher { pid: 77, began: Timestamp::UNIX_EPOCH }
 }
 
 /// What was seen on a machine of systemd's with these units, and a young round.
@@ -46,10 +46,10 @@ fn f094_each_way_in_which_it_is_run_and_what_keeps_it_from_being() {
         (vec![unit("natwatch-watch.service", false, true)], "service: warning"),
         (vec![], "service: warning"),
     ] {
-        let seen = Seen { watcher: watcher(), ..systemd(&units) };
+        let seen = Seen { watcher: Some(watcher()), ..systemd(&units) };
         assert_eq!(told(&seen), [expected, "last-round-age: fit"], "{units:?}");
     }
-    let alone = Seen { watcher: watcher(), last: Some(Duration::ZERO), ..Seen::default() };
+    let alone = Seen { watcher: Some(watcher()), last: Some(Duration::ZERO), ..Seen::default() };
     assert_eq!(told(&alone), ["service: fit", "last-round-age: fit"], "no systemd here");
 }
 
@@ -67,7 +67,7 @@ fn two_who_run_it_are_a_warning_that_names_both() {
     let seen = Seen {
         crontabs: vec!["/etc/cron.d/natwatch".into()],
         cron: true,
-        watcher: watcher(),
+        watcher: Some(watcher()),
         ..systemd(&[unit("natwatch-watch.service", true, true)])
     };
     assert_eq!(told(&seen), ["service: fit", "service: fit", "several-services: warning", "last-round-age: fit"]);
@@ -79,7 +79,7 @@ fn f094_a_round_that_is_older_than_it_could_be_is_a_warning() {
     let by_timer = |age| told(&Seen { last: Some(age), ..systemd(&[unit("natwatch.timer", true, true)]) });
     assert_eq!(by_timer(RUN), ["service: fit", "last-round-age: fit"]);
     assert_eq!(by_timer(RUN + Duration::from_secs(1)), ["service: fit", "last-round-age: warning"]);
-    let watched = |age| told(&Seen { watcher: watcher(), last: Some(age), ..Seen::default() });
+    let watched = |age| told(&Seen { watcher: Some(watcher()), last: Some(age), ..Seen::default() });
     assert_eq!(watched(WATCHED), ["service: fit", "last-round-age: fit"]);
     assert_eq!(watched(WATCHED + Duration::from_secs(1)), ["service: fit", "last-round-age: warning"]);
 }

@@ -2,6 +2,9 @@
 //!
 //! EC2 names protocols by word or number (`tcp`, `6`; -1 is all of them) and an ICMP type by what is a port elsewhere.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use aws_sdk_ec2::types;
 
 use super::{id, name};
@@ -75,13 +78,21 @@ pub(in crate::ec2) fn interface(interface: &types::NetworkInterface) -> Result<N
     let private = interface.private_ip_addresses().iter();
     let v4 = private.clone().filter_map(|one| one.private_ip_address());
     let v6 = interface.ipv6_addresses().iter().filter_map(|one| one.ipv6_address());
-    let public = private.filter(|one| one.association().is_some_and(|found| found.public_ip().is_some()));
+    let of_one = private.filter(|one| one.association().is_some_and(|found| found.public_ip().is_some()));
+    // Of the first address it stands at the interface as well.
+    let of_first = interface.association().is_some_and(|found| found.public_ip().is_some());
+    let first = interface.private_ip_address().filter(|_| of_first);
+    let public: BTreeSet<IpAddr> = of_one
+        .filter_map(|one| one.private_ip_address())
+        .chain(first)
+        .filter_map(|address| address.parse().ok())
+        .collect();
     Ok(NetworkInterface {
         id: id(interface.network_interface_id())?,
         subnet: id(interface.subnet_id())?,
         instance: interface.attachment().and_then(|one| one.instance_id()?.parse().ok()),
         addresses: v4.chain(v6).filter_map(|one| one.parse().ok()).collect(),
-        public: public.filter_map(|one| one.private_ip_address()?.parse().ok()).collect(),
+        public: public.into_iter().collect(),
         groups: interface.groups().iter().map(|group| id(group.group_id())).collect::<Result<_, _>>()?,
     })
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{Files, Role, Settings, filled};
-use crate::init::around::Candidate;
 use crate::model::{Association, Instance, Interface, Machine, Route, RouteTable, SubnetId};
 
 fn machine(letter: char, name: &str, address: &str) -> Machine {
@@ -199,6 +198,6 @@ fn nobody_behind_the_primary_is_said_with_the_file_that_was_read() {
     assert_eq!(open(&draft), ["backends.hosts_file"]);
     assert!(draft.missing.iter().any(|one| one.why.contains("no entry of /etc/hosts")), "{draft:?}");
     let ids: Vec<SubnetId> =
-        around().primaries().one().map(Candidate::clone).unwrap().subnets.into_iter().map(|one| one.id).collect();
+        around().primaries().one().cloned().unwrap().subnets.into_iter().map(|one| one.id).collect();
     assert_eq!(ids.len(), 2);
 }

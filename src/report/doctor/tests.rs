@@ -34,7 +34,7 @@ ok    backends: b0, b1: our key is accepted
 WARN  backends: b1: no ping
       sh: ping: not found
 ???   backends: not told
-natwatch: unfit: a takeover would not happen, or would not help (1 unfit, 1 could not be told, 1 to look at, 2 fit; in 1.2 s)
+natwatch: unfit: a takeover would not happen, or would not help (1 unfit, 1 could not be told, 1 to look at, 1 fit; in 1.2 s)
 ";
     assert_eq!(text(&of_each_kind(), false, Style::PLAIN), expected);
 }
@@ -99,6 +99,9 @@ fn findings_of_nothing_in_particular_and_other_texts_stay_apart() {
         ],
     );
     assert_eq!(text(&all, false, Style::PLAIN).lines().count(), 5);
+    let forwarding = found("forwarding", Fitness::Fit, Some("IPv4"), "IPv4 packets are forwarded");
+    let said = text(&diagnosis(Fitness::Fit, vec![forwarding]), false, Style::PLAIN);
+    assert!(said.starts_with("ok    backends: IPv4 packets are forwarded\n"), "{said}");
 }
 
 #[test]

@@ -38,6 +38,9 @@ fn pass(outcome: Outcome, judgements: Vec<Judgement>) -> Pass {
         dry_run: false,
         notes: Vec::new(),
         commands: Vec::new(),
+        names: crate::model::Names::new(),
+        drill: None,
+        paused: None,
     }
 }
 

@@ -56,8 +56,8 @@ pub(super) struct Reading<'a> {
     survey: Option<(Instant, Survey)>,
     /// When EC2 was last asked.
     begun: Option<Instant>,
-    /// When the takeover record was last written, as when last looked; the inner `None`: there was none that can be read.
-    recorded: Option<Option<Timestamp>>,
+    /// When the takeover record that was last looked at was written; the earliest there is: there was none that can be read.
+    recorded: Option<Timestamp>,
 }
 
 impl<'a> Reading<'a> {
@@ -66,8 +66,8 @@ impl<'a> Reading<'a> {
         &mut self,
         going: &Going<'a, V, U, C, H>,
     ) {
-        let recorded = going.world.state.read_record(None).present().map(|record| record.changed);
-        if self.recorded.replace(recorded).is_some_and(|before| before != recorded) {
+        let written = going.world.state.read_record(None).present().map_or(Timestamp::MIN, |record| record.changed);
+        if self.recorded.replace(written).is_some_and(|before| before != written) {
             // Somebody moves subnets, step by step, or says that they are home: what was read between two steps is out of date.
             self.hurry();
         }

@@ -49,6 +49,9 @@ fn pass(outcome: Outcome) -> Pass {
         dry_run: false,
         notes: Vec::new(),
         commands: Vec::new(),
+        names: crate::model::Names::new(),
+        drill: None,
+        paused: None,
     }
 }
 
@@ -109,7 +112,7 @@ fn a_pause_that_ends_by_itself_is_told_by_the_next_pass() {
     post.did(EventKind::Paused, Deed { because: "paused", ..Deed::default() });
     place
         .state
-        .write_pause(&Pause::new(Timestamp::now(), Boot::now(), Duration::from_secs(600), "x".to_owned()))
+        .write_pause(&Pause::new(Timestamp::now(), Boot::now(), Duration::from_mins(10), "x".to_owned()))
         .unwrap();
     post.passed(&pass(Outcome::Healthy), &case(&settings));
     assert_eq!(place.events(), [EventKind::Paused]);

@@ -71,6 +71,7 @@ fn f109_a_standby_that_was_seen_to_admit_nothing_is_looked_at_again_soon() {
             seen: Timestamp::UNIX_EPOCH,
         }),
         seen: Timestamp::UNIX_EPOCH,
+        names: crate::model::Names::new(),
     };
     let associations = DecideSettings { method: Method::Association, ..rules() };
     assert_eq!(good_for(&seen(&["subnet-1"]), &associations, false), GUARDED_REFUSED);

@@ -189,7 +189,7 @@ fn f057_only_what_the_configuration_needs_is_asked_with_what_a_takeover_would_sa
     let check = Right::DisableCheck(id("eni-0b"));
     let all: Cidr = "0.0.0.0/0".parse().unwrap();
     assert_eq!(wanted(&[], |_| {}).0, [move_it.clone(), check.clone()]);
-    assert_eq!(wanted(&[("takeover", "disable_source_dest_check = false")], |_| {}).0, [move_it.clone()]);
+    assert_eq!(wanted(&[("takeover", "disable_source_dest_check = false")], |_| {}).0, std::slice::from_ref(&move_it));
     let second = Right::Associate(id("rtbassoc-2"), id("rtb-0b"));
     assert_eq!(wanted(&[("takeover", "subnets = [\"subnet-2\"]")], |_| {}).0, [second, check.clone()]);
     let routes = [

@@ -202,7 +202,7 @@ fn nothing_too_much_and_what_is_away_are_told_of_the_guarded_subnets() {
     let found = troubles_with(&lines, |facts| {
         edit(facts, "rtb-0a", |table| table.associations.clear());
         edit(facts, "rtb-0b", |table| {
-            table.associations = ["subnet-1", "subnet-2"].map(|one| association(Some(one))).into()
+            table.associations = ["subnet-1", "subnet-2"].map(|one| association(Some(one))).into();
         });
     });
     let one = only(found, "guarded", Fitness::Warning, "none is on the primary", "natwatch failback");
@@ -255,6 +255,8 @@ fn f003_the_standbys_own_way_out_does_not_lead_through_the_primary() {
         of("ec2-route").fitness == Fitness::Unfit
             && of("ec2-route").text.contains("with it dead nothing could be moved")
     );
+    let remedy = "aws ec2 replace-route-table-association --association-id rtbassoc-0p --route-table-id rtb-0c";
+    assert_eq!(of("own-route").remedy.as_deref(), Some(remedy));
     // By the main table, which leads to the primary too.
     let found = troubles(|facts| {
         edit(facts, "rtb-0c", |table| table.associations.clear());
@@ -267,10 +269,10 @@ fn f003_the_standbys_own_way_out_does_not_lead_through_the_primary() {
         "own-route",
         Fitness::Unfit,
         "is routed to this instance itself",
-        "aws ec2 associate-route-table --subnet-id subnet-0p",
+        "aws ec2 replace-route-table-association --association-id rtbassoc-0p --route-table-id <a table whose",
     );
     let found = troubles(|facts| edit(facts, "rtb-0c", |table| table.routes.truncate(1)));
-    only(found, "own-route", Fitness::Unfit, "has no default route", "internet gateway");
+    only(found, "own-route", Fitness::Unfit, "has no default route", "--association-id rtbassoc-0p");
 }
 
 #[test]
@@ -299,6 +301,13 @@ fn f003_ec2_is_reached_without_the_primary() {
         "this machine's own routes send what goes to EC2",
         "ip route get 52.94.1.1",
     );
+    // Also where that is why EC2 does not answer.
+    let found = troubles_with(&primary, |facts| {
+        facts.way.gateway = Some("10.0.0.10".parse().unwrap());
+        facts.instances = Err("no answer".to_owned());
+        facts.tables = Err("no answer".to_owned());
+    });
+    assert!(found.iter().any(|one| one.id == "ec2-route" && one.fitness == Fitness::Unfit), "{found:?}");
     // The same by the interfaces of the instance that is the primary.
     let named = [("primary", "instance = \"i-0a\"")];
     let found = troubles_with(&named, |facts| facts.way.gateway = Some("10.0.0.10".parse().unwrap()));
@@ -330,10 +339,11 @@ fn f045_backends_that_are_not_behind_the_primary_are_named() {
         "take their public addresses away",
     );
     let mut settings = settings(&[("decision", "threshold = 2")]);
-    settings.observe.backends[1].addr = Some("10.0.0.30".parse().unwrap());
+    let moved = settings.observe.backends.iter().position(|one| one.host == "10.0.11.11").unwrap();
+    settings.observe.backends[moved].addr = Some("10.0.0.30".parse().unwrap());
     let outside = found_of(&settings);
     only(outside, "outside", Fitness::Warning, "10.0.11.11 (subnet-0p (public))", "remove them from backends");
-    settings.observe.backends[1].addr = None;
+    settings.observe.backends[moved].addr = None;
     settings.decide.threshold = 3;
     let found = found_of(&settings);
     let one = found.iter().find(|one| one.id == "behind-primary").unwrap();
