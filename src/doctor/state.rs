@@ -252,11 +252,16 @@ pub(super) async fn clock() -> Finding {
     }
     // Asks the kernel (adjtimex(2)), whoever it is that keeps the time.
     let said = command::ask(&["/usr/bin/timedatectl"], &["show", "--property=NTPSynchronized", "--value"]).await;
-    clock_is(said.as_deref().map(str::trim).and_then(|word| match word {
+    clock_is(said.as_deref().and_then(synchronized))
+}
+
+/// The value of the property alone (timedatectl(1)).
+fn synchronized(said: &str) -> Option<bool> {
+    match said.trim() {
         "yes" => Some(true),
         "no" => Some(false),
         _ => None,
-    }))
+    }
 }
 
 fn clock_is(synchronized: Option<bool>) -> Finding {

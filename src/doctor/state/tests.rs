@@ -120,4 +120,5 @@ fn f005_a_clock_that_nobody_keeps_is_a_warning_and_one_of_which_nothing_is_known
     says(&clock_is(Some(true)), Fitness::Fit, &["kept"]);
     says(&clock_is(Some(false)), Fitness::Warning, &["five minutes", "169.254.169.123"]);
     says(&clock_is(None), Fitness::Fit, &["not known"]);
+    assert_eq!([" yes\n", "no\n", ""].map(synchronized), [Some(true), Some(false), None]);
 }
