@@ -4,6 +4,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt as _, LocalBoxFuture, join};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::super::pass::Going;
@@ -55,8 +56,8 @@ pub(super) struct Reading<'a> {
     survey: Option<(Instant, Survey)>,
     /// When EC2 was last asked.
     begun: Option<Instant>,
-    /// A takeover was on record when last looked.
-    recorded: Option<bool>,
+    /// When the takeover record that was last looked at was written; the earliest there is: there was none that can be read.
+    recorded: Option<Timestamp>,
 }
 
 impl<'a> Reading<'a> {
@@ -65,9 +66,9 @@ impl<'a> Reading<'a> {
         &mut self,
         going: &Going<'a, V, U, C, H>,
     ) {
-        let recorded = going.recorded();
-        if self.recorded.replace(recorded).is_some_and(|before| before != recorded) {
-            // Somebody has moved subnets, or says that they are home.
+        let written = going.world.state.read_record(None).present().map_or(Timestamp::MIN, |record| record.changed);
+        if self.recorded.replace(written).is_some_and(|before| before != written) {
+            // Somebody moves subnets, step by step, or says that they are home: what was read between two steps is out of date.
             self.hurry();
         }
         if going.moved() || going.refresh_due() {
