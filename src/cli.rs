@@ -17,8 +17,10 @@ Examples:
   natwatch status                who carries each subnet, the lock, the last round
   natwatch takeover --dry-run    what planned work would move, and whether EC2 would allow it
   natwatch failback              bring the subnets back after a repair, one first, verified
+  natwatch drill                 practice: one subnet to the standby and back, verified each way
   natwatch reset                 clear the lock after the primary was repaired by hand
   natwatch replay FILE           why a saved round (last-round.json) came to what it came to
+  natwatch init                  a first configuration, from what EC2 and the hosts file show
   natwatch print iam-policy      the policy that the standby's role needs
   natwatch print authorized-key KEY.pub   the line by which our key may do nothing but ping";
 
@@ -151,7 +153,19 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Every takeover, failback, reset and pause: when, why, from where to where, how long. Changes nothing
+    /// Practice: move one subnet to the standby, verify, bring it back, verify; says how long it was without an answer each way
+    Drill {
+        /// This one. Default: failback.canary, else the one with the fewest backends that can tell
+        #[arg(long, value_name = "ID")]
+        subnet: Option<String>,
+        /// Do not ask for confirmation; needed where there is no terminal
+        #[arg(long)]
+        yes: bool,
+        /// Change nothing: ask EC2 whether it would be allowed, and print the plan
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Every takeover, failback, drill, reset and pause: when, why, from where to where, how long. Changes nothing
     History,
     /// Clear the lock after a repair by hand. Changes nothing in AWS
     Reset {
@@ -178,6 +192,15 @@ pub enum Command {
     },
     /// End a pause before its time
     Resume,
+    /// Write a first configuration from what this instance, its VPC and its hosts file show. Changes nothing in AWS
+    Init {
+        /// Where to; `-`: standard output. Default: the --config path. What is there already is never touched
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Where backends are listed. Default: /etc/natwatch/hosts, else /etc/hosts
+        #[arg(long, value_name = "FILE")]
+        hosts_file: Option<PathBuf>,
+    },
     /// Print what is to be installed elsewhere
     Print {
         /// What to print.
@@ -264,10 +287,21 @@ mod tests {
                 },
             ),
             ("failback --dry-run", Command::Failback { subnet: vec![], yes: false, dry_run: true }),
+            ("drill", Command::Drill { subnet: None, yes: false, dry_run: false }),
+            (
+                "drill --subnet subnet-0a --yes",
+                Command::Drill { subnet: Some("subnet-0a".to_owned()), yes: true, dry_run: false },
+            ),
+            ("drill --dry-run", Command::Drill { subnet: None, yes: false, dry_run: true }),
             ("history", Command::History),
             ("replay last-round.json", Command::Replay { file: "last-round.json".into() }),
             ("pause --for 30m --reason x", Command::Pause { length: "30m".to_owned(), reason: "x".to_owned() }),
             ("resume", Command::Resume),
+            ("init", Command::Init { output: None, hosts_file: None }),
+            (
+                "init --output - --hosts-file /etc/hosts",
+                Command::Init { output: Some("-".into()), hosts_file: Some("/etc/hosts".into()) },
+            ),
             ("print iam-policy", Command::Print { what: Print::IamPolicy }),
             ("print authorized-key k.pub", Command::Print { what: Print::AuthorizedKey { key: "k.pub".into() } }),
         ] {
@@ -315,10 +349,13 @@ mod tests {
             "takeover --subnet subnet-0a",
             "takeover now",
             "failback --subnet",
+            "drill subnet-0a",
+            "drill --subnet subnet-0a --subnet subnet-0b",
             "history --since 1h",
             "pause",
             "pause --for 30m",
             "resume now",
+            "init now",
         ] {
             assert_eq!(status(line), 64, "{line:?}");
         }
@@ -332,8 +369,8 @@ mod tests {
         let help = Cli::command().render_long_help().to_string();
         assert!(help.starts_with("Examples:\n"), "{help}");
         let examples: Vec<&str> =
-            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(10).collect();
-        assert_eq!(examples.len(), 10);
+            help.lines().filter_map(|line| line.trim().strip_prefix("natwatch ")).take(13).collect();
+        assert_eq!(examples.len(), 13);
         for example in examples {
             let line = example.split("   ").next().unwrap();
             assert!(parse(line).is_ok(), "{line}");

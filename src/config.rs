@@ -30,9 +30,10 @@ use crate::observe::ObserveSettings;
 use crate::preflight::PreflightSettings;
 
 pub use error::{ConfigError, Violation};
+pub use hosts::hosts_within;
 pub use keys::{KEYS, Key, Kind, Presence};
 pub use permissions::{Disk, Role};
-pub use sample::sample;
+pub use sample::{Filled, filled, sample};
 pub(crate) use values::duration;
 
 /// Everything natwatch was told, checked.

@@ -15,6 +15,7 @@
 //! | `carried` | whether the traffic of a recorded change is this standby's now |
 //! | `case` | a whole pass: from all that it knew to the plan, or to what it came to |
 //! | `failback` | the way back: which subnets, which one first, and what it came to |
+//! | `drill` | practice: which subnet, what keeps it from being begun, and what it came to |
 //! | `outcome` | what a pass came to, and its exit status |
 //! | `reason` | why, in one sentence |
 //! | `explain` | the same, rule by rule, for who asks why |
@@ -26,6 +27,7 @@ mod case;
 mod commands;
 mod course;
 mod differences;
+mod drill;
 mod explain;
 mod failback;
 mod gates;
@@ -42,8 +44,9 @@ pub use case::{Case, Decision, Look, because, conclude, decide, grounds};
 pub use commands::{finish_commands, held_commands, reboot_commands, undo_commands};
 pub use course::{Course, Next, Row};
 pub use differences::differences;
+pub use drill::{Practice, drill, drilled, not_back};
 pub use explain::explain;
-pub use failback::{Steps, WayBack, Wish, address_back, failback, failed_back, homeward};
+pub use failback::{Steps, WayBack, Wish, address_back, failback, failed_back, homeward, unready};
 pub use gates::{Situation, plan};
 pub use judge::{families, judge, outlook};
 pub use lock::Lock;

@@ -8,6 +8,7 @@
 //! EC2 nothing; no error text carries a type name, a secret or a control character.
 
 mod address;
+mod atlas;
 mod change;
 mod convert;
 mod credentials;

@@ -29,6 +29,6 @@ pub fn command(settings: &Settings, global: &Global) -> Result<u8, Failure> {
 }
 
 fn event(entry: Entry) -> Event {
-    let Entry { kind, at, instance, why, outcome, moves, last, took, .. } = entry;
-    Event { kind: kind.as_str(), at, instance, why, outcome, moves, address: last.address, took }
+    let Entry { kind, at, instance, why, outcome, moves, last, drill, took, .. } = entry;
+    Event { kind: kind.as_str(), at, instance, why, outcome, moves, address: last.address, drill, took }
 }

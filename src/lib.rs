@@ -14,7 +14,8 @@
 //! | `config` | what it means: file as written, then checked settings, one per stage | cli, model, the stages' settings |
 //! | `run` | one pass: builds the clients, holds the lock, owns clock and seed | all |
 //! | `watch` | passes without end: keeps what others go by, tells what changes | all |
-//! | `check`, `status`, `takeover`, `failback`, `reset`, `pause`, `history` | one command each, made of the stages' parts | what they need of the stages, and `run`'s passes |
+//! | `check`, `status`, `takeover`, `failback`, `drill`, `reset`, `pause`, `history` | one command each, made of the stages' parts | what they need of the stages, and `run`'s passes |
+//! | `init` | a first configuration from what is there | cli, config, confirm, model, the traits of preflight, ec2, report |
 //! | `confirm` | asks on a terminal before something is changed | model, report |
 //! | `replay` | decide again from a saved round or a scenario, and say why | cli, model, decide, record (what it reads), report |
 //! | `print` | what is installed elsewhere | the rooms that know it |
@@ -36,9 +37,11 @@ pub mod config;
 mod confirm;
 pub mod daemon;
 pub mod decide;
+pub mod drill;
 pub mod ec2;
 pub mod failback;
 pub mod history;
+pub mod init;
 mod limits;
 pub mod model;
 pub mod observe;
@@ -54,6 +57,7 @@ pub mod status;
 pub mod takeover;
 pub mod watch;
 
+use std::future::Future;
 use std::time::Duration;
 
 use cli::{Cli, Command};
@@ -85,10 +89,18 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
     if let Command::Replay { file } = &cli.command {
         return replay::command(file, &cli.global);
     }
+    if let Command::Init { output, hosts_file } = &cli.command {
+        return waiting(Box::pin(init::command(&cli.global, output.as_deref(), hosts_file.as_deref())));
+    }
     let settings = Settings::load(&cli.global.config).map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
     for advice in &settings.advice {
         tracing::info!("{advice}");
     }
+    waiting(Box::pin(configured(cli, &settings)))
+}
+
+/// Waits for a command on a runtime of its own.
+fn waiting(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
     limits::raise().map_err(|why| Failure::new(exit::FAILED, why))?;
     let runtime =
         tokio::runtime::Builder::new_current_thread()
@@ -98,27 +110,30 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
             .map_err(|error| Failure::new(exit::FAILED, format!("the async runtime could not be started: {error}")))?;
     // Name look-ups need a thread. With one to begin with, no more is a wait; without any, tokio panics.
     drop(runtime.spawn_blocking(|| ()));
-    let status = runtime.block_on(async {
-        match &cli.command {
-            Command::Run { dry_run } => Box::pin(run::command(&settings, &cli.global, *dry_run)).await,
-            Command::Watch { dry_run } => Box::pin(watch::command(&settings, &cli.global, *dry_run)).await,
-            Command::Check { max_age } => Box::pin(check::command(&settings, &cli.global, max_age.as_deref())).await,
-            Command::Status { watch: false } => Box::pin(status::command(&settings, &cli.global)).await,
-            Command::Status { watch: true } => Box::pin(status::live::command(&settings, &cli.global)).await,
-            Command::Takeover { yes, dry_run } => {
-                Box::pin(takeover::command(&settings, &cli.global, *yes, *dry_run)).await
-            }
-            Command::Failback { subnet, yes, dry_run } => {
-                Box::pin(failback::command(&settings, &cli.global, subnet, *yes, *dry_run)).await
-            }
-            Command::History => history::command(&settings, &cli.global),
-            Command::Reset { yes, force } => Box::pin(reset::command(&settings, &cli.global, *yes, *force)).await,
-            Command::Pause { length, reason } => pause::pause(&settings, &cli.global, length, reason),
-            Command::Resume => pause::resume(&settings, &cli.global),
-            Command::Replay { .. } | Command::Print { .. } => Ok(0),
-        }
-    });
+    let status = runtime.block_on(command);
     // A blocking name look-up (getaddrinfo(3)) that hangs must not keep the process from ending.
     runtime.shutdown_background();
     status
+}
+
+async fn configured(cli: &Cli, settings: &Settings) -> Result<u8, Failure> {
+    match &cli.command {
+        Command::Run { dry_run } => Box::pin(run::command(settings, &cli.global, *dry_run)).await,
+        Command::Watch { dry_run } => Box::pin(watch::command(settings, &cli.global, *dry_run)).await,
+        Command::Check { max_age } => Box::pin(check::command(settings, &cli.global, max_age.as_deref())).await,
+        Command::Status { watch: false } => Box::pin(status::command(settings, &cli.global)).await,
+        Command::Status { watch: true } => Box::pin(status::live::command(settings, &cli.global)).await,
+        Command::Takeover { yes, dry_run } => Box::pin(takeover::command(settings, &cli.global, *yes, *dry_run)).await,
+        Command::Failback { subnet, yes, dry_run } => {
+            Box::pin(failback::command(settings, &cli.global, subnet, *yes, *dry_run)).await
+        }
+        Command::Drill { subnet, yes, dry_run } => {
+            Box::pin(drill::command(settings, &cli.global, subnet.as_deref(), *yes, *dry_run)).await
+        }
+        Command::History => history::command(settings, &cli.global),
+        Command::Reset { yes, force } => Box::pin(reset::command(settings, &cli.global, *yes, *force)).await,
+        Command::Pause { length, reason } => pause::pause(settings, &cli.global, length, reason),
+        Command::Resume => pause::resume(settings, &cli.global),
+        Command::Replay { .. } | Command::Print { .. } | Command::Init { .. } => Ok(0),
+    }
 }

@@ -3,12 +3,13 @@
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
 //! Its groups: what EC2 has ([`cloud`]), what was observed and how it is judged ([`evidence`], [`judgement`], [`own`]), what is to be changed
 //! and what came of it ([`change`], [`last`]), what holds it back and what is remembered ([`takeover`]), what a whole pass came to and what a
-//! file of ours had to say ([`pass`]), and why ([`explanation`]); what `doctor` found ([`finding`]); and what a monitoring system is told
+//! file of ours had to say ([`pass`]), and why ([`explanation`]); what a drill showed ([`drill`]) and `doctor` found ([`finding`]); and what a monitoring system is told
 //! ([`service`]).
 
 pub mod address;
 pub mod change;
 pub mod cloud;
+pub mod drill;
 pub mod evidence;
 pub mod explanation;
 pub mod failure;
@@ -23,7 +24,8 @@ pub mod service;
 pub mod takeover;
 
 pub use change::{Change, Method, Move, MoveResult, Plan, PlannedMove, PlannedRoute, Verification, Way};
-pub use cloud::{Association, Cidr, Instance, Interface, Route, RouteTable, Subnet, Survey};
+pub use cloud::{Association, Cidr, Instance, Interface, Machine, Route, RouteTable, Subnet, Survey};
+pub use drill::{Drill, Gap, Leg};
 pub use evidence::{
     Backend, Control, ControlFate, Fate, Member, Moment, Probe, Round, Silence, SilenceReason, Target, Testimony,
 };

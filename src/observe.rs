@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `round` | one round, from the draw to the evidence |
 //! | `calm` | evidence spread over time, as long as nothing is missed |
+//! | `gauge` | how long a few backends were without an answer: a measure, no evidence |
 //! | `panel` | who is asked, in which order |
 //! | `ssh` | one SSH vantage |
 //! | `ping` | the remote command and what its output means: pure |
@@ -14,6 +15,7 @@
 //! | `resolve` | names to addresses |
 
 pub mod calm;
+pub mod gauge;
 pub mod icmp;
 pub mod panel;
 pub mod ping;

@@ -83,6 +83,7 @@ fn remember(state: &State, kind: Deed, at: Timestamp, why: &str, took: Duration)
         why: why.to_owned(),
         outcome: None,
         last: crate::model::LastSteps::default(),
+        drill: None,
         moves: Vec::new(),
         took,
     };

@@ -16,7 +16,10 @@ use futures_util::future::{join, join3};
 use tokio::time::timeout;
 
 use crate::model::cloud::Masquerade;
-use crate::model::{Family, Instance, InstanceId, Method, RouteTable, RouteTableId, Subnet, SubnetId, Survey};
+use crate::model::{
+    Family, Instance, InstanceId, InterfaceId, Machine, Method, RouteTable, RouteTableId, Subnet, SubnetId, Survey,
+    VpcId,
+};
 
 pub use guarded::{families, guarded_set, make_guarded, now_on};
 pub use host::{Identity, LocalHost, masquerade};
@@ -50,6 +53,20 @@ pub trait Cloud {
     fn subnets(&self, ids: &[SubnetId]) -> impl Future<Output = Result<Vec<Subnet>, String>>;
     /// The private addresses in these subnets that have a public IPv4 address of their own.
     fn public(&self, subnets: &[SubnetId]) -> impl Future<Output = Result<Vec<IpAddr>, String>>;
+}
+
+/// What surrounds this instance, read by who knows nothing of it yet. Errors are one line fit to print.
+pub trait Atlas: Cloud {
+    /// The region, as every further question goes by it.
+    fn region(&self) -> impl Future<Output = Result<String, String>>;
+    /// The instances with these ids, and those that have these interfaces.
+    fn machines(
+        &self,
+        ids: &[InstanceId],
+        interfaces: &[InterfaceId],
+    ) -> impl Future<Output = Result<Vec<Machine>, String>>;
+    /// All route tables of a VPC.
+    fn tables_in(&self, vpc: &VpcId) -> impl Future<Output = Result<Vec<RouteTable>, String>>;
 }
 
 /// This machine, read.

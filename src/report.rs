@@ -3,7 +3,9 @@
 //! It decides nothing and asks nobody. Nothing from outside (names, tags, what a remote host said) reaches the output
 //! other than through `safe`, since a terminal obeys escape sequences whoever sent them.
 
+mod drill;
 pub mod history;
+pub mod init;
 pub mod json;
 mod lines;
 pub mod live;

@@ -63,6 +63,7 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, force: boo
         why: if force { "by an operator, forced" } else { "by an operator" }.to_owned(),
         outcome: None,
         last: crate::model::LastSteps::default(),
+        drill: None,
         moves: match &status.record {
             Found::Present(record) => record.moves.clone(),
             _ => Vec::new(),

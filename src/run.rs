@@ -10,6 +10,7 @@
 //! | `planned` | a takeover that an operator asks for |
 //! | `takeover` | a takeover as carried out and recorded |
 //! | `failback` | the way back: one subnet first, then the others |
+//! | `drill` | practice: one subnet there and back |
 //! | `verify` | whether it helped |
 //! | `targets` | where the targets are, and what is remembered of them |
 //! | `remember` | the takeover record as found |
@@ -25,6 +26,7 @@ mod astray;
 mod beside;
 pub(crate) mod clients;
 mod down;
+pub mod drill;
 mod facts;
 pub mod failback;
 pub mod lasting;
@@ -117,7 +119,7 @@ pub(crate) async fn make(
     if watched {
         report::progress(&format!("asking {} of {} backends", panel(settings), settings.observe.backends.len()));
     }
-    let mut signals = Signals::new();
+    let mut signals = Signals::or_hangup();
     let passing = Box::pin(pass(&world, witnesses));
     let mut done = match to_its_end(&mut signals, passing, &world.moving, stop).await {
         Ok(done) => done,

@@ -1,8 +1,10 @@
-//! `natwatch status`: who carries each subnet now, the lock, the last round, the last takeover, the gates that would hold.
+//! `natwatch status`: who carries each subnet now, the lock, the last round, takeover and drill, the gates that would hold, and while it is
+//! locked whether the primary looks well.
 //!
 //! It asks EC2 and changes nothing, nowhere.
 
 pub mod live;
+mod outlook;
 mod screen;
 
 use std::io::IsTerminal as _;
@@ -22,7 +24,7 @@ use crate::record::history::Deed;
 use crate::record::pause::{Boot, in_force};
 use crate::record::{State, lock};
 use crate::report;
-use crate::report::status::{Active, Carrier, LastTakeover, Status, Watcher};
+use crate::report::status::{Active, Carrier, LastDrill, LastTakeover, Status, Watcher};
 
 /// What EC2 may take to answer: somebody waits at a terminal.
 const ASKING: Duration = Duration::from_secs(8);
@@ -59,17 +61,21 @@ struct Asked {
     at: Timestamp,
     survey: Survey,
     guarded: Result<GuardedSet, String>,
+    /// Whether `primary.address` answers pings, where a takeover is on record; `None`: it was not asked.
+    answers: Option<bool>,
 }
 
 async fn ask(ec2: &Ec2, settings: &Settings, state: &State) -> Asked {
     let host = LocalHost::new(ec2).told(state.sighting(Boot::now().as_ref()));
     let at = Timestamp::now();
     let saved = saved(settings, state).0;
-    let (survey, guarded) = tokio::join!(
+    let locked = !matches!(state.read_record(None), Found::Absent);
+    let (survey, guarded, answers) = tokio::join!(
         preflight::survey(ec2, &host, &settings.preflight, ASKING),
         preflight::guarded_set(ec2, &settings.preflight, saved.as_ref(), at),
+        outlook::answers(settings, locked),
     );
-    Asked { at, survey, guarded }
+    Asked { at, survey, guarded, answers }
 }
 
 /// The guarded subnets as last seen, of this configuration, and what to warn about.
@@ -92,6 +98,9 @@ fn tell(
     let pause = state.read_pause();
     notes.extend(pause.trouble());
     let paused = in_force(pause, now);
+    let locked = !matches!(record, Found::Absent | Found::Foreign { .. });
+    let not_before = outlook::not_before(settings, asked, paused.as_ref(), now);
+    let primary = asked.filter(|_| locked).and_then(|asked| outlook::primary(settings, asked, saved.as_ref()));
     let (active, holds) = match asked {
         None => (Err("EC2 has not answered yet".to_owned()), Vec::new()),
         Some(Asked { survey, guarded, .. }) => (
@@ -104,9 +113,12 @@ fn tell(
         now,
         active,
         holds,
+        not_before,
+        primary,
         paused,
         watcher: lock::watching(state).map(|watcher| Watcher { pid: watcher.pid, since: watcher.began }),
         last_round,
+        last_drill: last_drill(state),
         last_takeover: last_takeover(state, &record, &mut notes),
         record,
         notes,
@@ -167,6 +179,13 @@ fn holds(
     )
     .err()
     .unwrap_or_default()
+}
+
+/// That the history can't be read is told with the last takeover.
+fn last_drill(state: &State) -> Option<LastDrill> {
+    let (entries, _) = state.read_history().ok()?;
+    let last = entries.into_iter().rev().find(|entry| entry.kind == Deed::Drill)?;
+    Some(LastDrill { at: last.at, outcome: last.outcome, drill: last.drill })
 }
 
 fn last_takeover(state: &State, record: &Found<Record>, notes: &mut Vec<String>) -> Option<LastTakeover> {

@@ -37,6 +37,7 @@ fn entry() -> Entry {
         outcome: None,
         moves: Vec::new(),
         last: natwatch::model::LastSteps::default(),
+        drill: None,
         took: std::time::Duration::ZERO,
     }
 }

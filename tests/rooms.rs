@@ -20,7 +20,7 @@ use Of::{All, Only};
 /// What every command and service may use of the stages: the traits by which the outside comes in.
 const TRAITS: [(&str, Of); 3] = [
     ("observe", Only(&["Vantages", "Uplink"])),
-    ("preflight", Only(&["Cloud", "Host", "Identity"])),
+    ("preflight", Only(&["Cloud", "Host", "Identity", "Atlas"])),
     ("act", Only(&["Changer", "Routes", "Addresses", "Held", "ChangeError"])),
 ];
 
@@ -41,15 +41,21 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
         ],
         "observe" | "decide" | "preflight" | "act" | "record" | "report" | "daemon" => vec![model],
         "ec2" => vec![model, TRAITS[1], TRAITS[2]],
-        "doctor" | "drill" | "init" | "notify" => [vec![model], TRAITS.to_vec()].concat(),
+        "doctor" | "notify" => [vec![model], TRAITS.to_vec()].concat(),
+        // Before there is a configuration: it asks EC2, and writes one file.
+        "init" => [
+            vec![("cli", All), ("config", All), ("confirm", All), model, ("ec2", All), ("report", All)],
+            TRAITS.to_vec(),
+        ]
+        .concat(),
         // What an operator asks for: a pass of `run`'s, shown, confirmed and told.
-        "takeover" | "failback" => vec![
+        "takeover" | "failback" | "drill" => vec![
             ("cli", All),
             ("config", Only(&["Settings"])),
             ("confirm", All),
             model,
             ("report", All),
-            ("run", Only(&["clients", "pass", "failback", "planned", "make", "open", "tell", "Stop", "self"])),
+            ("run", Only(&["clients", "pass", "failback", "drill", "planned", "make", "open", "tell", "Stop", "self"])),
         ],
         "history" => vec![
             ("cli", All),
@@ -67,6 +73,7 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("config", All),
             model,
             ("decide", All),
+            ("observe", Only(&["icmp", "Uplink"])),
             ("preflight", All),
             ("ec2", All),
             ("record", All),

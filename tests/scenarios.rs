@@ -98,8 +98,8 @@ fn every_verdict_gate_outcome_and_exit_status_occurs() {
     let verdicts: BTreeSet<Verdict> = passes.iter().flat_map(|one| &one.judgements).map(|one| one.verdict).collect();
     assert_eq!(verdicts, Verdict::ALL.iter().copied().collect());
     let outcomes: BTreeSet<Outcome> = passes.iter().map(|one| one.outcome).collect();
-    // A way back is decided from other things than a pass.
-    let back = [Outcome::FailedBack, Outcome::WouldFailBack];
+    // A way back and a drill are decided from other things than a pass.
+    let back = [Outcome::FailedBack, Outcome::WouldFailBack, Outcome::Drilled, Outcome::WouldDrill];
     assert_eq!(outcomes, Outcome::ALL.iter().copied().filter(|one| !back.contains(one)).collect());
     let statuses: BTreeSet<u8> = passes.iter().map(|one| one.exit).collect();
     assert_eq!(statuses, BTreeSet::from([0, 1, 2, 3, 4, 5, 75]));

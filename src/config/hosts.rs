@@ -4,8 +4,8 @@
 
 use std::net::IpAddr;
 
-use super::values::{host_name, zoned};
-use crate::model::printable;
+use super::values::{host_name, special, zoned};
+use crate::model::{Cidr, printable};
 
 /// A line of a hosts file that says something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,17 @@ pub(super) struct HostsEntry {
     pub(super) addr: IpAddr,
     /// One or more, as written.
     pub(super) names: Vec<String>,
+}
+
+/// The first name and the address of every entry that is within one of these blocks, other hosts' only; and how many lines are no entries.
+#[must_use]
+pub fn hosts_within(content: &[u8], within: &[Cidr]) -> (Vec<(String, IpAddr)>, usize) {
+    let (entries, junk) = parse(content);
+    let inside =
+        |entry: &HostsEntry| special(entry.addr).is_none() && within.iter().any(|one| one.contains(&entry.addr));
+    let names =
+        entries.into_iter().filter(inside).filter_map(|entry| Some((entry.names.into_iter().next()?, entry.addr)));
+    (names.collect(), junk.len())
 }
 
 /// The entries, and what is wrong with which line.

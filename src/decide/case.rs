@@ -134,6 +134,8 @@ impl Case {
             judgements,
             moves: self.moves.clone().unwrap_or_default(),
             last: self.last.clone(),
+            paused: self.paused.clone(),
+            drill: None,
             elapsed: Duration::ZERO,
             dry_run: false,
             notes: Vec::new(),

@@ -4,17 +4,20 @@
 //! a reason not to begin.
 
 mod ending;
+mod ready;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::gates::{self, hold};
 use super::{DecideSettings, Lock};
 use crate::model::{
-    Change, Family, Gate, GuardedSet, Hold, Instance, InstanceId, Move, MoveResult, Phase, PlannedAddress, PlannedMove,
-    Record, Route, RouteTable, RouteTableId, SubnetId, Survey, Verification,
+    Change, Gate, GuardedSet, Hold, InstanceId, Move, MoveResult, Phase, PlannedAddress, PlannedMove, Record,
+    RouteTable, RouteTableId, SubnetId, Survey, Verification,
 };
 
 pub use ending::{Steps, failed_back};
+pub use ready::unready;
+use ready::{leads_home, primary_runs};
 
 /// Everything that a failback is planned from.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +83,7 @@ pub fn failback(wish: &Wish<'_>, rules: &DecideSettings) -> Result<WayBack, Vec<
     holds.extend(primary_runs(wish.survey, rules));
     if routes.is_empty() {
         // Where the routes themselves go back, they lead here until then.
-        holds.extend(leads_home(wish, primary, own, rules));
+        holds.extend(leads_home((wish.survey, wish.guarded), primary, own, rules));
     }
     let mut way =
         WayBack { standby: own.clone(), unproven: Vec::new(), canary: None, moves: routes, stays: Vec::new() };
@@ -221,73 +224,7 @@ fn first(wish: &Wish<'_>, way: &mut WayBack, rules: &DecideSettings) -> Option<H
 }
 
 /// The subnet with the fewest witnesses, at least two where any has two: little is risked, and yet it can be seen.
-fn canary<'s>(moved: &[&'s SubnetId], tell: impl Fn(&SubnetId) -> usize) -> Option<&'s SubnetId> {
+pub(super) fn canary<'s>(moved: &[&'s SubnetId], tell: impl Fn(&SubnetId) -> usize) -> Option<&'s SubnetId> {
     let least = moved.iter().map(|one| tell(one)).max()?.min(2);
     moved.iter().filter(|one| tell(one) >= least).min_by_key(|one| tell(one)).copied()
-}
-
-/// What is known of the primary itself to keep it from carrying anything.
-fn primary_runs(survey: &Survey, rules: &DecideSettings) -> Option<Hold> {
-    match survey.primary.as_ref()? {
-        Ok(Some(one)) if one.state != "running" => {
-            let remedy = format!("aws ec2 start-instances --instance-ids {}", one.id);
-            Some(hold(Gate::Unfit, format!("the primary {} is {}", one.id, one.state), remedy))
-        }
-        Ok(Some(_)) => None,
-        Ok(None) => Some(hold(
-            Gate::Foreign,
-            format!("the primary {} is not known to EC2 in this region", named(rules)),
-            "correct primary.instance or standby.region",
-        )),
-        Err(why) => Some(hold(Gate::Unfit, format!("EC2 can't be asked about the primary: {why}"), "")),
-    }
-}
-
-/// And of the default routes of its table, for each family that it carries.
-fn leads_home(wish: &Wish<'_>, table: &RouteTable, own: &InstanceId, rules: &DecideSettings) -> Vec<Hold> {
-    let families = wish.guarded.map_or(&[][..], |set| &set.families);
-    [Family::V4, Family::V6]
-        .into_iter()
-        .filter(|one| *one == Family::V4 || families.contains(one))
-        .filter_map(|family| leads_to_the_primary(table, family, own, wish.survey, rules))
-        .collect()
-}
-
-fn named(rules: &DecideSettings) -> String {
-    rules.primary_instance.as_ref().map(ToString::to_string).unwrap_or_default()
-}
-
-fn leads_to_the_primary(
-    table: &RouteTable,
-    family: Family,
-    own: &InstanceId,
-    survey: &Survey,
-    rules: &DecideSettings,
-) -> Option<Hold> {
-    let destination = family.default_route();
-    let look = format!("aws ec2 describe-route-tables --route-table-ids {}", table.id);
-    let Some(route) = table.route(destination) else {
-        return Some(hold(Gate::Unfit, format!("{} has no route for {destination}", table.id), look));
-    };
-    let says = |what: &str| format!("{} sends {destination} to {}, {what}", table.id, route.target());
-    if route.blackhole {
-        return Some(hold(Gate::Unfit, says("which is a blackhole"), look));
-    }
-    if route.instance.is_none() && route.interface.is_none() {
-        return Some(hold(Gate::Foreign, says("and not to an instance"), look));
-    }
-    let ours = survey.standby.as_ref().ok().and_then(Option::as_ref);
-    if route.instance.as_ref() == Some(own) || ours.is_some_and(|instance| through(route, instance)) {
-        return Some(hold(Gate::Foreign, says("which is this standby itself"), look));
-    }
-    let expected = rules.primary_instance.as_ref();
-    if route.instance.as_ref().is_some_and(|leads| expected.is_some_and(|expected| expected != leads)) {
-        let remedy = "correct primary.instance, or the route";
-        return Some(hold(Gate::Foreign, says("and primary.instance is another"), remedy));
-    }
-    None
-}
-
-fn through(route: &Route, instance: &Instance) -> bool {
-    instance.interfaces.iter().any(|one| route.interface.as_ref() == Some(&one.id))
 }

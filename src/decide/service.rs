@@ -9,7 +9,9 @@ use crate::model::{Judgement, Outcome, Pass, ServiceState, Verdict};
 #[must_use]
 pub fn service_state(pass: &Pass) -> ServiceState {
     match pass.outcome {
-        Outcome::Healthy | Outcome::FailedBack | Outcome::WouldFailBack => ServiceState::Ok,
+        Outcome::Healthy | Outcome::FailedBack | Outcome::WouldFailBack | Outcome::Drilled | Outcome::WouldDrill => {
+            ServiceState::Ok
+        }
         Outcome::Degraded | Outcome::Locked | Outcome::NoRedundancy | Outcome::TakenOver => ServiceState::Warning,
         // What a frozen process saw says nothing of the present.
         Outcome::Down if lead(&pass.latest()).is_some_and(|one| one.verdict == Verdict::Down && one.stale) => {

@@ -2,6 +2,7 @@
 
 mod course;
 mod differences;
+mod drill;
 mod explain;
 mod failback;
 mod gates;

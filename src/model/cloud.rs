@@ -1,6 +1,7 @@
 //! What EC2 has, as far as a takeover is concerned, and what this instance knows of itself.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,17 @@ pub struct Instance {
     pub launched_ago: Option<Duration>,
     /// Its network interfaces.
     pub interfaces: Vec<Interface>,
+}
+
+/// An instance, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// The instance.
+    pub instance: Instance,
+    /// Its VPC.
+    pub vpc: Option<VpcId>,
+    /// Its first private address.
+    pub address: Option<IpAddr>,
 }
 
 /// A network interface of an instance.

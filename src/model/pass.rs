@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Hold, InstanceId, Judgement, LastSteps, Move, Outcome};
+use super::{Drill, Family, Hold, InstanceId, Judgement, LastSteps, Move, Outcome, Paused};
 
 /// One pass, from the first question to the last verification: what the user reads and `last-round.json` keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,12 @@ pub struct Pass {
     /// What was done when all of them stood.
     #[serde(default, skip_serializing_if = "LastSteps::is_empty")]
     pub last: LastSteps,
+    /// The pause that held all automatic action meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
+    /// What a drill showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
     /// How long the pass took.
     pub elapsed: Duration,
     /// `--dry-run`: nothing was changed.

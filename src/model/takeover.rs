@@ -170,5 +170,9 @@ words! {
         FailedBack => "failed-back",
         /// `--dry-run`: they would have been brought back.
         WouldFailBack => "would-fail-back",
+        /// One subnet went to the standby for practice and is back, verified each way.
+        Drilled => "drilled",
+        /// `--dry-run`: it would have.
+        WouldDrill => "would-drill",
     }
 }

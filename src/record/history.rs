@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{HISTORY, State, StateError, VERSION};
 use crate::model::evidence::words;
-use crate::model::{InstanceId, LastSteps, Move, Outcome};
+use crate::model::{Drill, InstanceId, LastSteps, Move, Outcome};
 
 words! {
     /// What was done.
@@ -21,6 +21,8 @@ words! {
         Takeover => "takeover",
         /// Subnets were brought back to the primary, or it was tried.
         Failback => "failback",
+        /// One subnet was moved to the standby and back, for practice, or it was tried.
+        Drill => "drill",
         /// The lock was cleared by an operator.
         Reset => "reset",
         /// Automatic action was held for a while.
@@ -50,6 +52,9 @@ pub struct Entry {
     /// What was done when all of them stood.
     #[serde(default, skip_serializing_if = "LastSteps::is_empty")]
     pub last: LastSteps,
+    /// What a drill showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
     /// How long it took.
     pub took: Duration,
 }

@@ -426,6 +426,8 @@ fn last_round() -> LastRound<String> {
             judgements: Vec::new(),
             moves: vec![moved(MoveResult::Moved)],
             last: crate::model::LastSteps::default(),
+            paused: None,
+            drill: None,
             elapsed: Duration::from_millis(1234),
             dry_run: false,
             notes: Vec::new(),
@@ -458,6 +460,7 @@ fn entry(why: &str) -> Entry {
         outcome: Some(Outcome::TakenOver),
         moves: vec![moved(MoveResult::Moved)],
         last: crate::model::LastSteps::default(),
+        drill: None,
         took: Duration::from_secs(2),
     }
 }

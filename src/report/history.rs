@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::drill::{DrillView, legs};
 use super::json::{AddressView, MoveView, document};
 use super::{Paint, Style, address_row, columns, counted, move_row, safe, span, whole_ms};
-use crate::model::{AddressStep, InstanceId, Move, Outcome};
+use crate::model::{AddressStep, Drill, InstanceId, Move, Outcome};
 
 /// One thing that was done.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +28,8 @@ pub struct Event {
     pub moves: Vec<Move>,
     /// What became of the Elastic IP address, where one was to come along.
     pub address: Option<AddressStep>,
+    /// What a drill showed.
+    pub drill: Option<Drill>,
     /// How long it took, or, of a pause, was to last; zero where there is nothing to take long.
     pub took: Duration,
 }
@@ -59,6 +62,8 @@ struct EventView {
     took_ms: u64,
     moves: Vec<MoveView>,
     address: Option<AddressView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drill: Option<DrillView>,
 }
 
 /// The document for `history --format json`: one line with its newline.
@@ -78,6 +83,7 @@ pub fn json(history: &History) -> String {
                 took_ms: whole_ms(one.took),
                 moves: one.moves.iter().map(MoveView::from).collect(),
                 address: one.address.as_ref().map(AddressView::from),
+                drill: one.drill.as_ref().map(DrillView::from),
             })
             .collect(),
         unreadable: history.unreadable,
@@ -98,6 +104,7 @@ pub fn text(history: &History, style: Style) -> String {
             style,
             &one.moves.iter().map(move_row).chain(one.address.iter().map(address_row)).collect::<Vec<_>>(),
         ));
+        out.push_str(&columns(style, &legs(one.drill.as_ref())));
     }
     if history.events.is_empty() {
         let _ = writeln!(out, "{}: nothing was done yet", safe(&history.name));
@@ -112,7 +119,7 @@ pub fn text(history: &History, style: Style) -> String {
 
 const fn paint(outcome: Outcome) -> Paint {
     match outcome {
-        Outcome::TakenOver | Outcome::FailedBack => Paint::Green,
+        Outcome::TakenOver | Outcome::FailedBack | Outcome::Drilled => Paint::Green,
         Outcome::Failed | Outcome::Partial | Outcome::Unverified => Paint::Red,
         _ => Paint::Plain,
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::drill::DrillView;
 use super::{safe, verification, whole, whole_ms};
 use crate::model::{AddressStep, Change, Hold, Judged, Judgement, Move, MoveResult, Pass, RebootResult, RebootStep};
 
@@ -25,6 +26,12 @@ pub(super) struct PassView {
     address: Option<AddressView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reboot: Option<RebootView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drill: Option<DrillView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pause_reason: Option<String>,
     notes: Vec<String>,
     commands: Vec<String>,
     elapsed_ms: u64,
@@ -141,6 +148,9 @@ impl From<&Pass> for PassView {
             moves: pass.moves.iter().map(MoveView::from).collect(),
             address: pass.last.address.as_ref().map(AddressView::from),
             reboot: pass.last.reboot.as_ref().map(RebootView::from),
+            drill: pass.drill.as_ref().map(DrillView::from),
+            paused_until: pass.paused.as_ref().map(|paused| paused.until),
+            pause_reason: pass.paused.as_ref().map(|paused| safe(&paused.reason)),
             notes: pass.notes.iter().map(|note| safe(note)).collect(),
             commands: pass.commands.iter().map(|command| whole(command)).collect(),
             elapsed_ms: whole_ms(pass.elapsed),

@@ -92,7 +92,15 @@ pub fn text(view: &View<'_>, style: Style) -> String {
 pub fn occasion(view: &View<'_>) -> String {
     let status = view.status;
     let pass = status.last_round.as_ref().map(|(_, pass)| (pass.outcome, pass.exit, &pass.because, &pass.holds));
-    let known = (&status.record, &status.paused, &status.watcher, &status.active, &status.holds, &status.last_takeover);
+    let known = (
+        &status.record,
+        &status.paused,
+        &status.watcher,
+        &status.active,
+        &status.holds,
+        &status.last_takeover,
+        &status.last_drill,
+    );
     format!(
         "{:?}",
         (known, pass, &status.notes, overdue(status), view.asked.is_some(), view.trouble, view.rounds.trouble())

@@ -1,4 +1,8 @@
-//! `natwatch status`: who carries each subnet now, the lock, the last round, the last takeover, the gates that would hold.
+//! `natwatch status`: who carries each subnet now, the lock, the last round, takeover and drill, the gates that would hold, and until when,
+//! and while it is locked whether the primary looks well.
+
+mod outlook;
+mod places;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,9 +12,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::json::{HoldView, MoveView, PassView, document};
-use super::text::{headline, hold_lines};
-use super::{Paint, Style, columns, move_row, named, safe, span, whole_ms};
-use crate::model::{Found, Hold, Move, Outcome, Pass, Paused, Record, RouteTableId, SubnetId};
+use super::text::headline;
+use super::{Paint, Style, columns, move_row, safe, span, whole_ms};
+use crate::model::{Found, Gate, Hold, Move, Outcome, Pass, Paused, Record, RouteTableId, SubnetId};
+use outlook::{DrillView, PrimaryView};
+pub use outlook::{LastDrill, PrimaryLooks};
+use places::active_view;
+pub(super) use places::row;
+pub use places::{places, reset_json};
 
 /// Who carries a subnet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,10 +97,16 @@ pub struct Status {
     pub active: Result<Vec<Active>, String>,
     /// The gates that would hold a takeover now.
     pub holds: Vec<Hold>,
+    /// When gates open by themselves, where they do.
+    pub not_before: BTreeMap<Gate, Timestamp>,
     /// The last pass and when it ended.
     pub last_round: Option<(Timestamp, Pass)>,
     /// The last takeover.
     pub last_takeover: Option<LastTakeover>,
+    /// The last drill.
+    pub last_drill: Option<LastDrill>,
+    /// The primary, while a takeover is on record and EC2 could be asked.
+    pub primary: Option<PrimaryLooks>,
     /// What else there is to know, one line each.
     pub notes: Vec<String>,
 }
@@ -120,8 +135,13 @@ struct View {
     active: BTreeMap<String, String>,
     active_error: Option<String>,
     holds: Vec<HoldView>,
+    not_before: BTreeMap<&'static str, Timestamp>,
     last_round: Option<RoundView>,
     last_takeover: Option<TakeoverView>,
+    last_drill: Option<DrillView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary: Option<PrimaryView>,
+    unwatched: bool,
     notes: Vec<String>,
 }
 
@@ -160,6 +180,7 @@ pub fn json(status: &Status) -> String {
         active,
         active_error,
         holds: status.holds.iter().map(HoldView::from).collect(),
+        not_before: status.not_before.iter().map(|(gate, at)| (gate.as_str(), *at)).collect(),
         last_round: status.last_round.as_ref().map(|(at, pass)| RoundView {
             at: *at,
             age_s: status.age(*at).unwrap_or_default().as_secs(),
@@ -172,6 +193,9 @@ pub fn json(status: &Status) -> String {
             moves: last.moves.iter().map(MoveView::from).collect(),
             took_ms: last.took.map(whole_ms),
         }),
+        last_drill: status.last_drill.as_ref().map(DrillView::from),
+        primary: status.primary.as_ref().map(PrimaryView::from),
+        unwatched: outlook::unwatched(status).is_some(),
         notes: status.notes.iter().map(|note| safe(note)).collect(),
     })
 }
@@ -219,6 +243,10 @@ pub fn text(status: &Status, style: Style) -> String {
         }
         None => out.push_str("  none is on record: has natwatch run here?\n"),
     }
+    out.push_str(
+        &outlook::unwatched(status)
+            .map_or_else(String::new, |text| format!("  {}\n", style.paint(Paint::Yellow, &text))),
+    );
 
     let _ = writeln!(out, "\n{}", title("Last takeover"));
     match &status.last_takeover {
@@ -230,13 +258,7 @@ pub fn text(status: &Status, style: Style) -> String {
         }
         None => out.push_str("  none\n"),
     }
-
-    if !status.holds.is_empty() {
-        let _ = writeln!(out, "\n{}", title("A takeover would be held now"));
-        for hold in &status.holds {
-            out.push_str(&hold_lines(hold, style, "  "));
-        }
-    }
+    out.push_str(&outlook::sections(status, style));
     if !status.notes.is_empty() {
         let _ = writeln!(out, "\n{}", title("Notes"));
         for note in &status.notes {
@@ -244,47 +266,6 @@ pub fn text(status: &Status, style: Style) -> String {
         }
     }
     style.finish(out)
-}
-
-/// Where each subnet is, a line each.
-#[must_use]
-pub fn places(status: &Status) -> String {
-    match &status.active {
-        Ok(active) => columns(Style::PLAIN, &active.iter().map(row).collect::<Vec<_>>()),
-        Err(error) => format!("  EC2 could not be asked: {}\n", safe(error)),
-    }
-}
-
-#[derive(Serialize)]
-struct ResetView {
-    name: String,
-    cleared: bool,
-    active: BTreeMap<String, String>,
-    active_error: Option<String>,
-}
-
-/// The document for `reset --format json`: whether there was a lock to clear, and where each subnet is.
-#[must_use]
-pub fn reset_json(status: &Status, cleared: bool) -> String {
-    let (active, active_error) = active_view(status);
-    document(&ResetView { name: safe(&status.name), cleared, active, active_error })
-}
-
-fn active_view(status: &Status) -> (BTreeMap<String, String>, Option<String>) {
-    match &status.active {
-        Ok(active) => (active.iter().map(|one| (one.subnet.to_string(), one.by.word().to_owned())).collect(), None),
-        Err(error) => (BTreeMap::new(), Some(safe(error))),
-    }
-}
-
-pub(super) fn row(active: &Active) -> Vec<(String, Paint)> {
-    let (word, paint) = match &active.by {
-        Carrier::Primary => ("primary".to_owned(), Paint::Green),
-        Carrier::Standby => ("standby".to_owned(), Paint::Yellow),
-        Carrier::Table(table) => (format!("another table, {table}"), Paint::Red),
-        Carrier::Main => ("the VPC's main table".to_owned(), Paint::Red),
-    };
-    vec![(named(active.subnet.as_str(), active.name.as_deref()), Paint::Plain), (word, paint)]
 }
 
 /// `2026-03-01T12:00:00Z (4 min ago)`

@@ -12,8 +12,8 @@ use super::plugin::{self, Check};
 use super::status::{Active, Carrier, LastTakeover, Status};
 use super::*;
 use crate::model::{
-    BackendVerdict, Family, Found, Gate, Hold, Judged, Judgement, Outcome, Pass, Paused, Phase, PlannedMove, Record,
-    ServiceState, Silence, SilenceReason, Target, Verdict,
+    BackendVerdict, Drill, Family, Found, Gap, Gate, Hold, Judged, Judgement, Leg, Outcome, Pass, Paused, Phase,
+    PlannedMove, Record, ServiceState, Silence, SilenceReason, Target, Verdict,
 };
 
 const TERMINAL: Style = Style { terminal: true, colour: false, ascii: false };
@@ -76,6 +76,8 @@ fn pass(outcome: Outcome, exit: u8) -> Pass {
         judgements: vec![down()],
         moves: Vec::new(),
         last: crate::model::LastSteps::default(),
+        paused: None,
+        drill: None,
         elapsed: Duration::from_millis(4_321),
         dry_run: false,
         notes: Vec::new(),
@@ -263,6 +265,9 @@ fn status() -> Status {
             moves: record.moves.clone(),
             took: Some(Duration::from_millis(2_100)),
         }),
+        last_drill: None,
+        primary: None,
+        not_before: std::collections::BTreeMap::new(),
         record: Found::Present(record),
         paused: None,
         watcher: None,
@@ -315,6 +320,63 @@ Notes
   guarded.json can't be used
 "
     );
+}
+
+#[test]
+fn f081_f094_status_says_what_comes_next_when_gates_open_and_that_nobody_looks() {
+    let now = status().now;
+    let gap = Some(Gap { backends: 2, pings: 54, lost: 1, longest: Duration::from_millis(412), open: false });
+    let leg = |gap| Leg { took: Duration::from_millis(5_400), gap };
+    let drill = Drill { subnet: "subnet-0a".parse().unwrap(), there: leg(gap), back: Some(leg(None)) };
+    let hold = Hold { gate: Gate::Booting, why: "this instance booted 100 s ago".to_owned(), remedy: String::new() };
+    let unfit = Hold { gate: Gate::Unfit, why: "the primary i-0a is stopped".to_owned(), remedy: String::new() };
+    let status = Status {
+        holds: vec![hold],
+        not_before: [(Gate::Booting, now + SignedDuration::from_secs(200))].into(),
+        last_round: Some((now - SignedDuration::from_mins(11), pass(Outcome::Healthy, 0))),
+        last_drill: Some(status::LastDrill {
+            at: now - SignedDuration::from_hours(72),
+            outcome: Some(Outcome::Drilled),
+            drill: Some(drill),
+        }),
+        primary: Some(status::PrimaryLooks { seen: vec!["i-0a is stopped".to_owned()], against: vec![unfit] }),
+        ..status()
+    };
+    let text = status::text(&status, Style::PLAIN);
+    for part in [
+        "  nobody has looked for 11 min, and nobody would see an outage: is the timer, cron or watch running?\n",
+        "\nLast drill\n  2026-02-26T12:00:00Z (3 d ago): drilled, subnet-0a\n",
+        "  there  took 5.4 s  at most 412 ms without an answer: 1 of 54 pings by 2 backends lost\n",
+        "  back   took 5.4 s  no ping was heard of\n",
+        "\nPrimary\n  i-0a is stopped\n  the primary i-0a is stopped\n  it is not ready to be gone back to\n",
+        "  booting: this instance booted 100 s ago\n    not before 2026-03-01T12:03:20Z (in 3 min)\n",
+    ] {
+        assert!(text.contains(part), "{part:?} in\n{text}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&status::json(&status)).unwrap();
+    assert_eq!((&json["unwatched"], &json["not_before"]["booting"]), (&true.into(), &"2026-03-01T12:03:20Z".into()));
+    assert_eq!(json["last_drill"]["drill"]["there"]["longest_gap_ms"], 412);
+    assert_eq!((&json["primary"]["looks_well"], &json["last_drill"]["outcome"]), (&false.into(), &"drilled".into()));
+    // Somebody looks, or has looked just now.
+    let watcher = status::Watcher { pid: 1, since: now - SignedDuration::from_secs(1) };
+    for watched in [Status { watcher: Some(watcher), ..status.clone() }, self::status()] {
+        let json: serde_json::Value = serde_json::from_str(&status::json(&watched)).unwrap();
+        assert_eq!(json["unwatched"], false);
+    }
+}
+
+#[test]
+fn a_pause_is_told_with_whatever_a_pass_came_to() {
+    let until = "2026-03-01T12:30:00Z".parse().unwrap();
+    let paused = Some(Paused { until, reason: "new \u{1b}[31mkernel".to_owned() });
+    let paused = Pass { paused, ..pass(Outcome::Healthy, 0) };
+    for style in [Style::PLAIN, TERMINAL] {
+        let text = text::run(&paused, "natwatch", style);
+        assert!(text.contains("\npaused until 2026-03-01T12:30:00Z: new \\u{1b}[31mkernel\n"), "{text}");
+        assert!(!text::run(&pass(Outcome::Healthy, 0), "natwatch", style).contains("paused"));
+    }
+    let json: serde_json::Value = serde_json::from_str(&json::run(&paused)).unwrap();
+    assert_eq!(json["paused_until"], "2026-03-01T12:30:00Z");
 }
 
 #[test]

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::drill::legs;
 use super::{Paint, Style, address_row, columns, counted, exit_meaning, move_row, safe, span, whole};
-use crate::model::{BackendVerdict, Family, Hold, Judged, Judgement, Outcome, Pass, Silence, SilenceReason, Verdict};
+use crate::model::{
+    BackendVerdict, Family, Gate, Hold, Judged, Judgement, Outcome, Pass, Silence, SilenceReason, Verdict,
+};
 
 /// Backends that reach are all alike: beyond this many in a round, the rest is a number.
 const REACHING_SHOWN: usize = 20;
@@ -24,6 +27,12 @@ pub fn failback(pass: &Pass, name: &str, style: Style) -> String {
     told(pass, name, style, "Failback")
 }
 
+/// A drill as text.
+#[must_use]
+pub fn drill(pass: &Pass, name: &str, style: Style) -> String {
+    told(pass, name, style, "Drill")
+}
+
 /// What is to be confirmed: the moves, and what else there is to know.
 #[must_use]
 pub fn plan(pass: &Pass) -> String {
@@ -41,13 +50,14 @@ fn told(pass: &Pass, name: &str, style: Style, deed: &str) -> String {
 
 pub(super) const fn outcome_paint(outcome: Outcome) -> Paint {
     match outcome {
-        Outcome::Healthy | Outcome::TakenOver | Outcome::FailedBack => Paint::Green,
+        Outcome::Healthy | Outcome::TakenOver | Outcome::FailedBack | Outcome::Drilled => Paint::Green,
         Outcome::Down | Outcome::Failed | Outcome::Partial | Outcome::Unverified => Paint::Red,
         Outcome::Degraded
         | Outcome::Isolated
         | Outcome::Unheard
         | Outcome::WouldTakeOver
         | Outcome::WouldFailBack
+        | Outcome::WouldDrill
         | Outcome::Locked
         | Outcome::NoRedundancy
         | Outcome::Busy => Paint::Yellow,
@@ -109,6 +119,7 @@ fn full(pass: &Pass, name: &str, style: Style, deed: &str) -> String {
             style,
             &pass.moves.iter().map(move_row).chain(pass.last.address.iter().map(address_row)).collect::<Vec<_>>(),
         ));
+        out.push_str(&columns(style, &legs(pass.drill.as_ref())));
         out.push('\n');
     }
     if !pass.holds.is_empty() {
@@ -120,8 +131,16 @@ fn full(pass: &Pass, name: &str, style: Style, deed: &str) -> String {
     }
     extras(&mut out, pass, style);
     let _ = writeln!(out, "{}", headline(pass, name, style));
+    out.push_str(&paused(pass, style));
     let _ = writeln!(out, "exit {}: {}; took {}", pass.exit, exit_meaning(pass.exit), span(pass.elapsed));
     out
+}
+
+/// Nothing is done by itself meanwhile, whatever else is said; unless a gate has said so already.
+fn paused(pass: &Pass, style: Style) -> String {
+    let held = pass.holds.iter().any(|hold| hold.gate == Gate::Paused);
+    let paused = pass.paused.as_ref().filter(|_| !held);
+    paused.map_or_else(String::new, |one| style.paint(Paint::Yellow, &safe(&one.to_string())) + "\n")
 }
 
 fn section(out: &mut String, style: Style, title: &str) {
@@ -202,6 +221,7 @@ fn silence_line(silence: &Silence) -> String {
 fn compact(pass: &Pass, name: &str, style: Style) -> String {
     let mut out = headline(pass, name, style);
     out.push('\n');
+    out.push_str(&paused(pass, style));
     for hold in &pass.holds {
         out.push_str(&hold_lines(hold, style, "held by "));
     }
@@ -234,6 +254,7 @@ fn compact(pass: &Pass, name: &str, style: Style) -> String {
             style,
             &pass.moves.iter().map(move_row).chain(pass.last.address.iter().map(address_row)).collect::<Vec<_>>(),
         ));
+        out.push_str(&columns(style, &legs(pass.drill.as_ref())));
     }
     for note in &pass.notes {
         let _ = writeln!(out, "note: {}", safe(note));

@@ -22,12 +22,14 @@ use crate::act::{self, Carried, Changer};
 use crate::config::Settings;
 use crate::decide::{self, Case, Lock, Steps, WayBack, Wish};
 use crate::model::failure::exit;
-use crate::model::{Change, Conclusion, Hold, Outcome, Plan, Record, RouteTable, SubnetId, Survey};
+use crate::model::{Change, Conclusion, Hold, InstanceId, Move, Outcome, Plan, Record, RouteTable, SubnetId, Survey};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
+use crate::record::StateError;
 use crate::record::lock::{LockError, RunLock};
 use crate::record::witnesses::Witnesses;
 use step::Failback;
+pub(super) use step::ToldAs;
 
 /// A failback has at most so many parts of a run's length (the canary there and back, the others there and back): beyond that,
 /// others call the holder of the lock overdue.
@@ -65,6 +67,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             None
         };
         self.part();
+        self.case.paused = self.paused();
         let survey = self.survey().await;
         let remembered = self.remember(survey.identity.clone().ok());
         if let Some(why) = remembered.record.as_ref().and_then(|record| self.too_soon(record, &survey)) {
@@ -75,7 +78,15 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             Ok(way) if self.mode != Mode::Act => self.would_bring_back(&way, remembered.record.as_ref()).await,
             Ok(way) => {
                 let tables = survey.tables.as_deref().unwrap_or_default();
-                self.bring_back(way, remembered.record, tables, stop).await
+                match self.bring_back(way, remembered.record, tables, (stop, None)).await {
+                    Ok((steps, left)) => {
+                        let concluded = decide::failed_back(&steps, left);
+                        self.case.last.address = steps.address;
+                        self.case.moves = Some(steps.back.into_iter().chain(steps.again).collect());
+                        concluded
+                    }
+                    Err(why) => failed(format!("nothing is moved, since nothing can be remembered: {why}")),
+                }
             }
         };
         drop(lock);
@@ -98,11 +109,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     }
 
     /// Each part of a failback has a run's time.
-    fn part(&mut self) {
+    pub(super) fn part(&mut self) {
         self.deadline = Instant::now() + self.settings.deadline;
     }
 
-    fn way_back(&mut self, survey: &Survey, lock: &Lock, wanted: &[SubnetId]) -> Result<WayBack, Vec<Hold>> {
+    pub(super) fn way_back(&mut self, survey: &Survey, lock: &Lock, wanted: &[SubnetId]) -> Result<WayBack, Vec<Hold>> {
         let witnesses: BTreeMap<SubnetId, usize> = verify::able(self);
         let way = decide::failback(
             &Wish {
@@ -153,21 +164,32 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         concluded
     }
 
-    async fn bring_back(
+    /// What was done, and how many subnets of the record are still on the standby.
+    ///
+    /// # Errors
+    /// The intent could not be recorded, and nothing was done.
+    pub(super) async fn bring_back(
         &mut self,
         way: WayBack,
         record: Option<Record>,
         tables: &[RouteTable],
-        stop: &Stop,
-    ) -> Conclusion {
-        let (steps, left) = match Failback::begin(self, way, record, tables, stop) {
-            Ok(failback) => failback.carry_out().await,
-            Err(why) => return failed(format!("nothing is moved, since nothing can be remembered: {why}")),
-        };
-        let concluded = decide::failed_back(&steps, left);
-        self.case.last.address = steps.address;
-        self.case.moves = Some(steps.back.into_iter().chain(steps.again).collect());
-        concluded
+        how: (&Stop, Option<&ToldAs<'_>>),
+    ) -> Result<(Steps, usize), StateError> {
+        Ok(Failback::begin(self, way, record, tables, how)?.carry_out().await)
+    }
+
+    /// Where the subnets of these moves are from now on, for the next run too; what there is to say of that.
+    pub(super) fn place(&mut self, moves: &[Move], own: &InstanceId) -> Option<String> {
+        let rules = &self.settings.decide;
+        let guarded = self.case.guarded.as_mut()?;
+        for one in moves.iter().filter(|one| one.result.moved()) {
+            let home = decide::homeward(&one.plan, &rules.primary_table, own);
+            let table = if home { &rules.primary_table } else { &rules.standby_table };
+            for subnet in guarded.subnets.iter_mut().filter(|subnet| one.plan.carries(&subnet.subnet)) {
+                subnet.on.clone_from(table);
+            }
+        }
+        self.world.state.write_guarded(guarded).err().map(|error| error.to_string())
     }
 }
 

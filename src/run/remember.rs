@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
+use super::drill::PRACTICE;
 use super::pass::{Going, Mode};
 use super::takeover::{self, REFRESH};
 use crate::act::Changer;
@@ -122,6 +123,16 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     /// Where EC2 could not be asked it stays as it is: what was seen an hour ago must not clear a lock.
     pub(super) async fn reconcile(&mut self, mut record: Record) -> Option<Record> {
         let Some(guarded) = self.case.guarded.clone().filter(|_| self.certain) else { return Some(record) };
+        let away = |one: &&Move| {
+            let on = |subnet: &SubnetId| guarded.subnets.iter().find(|one| one.subnet == *subnet).map(|one| &one.on);
+            one.plan.subnets().iter().any(|subnet| on(subnet) == Some(&guarded.standby))
+        };
+        if let Some(one) = record.moves.iter().find(away).filter(|_| record.because == PRACTICE) {
+            self.notes.push(format!(
+                "{PRACTICE} has {} on the standby; if none is at work any more: natwatch failback",
+                one.plan
+            ));
+        }
         if record.phase == Phase::Taken || self.mode != Mode::Act {
             return Some(record);
         }
@@ -184,6 +195,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         let asked = timeout(REFRESH, self.world.cloud.tables(&tables)).await;
         let (Ok(Ok(tables)), true) = (asked, outlived(&record, (self.world.wall)())) else { return Some(record) };
         let here = |one: &Move| decide::carried(&one.plan, &tables, &rules.standby_table, &record.instance);
+        let drill = record.because == PRACTICE;
         if record.moves.iter().any(here) {
             return Some(record);
         }
@@ -216,11 +228,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             self.notes.push(error.to_string());
             return Some(record);
         }
-        self.notes.push(
-            "a failback was cut short, but all its subnets have left the standby; the lock is cleared, and they are guarded again"
-                .to_owned(),
-        );
-        self.tell_history(&record, Deed::Failback, Outcome::FailedBack);
+        let (what, kind) = if drill { (PRACTICE, Deed::Drill) } else { ("a failback", Deed::Failback) };
+        self.notes.push(format!(
+            "{what} was cut short, but all its subnets have left the standby; the lock is cleared, and they are guarded again"
+        ));
+        self.tell_history(&record, kind, Outcome::FailedBack);
         None
     }
 
@@ -249,6 +261,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             outcome: Some(outcome),
             moves: record.moves.clone(),
             last: record.last.clone(),
+            drill: None,
             took,
         };
         if let Err(error) = self.world.state.append_history(&entry) {

@@ -44,25 +44,48 @@ impl Stop {
 
 /// SIGTERM and SIGINT, heard from the moment this is made. Where no handler can be had, a signal does what it does by default.
 #[derive(Debug)]
-pub(crate) struct Signals(Option<(Signal, Signal)>);
+pub(crate) struct Signals {
+    ending: Option<(Signal, Signal)>,
+    hangup: Option<Signal>,
+}
 
 impl Signals {
     pub(crate) fn new() -> Self {
-        Self(
-            unix::signal(SignalKind::terminate())
-                .and_then(|term| Ok((term, unix::signal(SignalKind::interrupt())?)))
-                .ok(),
-        )
+        let ending = unix::signal(SignalKind::terminate())
+            .and_then(|term| Ok((term, unix::signal(SignalKind::interrupt())?)))
+            .ok();
+        Self { ending, hangup: None }
+    }
+
+    /// These, and SIGHUP: the terminal of whoever asked for something has gone. Not where it is ignored (nohup(1)).
+    pub(crate) fn or_hangup() -> Self {
+        let hangup = if hangup_ignored() { None } else { unix::signal(SignalKind::hangup()).ok() };
+        Self { hangup, ..Self::new() }
     }
 
     /// Waits for one of them, and returns its number (signal(7)).
     pub(crate) async fn next(&mut self) -> u8 {
-        let Some((term, int)) = &mut self.0 else { return std::future::pending().await };
+        let Self { ending, hangup } = self;
+        let Some((term, int)) = ending else { return std::future::pending().await };
+        let hung_up = async {
+            match hangup {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = term.recv() => 15,
             _ = int.recv() => 2,
+            _ = hung_up => 1,
         }
     }
+}
+
+/// Whether this process was started with SIGHUP ignored (`SigIgn` of `proc_pid_status(5)`, bit 0). Where that can't be read, it is not.
+fn hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Waits for SIGTERM or SIGINT, and returns its number.

@@ -142,6 +142,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             outcome: Some(crate::decide::outcome_of(&moves, &last).0),
             moves: moves.clone(),
             last: last.clone(),
+            drill: None,
             took: start.elapsed(),
         };
         if let Err(error) = world.state.append_history(&entry) {

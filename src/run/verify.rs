@@ -207,6 +207,16 @@ fn tells<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>, backend: &
     witness && !(going.case.planned && mute())
 }
 
+/// Up to `most` backends of a subnet that can tell whether it reaches the internet over IPv4: those that were just heard first.
+pub(super) fn who_can_tell<V: Vantages, U: Uplink, C, H>(
+    going: &Going<'_, V, U, C, H>,
+    subnet: &SubnetId,
+    most: usize,
+) -> Vec<Backend> {
+    let found = watchers(going, Family::V4).remove(subnet.as_str());
+    found.map_or_else(Vec::new, |watchers| watchers.backends.into_iter().take(most).collect())
+}
+
 /// How many backends of each subnet can tell whether it reaches the internet.
 pub(super) fn able<V: Vantages, U: Uplink, C, H>(going: &Going<'_, V, U, C, H>) -> BTreeMap<SubnetId, usize> {
     let map = SubnetMap::new(going.case.guarded.as_ref(), &going.settings.observe.within);

@@ -260,7 +260,7 @@ mod tests {
             ip_forward: Err(unknown()),
             masquerade: Masquerade::Present,
         };
-        Asked { at: Timestamp::from_second(at).unwrap(), survey, guarded }
+        Asked { at: Timestamp::from_second(at).unwrap(), survey, guarded, answers: None }
     }
 
     #[test]

@@ -105,7 +105,8 @@ fn say(pass: &Pass, name: &str) {
 /// What systemd is told of a pass, in a line.
 pub(super) fn status(pass: &Pass, at: Timestamp, refused: &str) -> String {
     let gate = pass.holds.first().map(|hold| format!(", held by gate {}", hold.gate)).unwrap_or_default();
-    format!("{refused}{at:.0} {}{gate}: {}", pass.outcome, pass.because)
+    let paused = pass.paused.as_ref().map(|paused| format!("; paused until {:.0}", paused.until)).unwrap_or_default();
+    format!("{refused}{at:.0} {}{gate}: {}{paused}", pass.outcome, pass.because)
 }
 
 #[cfg(test)]
@@ -123,6 +124,8 @@ mod tests {
             judgements: Vec::new(),
             moves: Vec::new(),
             last: crate::model::LastSteps::default(),
+            paused: None,
+            drill: None,
             elapsed: Duration::ZERO,
             dry_run: false,
             notes: Vec::new(),

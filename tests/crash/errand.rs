@@ -18,7 +18,7 @@ use natwatch::record::round::LastRound;
 use natwatch::record::witnesses::Witnesses;
 use natwatch::record::{State, VERSION};
 use natwatch::run::pass::{self, Done, Mode, World};
-use natwatch::run::{Stop, failback};
+use natwatch::run::{Stop, drill, failback};
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub(crate) enum Deed {
     Run,
     /// `natwatch failback`
     Failback,
+    /// `natwatch drill`
+    Drill,
 }
 
 /// What a process is to do.
@@ -118,6 +120,13 @@ impl Errand {
                 let stop = Stop::default();
                 let back = failback::failback(&world, &settings, witnesses, &[], Mode::Act, &stop);
                 let Done { pass, .. } = Box::pin(back).await;
+                println!("{} {:?} {:?}", pass.outcome, pass.because, pass.notes);
+                return pass.exit;
+            }
+            Deed::Drill => {
+                let stop = Stop::default();
+                let practice = drill::drill(&world, &settings, witnesses, None, Mode::Act, &stop);
+                let Done { pass, .. } = Box::pin(practice).await;
                 println!("{} {:?} {:?}", pass.outcome, pass.because, pass.notes);
                 return pass.exit;
             }

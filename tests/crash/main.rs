@@ -35,6 +35,7 @@ fn a_takeover_that_nobody_kills_ends_locked_and_is_told_once() {
     assert_eq!(partial.after(2).uninterrupted(), End { statuses: vec![4, 5], told: 2 });
     let failback = Sweep::new(ERRANDS).after(4).failback(Deed::Failback);
     assert_eq!(failback.uninterrupted(), End { statuses: vec![0, 0], told: 1 });
+    assert_eq!(Sweep::new(ERRANDS).drill(Deed::Failback).uninterrupted(), End { statuses: vec![0, 0], told: 1 });
 }
 
 /// Every crash was followed by an end like that of an uninterrupted pass; `steady` has checked all else, subnet by subnet.
@@ -119,4 +120,21 @@ fn f068_a_run_between_a_killed_failback_and_the_next_takes_nothing_back_and_clea
     let ends = Sweep::new(ERRANDS).after(4).failback(Deed::Run).calls();
     assert!(ends.len() >= 8, "{ends:?}");
     told(&ends, &[1]);
+}
+
+#[test]
+fn f068_a_drill_killed_before_or_after_any_call_of_ec2_is_brought_to_its_end_by_a_failback() {
+    for next in [Deed::Failback, Deed::Run] {
+        let ends = Sweep::new(ERRANDS).drill(next).calls();
+        assert!(ends.len() >= 8, "{ends:?}");
+        told(&ends, &[0, 1]);
+    }
+}
+
+#[test]
+fn f068_a_drill_killed_at_any_file_operation_is_brought_to_its_end_by_a_failback() {
+    let ends = Sweep::new(ERRANDS).drill(Deed::Failback).operations();
+    println!("{} instants: {:?}", ends.len(), counted(&ends));
+    assert!(ends.len() >= 100, "{}", ends.len());
+    told(&ends, &[0, 1]);
 }

@@ -117,6 +117,11 @@ impl Sweep {
         self
     }
 
+    /// The primary is well, and a drill is what is killed; then `next` comes first.
+    pub(crate) fn drill(self, next: Deed) -> Self {
+        Self { deed: Deed::Drill, ..self.failback(next) }
+    }
+
     /// A pass is made, and killed there.
     pub(crate) fn killed(mut self, point: Point) -> Self {
         let place = self.folder.path();
@@ -175,9 +180,9 @@ impl Sweep {
         let deeds: &[Deed] = match (self.deed, self.next, first) {
             (Deed::Run, ..) => &[Deed::Run; PASSES],
             // An operator who has seen it end well does not ask again.
-            (Deed::Failback, _, Some(_)) => &[Deed::Run],
-            (Deed::Failback, Deed::Failback, None) => &[Deed::Failback, Deed::Run],
-            (Deed::Failback, Deed::Run, None) => &[Deed::Run, Deed::Failback, Deed::Run],
+            (Deed::Failback | Deed::Drill, _, Some(_)) => &[Deed::Run],
+            (Deed::Failback | Deed::Drill, Deed::Run, None) => &[Deed::Run, Deed::Failback, Deed::Run],
+            (Deed::Failback | Deed::Drill, _, None) => &[Deed::Failback, Deed::Run],
         };
         let end = if self.deed == Deed::Run { LOCKED } else { HEALTHY };
         for (n, deed) in (1..).zip(deeds) {
@@ -190,7 +195,12 @@ impl Sweep {
             }
         }
         assert_eq!(statuses.last(), Some(&end), "{statuses:?}\n{said}");
-        End { statuses, told: if end == LOCKED { steady(place, &said) } else { back(place, &said) } }
+        let told = match self.deed {
+            Deed::Run => steady(place, &said),
+            Deed::Failback => back(place, &said),
+            Deed::Drill => practised(place, &said),
+        };
+        End { statuses, told }
     }
 
     fn copy(&self) -> tempfile::TempDir {
@@ -291,6 +301,22 @@ fn back(place: &Path, said: &str) -> usize {
     let guarded = guarded.unwrap_or_else(|| panic!("nothing is guarded\n{said}"));
     assert!(guarded.subnets.iter().all(|one| one.on == guarded.primary), "{guarded:?}\n{said}");
     told(&state, history::Deed::Failback)
+}
+
+/// Checks that everything is as if nobody had ever practised, but for one subnet that may have gone there and back; returns how often the
+/// history tells of that.
+fn practised(place: &Path, said: &str) -> usize {
+    let account = Account::load(&Errand::account(place));
+    let home = account.places.iter().all(|subnet| subnet.table.as_str() == PRIMARY);
+    let ways: Vec<&str> = account.applied.iter().map(|(_, to)| to.as_str()).collect();
+    let there_and_back = ways.is_empty() || ways == [STANDBY, PRIMARY];
+    assert!(home && there_and_back, "{:?}\n{said}", account.applied);
+    let state = tidy(place, said);
+    assert_eq!(state.read_record(None), Found::Absent, "{said}");
+    let (guarded, _) = state.read_guarded();
+    let guarded = guarded.unwrap_or_else(|| panic!("nothing is guarded\n{said}"));
+    assert!(guarded.subnets.iter().all(|one| one.on == guarded.primary), "{guarded:?}\n{said}");
+    told(&state, history::Deed::Drill) + told(&state, history::Deed::Failback)
 }
 
 /// Nothing lies about, and nobody holds the lock.

@@ -5,6 +5,7 @@
 
 #[path = "../support/associations.rs"]
 mod associations;
+mod drill;
 mod watchdog;
 mod world;
 

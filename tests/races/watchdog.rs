@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use natwatch::config::{Files, Role, Settings};
-use natwatch::model::Family;
+use natwatch::model::{Family, Record};
 use natwatch::record::State;
 use natwatch::record::witnesses::Witnesses;
 use natwatch::run::pass::{self, Done, Mode, World};
+use natwatch::run::{Stop, drill, failback};
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
@@ -30,6 +31,9 @@ pub(crate) struct Watchdog<'v> {
     began: Instant,
     seed: Cell<u64>,
 }
+
+/// The world as a natwatch of a race sees it.
+type Own<'w, 'v> = World<'w, View<'v>, View<'v>, View<'v>, View<'v>>;
 
 struct NoFiles;
 
@@ -83,6 +87,36 @@ impl<'v> Watchdog<'v> {
 
     /// One pass of `natwatch run`.
     pub(crate) async fn pass(&self) -> Done {
+        let done = self
+            .made(async |world, witnesses| Box::pin(pass::pass(world, &self.settings, witnesses, Mode::Act)).await)
+            .await;
+        self.witnesses.borrow_mut().merge(&done.witnesses);
+        done
+    }
+
+    /// One `natwatch drill`.
+    pub(crate) async fn drill(&self, stop: &Stop) -> Done {
+        self.made(async |world, witnesses| {
+            Box::pin(drill::drill(world, &self.settings, witnesses, None, Mode::Act, stop)).await
+        })
+        .await
+    }
+
+    /// One `natwatch failback`.
+    pub(crate) async fn failback(&self) -> Done {
+        let stop = Stop::default();
+        self.made(async |world, witnesses| {
+            Box::pin(failback::failback(world, &self.settings, witnesses, &[], Mode::Act, &stop)).await
+        })
+        .await
+    }
+
+    /// Whether a takeover, failback or drill is on record.
+    pub(crate) fn recorded(&self) -> Option<Record> {
+        self.state.read_record(None).present()
+    }
+
+    async fn made(&self, pass: impl AsyncFnOnce(&Own<'_, 'v>, Witnesses) -> Done) -> Done {
         let wall = || {
             let since = SignedDuration::try_from(self.began.elapsed()).unwrap();
             Timestamp::from_second(BEGIN).unwrap().checked_add(since).unwrap()
@@ -101,9 +135,7 @@ impl<'v> Watchdog<'v> {
             tell: &|_| (),
         };
         let witnesses = self.witnesses.borrow().clone();
-        let done = Box::pin(pass::pass(&world, &self.settings, witnesses, Mode::Act)).await;
-        self.witnesses.borrow_mut().merge(&done.witnesses);
-        done
+        pass(&world, witnesses).await
     }
 
     /// Passes one after the other, `pause` apart.

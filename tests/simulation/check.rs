@@ -229,8 +229,8 @@ fn statuses(outcome: Outcome) -> &'static [u8] {
         Outcome::TakenOver | Outcome::WouldTakeOver => &[4],
         Outcome::Locked => &[5],
         Outcome::Busy => &[75],
-        // A pass of `run` brings nothing back.
-        Outcome::FailedBack | Outcome::WouldFailBack => &[],
+        // A pass of `run` brings nothing back, and practises nothing.
+        Outcome::FailedBack | Outcome::WouldFailBack | Outcome::Drilled | Outcome::WouldDrill => &[],
     }
 }
 

@@ -57,6 +57,11 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         session
     }
 
+    /// What sessions are opened with.
+    pub(in crate::observe) const fn vantages(&self) -> &V {
+        self.vantages
+    }
+
     /// Whether there is a session to `host`.
     #[must_use]
     pub fn is_open(&self, host: &str) -> bool {

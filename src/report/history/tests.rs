@@ -13,6 +13,7 @@ fn history() -> History {
         outcome,
         moves,
         address: None,
+        drill: None,
         took,
     };
     let moved = Move {

@@ -74,10 +74,13 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'_, '_, V, U,
             self.write(&mut trouble);
             self.trouble = trouble;
         }
-        let Self { going, steps, mut trouble, at, start, untold, .. } = self;
+        let Self { going, steps, mut trouble, at, start, untold, told_as, .. } = self;
         let moves: Vec<Move> = untold.into_iter().chain(steps.back.iter().chain(&steps.again).cloned()).collect();
         let last = LastSteps { address: steps.address.clone(), reboot: None };
-        if !(moves.is_empty() && last.is_empty()) {
+        if let Some(entry) = told_as {
+            let told = going.world.state.append_history(&entry(&steps, left));
+            trouble.extend(told.err().map(|error| error.to_string()));
+        } else if !(moves.is_empty() && last.is_empty()) {
             let outcome = decide::failed_back(&steps, left).outcome;
             let told = tell(going.world.state, &own, (at, start.elapsed()), (moves, last), outcome);
             trouble.extend(told.err().map(|error| error.to_string()));

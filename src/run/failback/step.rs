@@ -13,6 +13,7 @@ use crate::decide::{self, Steps, WayBack};
 use crate::model::{Change, LastSteps, Move, MoveResult, Phase, Plan, Record, RouteTable, RouteTableId, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
+use crate::record::history::Entry;
 use crate::record::{StateError, VERSION};
 use crate::run::pass::Going;
 use crate::run::signals::Stop;
@@ -31,7 +32,12 @@ pub(super) struct Failback<'a, 'b, V: Vantages, U, C, H> {
     pub(super) start: Instant,
     /// What one that was cut short has done and not told.
     pub(super) untold: Vec<Move>,
+    /// The line of the history where this is the way back of something that is told as a whole.
+    pub(super) told_as: Option<&'a ToldAs<'a>>,
 }
+
+/// The line of the history, from what was done and how many subnets are left on the standby.
+pub(in crate::run) type ToldAs<'a> = dyn Fn(&Steps, usize) -> Entry + 'a;
 
 impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, 'b, V, U, C, H> {
     /// The intent, recorded.
@@ -43,11 +49,14 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         way: WayBack,
         record: Option<Record>,
         tables: &[RouteTable],
-        stop: &'a Stop,
+        (stop, told_as): (&'a Stop, Option<&'a ToldAs<'a>>),
     ) -> Result<Self, StateError> {
         let at = (going.world.wall)();
         let primary = &going.settings.decide.primary_table;
-        let untold = untold(going.world.state, record.as_ref(), primary, &way.standby);
+        let untold = match told_as {
+            None => untold(going.world.state, record.as_ref(), primary, &way.standby),
+            Some(_) => Vec::new(),
+        };
         let mut record = record.unwrap_or_else(|| Record {
             version: VERSION,
             instance: way.standby.clone(),
@@ -81,7 +90,7 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         going.world.state.write_record(&record)?;
         let record = RefCell::new(record);
         let (steps, trouble) = (Steps::default(), BTreeSet::new());
-        Ok(Self { going, way, record, steps, stop, trouble, at, start: Instant::now(), untold })
+        Ok(Self { going, way, record, steps, stop, trouble, at, start: Instant::now(), untold, told_as })
     }
 
     /// What was done, and how many subnets of the record are still on the standby.
@@ -147,24 +156,8 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         })
         .await;
         self.trouble.append(&mut trouble.into_inner());
-        self.place(&moves);
+        self.trouble.extend(self.going.place(&moves, &self.way.standby));
         moves
-    }
-
-    /// Where the subnets are from now on, for the next run too.
-    fn place(&mut self, moves: &[Move]) {
-        let rules = &self.going.settings.decide;
-        let Some(guarded) = &mut self.going.case.guarded else { return };
-        for one in moves.iter().filter(|one| one.result.moved()) {
-            let home = decide::homeward(&one.plan, &rules.primary_table, &self.way.standby);
-            let table = if home { &rules.primary_table } else { &rules.standby_table };
-            for subnet in guarded.subnets.iter_mut().filter(|subnet| one.plan.carries(&subnet.subnet)) {
-                subnet.on.clone_from(table);
-            }
-        }
-        if let Err(error) = self.going.world.state.write_guarded(guarded) {
-            self.trouble.insert(error.to_string());
-        }
     }
 
     /// Looks whether those that were brought back reach the internet by the primary. Whoever doesn't goes to the standby again.

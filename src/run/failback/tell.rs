@@ -12,7 +12,8 @@ use crate::record::{State, StateError, VERSION};
 /// Why, in record and history.
 pub(super) const ASKED_FOR: &str = "an operator asked for it";
 
-/// The moves that a failback which was cut short has brought home, as long as no line of the history is as young as its record.
+/// The moves that a failback, or the way back of a drill, which was cut short has brought home, as long as no line of the history is as young
+/// as its record.
 pub(super) fn untold(state: &State, record: Option<&Record>, primary: &RouteTableId, own: &InstanceId) -> Vec<Move> {
     let Some(record) = record.filter(|record| record.phase == Phase::FailingBack) else { return Vec::new() };
     let (entries, _) = state.read_history().unwrap_or_default();
@@ -20,7 +21,8 @@ pub(super) fn untold(state: &State, record: Option<&Record>, primary: &RouteTabl
         let took = SignedDuration::try_from(entry.took).unwrap_or_default();
         entry.at.checked_add(took).unwrap_or(Timestamp::MAX)
     };
-    if entries.iter().any(|entry| entry.kind == Deed::Failback && ended(entry) >= record.changed) {
+    let of_a_way_back = |entry: &Entry| matches!(entry.kind, Deed::Failback | Deed::Drill);
+    if entries.iter().any(|entry| of_a_way_back(entry) && ended(entry) >= record.changed) {
         return Vec::new();
     }
     let home = |one: &&Move| decide::homeward(&one.plan, primary, own) && one.result.moved();
@@ -44,6 +46,7 @@ pub(super) fn tell(
         outcome: Some(outcome),
         moves,
         last,
+        drill: None,
         took,
     })
 }

@@ -1,0 +1,81 @@
+//! `natwatch init`: a first configuration, from what this instance, its VPC and its hosts file show.
+//!
+//! What was found is filled in and explained; what was not, or of which there are several, stays a comment with what to choose from, and is
+//! told. It asks EC2 and changes nothing there; a file that exists is never touched.
+
+mod around;
+mod draft;
+mod file;
+mod hosts;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::cli::{Format, Global};
+use crate::config::{Filled, Settings, filled};
+use crate::ec2::Ec2;
+use crate::model::Failure;
+use crate::model::failure::exit;
+use crate::report;
+use crate::report::init::Written;
+use around::Around;
+use draft::Draft;
+use hosts::Hosts;
+
+/// What stands for standard output where a path is wanted.
+const STDOUT: &str = "-";
+
+/// Writes a configuration to `output`, else to the `--config` path; exit status 0, also where something is left to be filled in.
+///
+/// # Errors
+/// 2: the file exists or can't be written, or the way to EC2 can't be set up (`AWS_CA_BUNDLE`). 128 and the signal's number: a signal
+/// instead of an answer.
+pub async fn command(global: &Global, output: Option<&Path>, hosts_file: Option<&Path>) -> Result<u8, Failure> {
+    let failed = |why: String| Failure::new(exit::FAILED, why);
+    let path = output.unwrap_or(&global.config);
+    let path = Some(path).filter(|path| *path != Path::new(STDOUT));
+    if let Some(path) = path {
+        file::free(path).map_err(failed)?;
+    }
+    let ec2 = Ec2::connect(None).map_err(failed)?;
+    let around = Box::pin(Around::look(&ec2)).await;
+    let standby = around.standbys().chosen("Which route table is this standby's own?").await?;
+    let primary = around.primaries().chosen("Which route table's subnets are to be guarded?").await?;
+    let hosts = Hosts::read(hosts_file, primary.one());
+    let draft = Draft::of(&around, &standby, &primary, &hosts);
+    let text = configuration(&draft);
+    let mut written =
+        Written { path: path.map(Path::to_owned), found: draft.told(), missing: draft.missing, refused: Vec::new() };
+    if let Some(path) = path {
+        file::write(path, &text).map_err(failed)?;
+        written.refused = Settings::load(path)
+            .err()
+            .map(|error| error.to_string())
+            .iter()
+            .flat_map(|all| all.lines())
+            .map(str::to_owned)
+            .collect();
+    }
+    tell(global, &written, &text).map_err(|error| failed(format!("stdout: {error}")))?;
+    Ok(0)
+}
+
+fn configuration(draft: &Draft) -> String {
+    let head = "# natwatch on the standby NAT instance, as `natwatch init` found it. Lines with `>` say why a value is what it is, or what to\n\
+                # choose from. See whether it is right, then: natwatch doctor\n";
+    let known: BTreeMap<&str, Filled> = draft.known.iter().map(|(key, filled)| (*key, filled.clone())).collect();
+    filled(head, &known)
+}
+
+/// The configuration on standard output is alone there.
+fn tell(global: &Global, written: &Written, configuration: &str) -> std::io::Result<()> {
+    match (global.format, &written.path) {
+        (Format::Json, path) => report::stdout(&report::init::json(written, path.is_none().then_some(configuration))),
+        (Format::Text, None) => {
+            report::progress(&report::init::text(written));
+            report::stdout(configuration)
+        }
+        (Format::Text, Some(_)) if global.quiet && written.missing.is_empty() => Ok(()),
+        (Format::Text, Some(_)) => report::stdout(&report::init::text(written)),
+    }
+}
