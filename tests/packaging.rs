@@ -1,5 +1,7 @@
 //! What is installed beside the program: the systemd units, the cron entry, user, folders and sysctl. Needs no root.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is, helpers included")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
