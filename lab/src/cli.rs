@@ -195,6 +195,7 @@ fn up(options: &Up) -> anyhow::Result<()> {
         natwatch: options.natwatch.clone().or_else(|| beside().ok()).unwrap_or_default(),
         traffic: true,
         ipv6: options.ipv6,
+        reply: None,
     };
     let started = Instant::now();
     let lab = Arc::new(Lab::up(&options)?);

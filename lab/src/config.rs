@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::accounts::USER;
 use crate::plan::{Plan, REGION, target};
@@ -10,9 +11,10 @@ use crate::vpc::Ids;
 /// Keys with their sections, and values in TOML.
 type Keys = BTreeMap<String, String>;
 
-fn defaults(plan: &Plan, ids: &Ids) -> Keys {
+fn defaults(plan: &Plan, ids: &Ids, reply: Option<Duration>) -> Keys {
     let quoted = |text: &dyn std::fmt::Display| format!("\"{text}\"");
     let targets = (1..=3).map(|n| quoted(&target(n))).collect::<Vec<_>>().join(", ");
+    let reply = reply.map(|reply| ("targets.timeout", format!("\"{}ms\"", reply.as_millis())));
     [
         ("primary.route_table", quoted(&ids.primary.table)),
         ("standby.route_table", quoted(&ids.standby.table)),
@@ -26,13 +28,15 @@ fn defaults(plan: &Plan, ids: &Ids) -> Keys {
         ("decision.min_uptime", quoted(&"0s")),
         ("state.dir", quoted(&plan.state().display())),
     ]
+    .into_iter()
+    .chain(reply)
     .map(|(key, value)| (key.to_owned(), value))
-    .into()
+    .collect()
 }
 
 /// The configuration with some keys changed: `("decision.threshold", "2")`, values in TOML; an empty value removes the key.
-pub(crate) fn render(plan: &Plan, ids: &Ids, changes: &[(&str, &str)]) -> String {
-    let mut keys = defaults(plan, ids);
+pub(crate) fn render(plan: &Plan, ids: &Ids, reply: Option<Duration>, changes: &[(&str, &str)]) -> String {
+    let mut keys = defaults(plan, ids, reply);
     for (key, value) in changes {
         if value.is_empty() {
             keys.remove(*key);

@@ -41,7 +41,7 @@ pub(crate) fn run(natwatch: &Path) -> anyhow::Result<ExitCode> {
     guarded(|| {
         let started = Instant::now();
         say("natwatch demo: a NAT instance fails, and the standby takes its subnets over");
-        let lab = Lab::up(&Options { natwatch: natwatch.to_owned(), ..Options::default() })?;
+        let lab = Lab::up(&Options { natwatch: natwatch.to_owned(), reply: None, ..Options::default() })?;
         say(&format!(
             "{DRAWING}\n\nRaised on this machine in {:.1} s: network namespaces with real sshd, ping and NAT.",
             started.elapsed().as_secs_f64()

@@ -37,6 +37,7 @@ pub struct Lab {
     children: Mutex<Vec<Child>>,
     plan: Arc<Plan>,
     keeper: Keeper,
+    reply: Option<Duration>,
     // Last: its drop removes the namespaces and folders under all the others.
     _runtime: Runtime,
 }
@@ -84,7 +85,7 @@ impl Lab {
             active: Mutex::default(),
             slow: Mutex::default(),
         });
-        let lab = Self { traffic, services, injector, children, plan, keeper, _runtime: runtime };
+        let lab = Self { traffic, services, injector, children, plan, keeper, reply: options.reply, _runtime: runtime };
         lab.configure(&[])?;
         if options.traffic {
             lab.traffic.start()?;
@@ -242,7 +243,7 @@ impl Lab {
     /// natwatch's configuration for this lab, unchanged.
     #[must_use]
     pub fn config(&self) -> String {
-        config::render(&self.plan, self.ids(), &[])
+        config::render(&self.plan, self.ids(), self.reply, &[])
     }
 
     /// Writes the configuration natwatch will use, with keys changed, and gives its path: `("decision.threshold", "2")`.
@@ -251,7 +252,7 @@ impl Lab {
     /// # Errors
     /// When it cannot be written.
     pub fn configure(&self, changes: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
-        self.write_config(&config::render(&self.plan, self.ids(), changes))
+        self.write_config(&config::render(&self.plan, self.ids(), self.reply, changes))
     }
 
     /// Writes any text as natwatch's configuration, and gives its path.

@@ -23,6 +23,9 @@ pub struct Options {
     pub traffic: bool,
     /// Whether everybody has IPv6 too: both NATs masquerade it, and their route tables have `::/0`.
     pub ipv6: bool,
+    /// `targets.timeout`; `None`: natwatch's own. All hosts of a lab share the machine's cores with the tests beside it, so that in those a
+    /// reply may be late for want of a core only.
+    pub reply: Option<Duration>,
 }
 
 impl Default for Options {
@@ -36,6 +39,7 @@ impl Default for Options {
             natwatch: PathBuf::new(),
             traffic: true,
             ipv6: false,
+            reply: Some(Duration::from_millis(300)),
         }
     }
 }

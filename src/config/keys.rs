@@ -163,7 +163,7 @@ keys! {
 
     TARGETS = "targets.hosts", Texts("two or more names (letters, digits, '-', '_', '.'; 253 at most, not starting with '-') or public IP addresses"),
         Required("[\"1.1.1.1\", \"8.8.8.8\", \"9.9.9.9\"]"), "What is pinged: two or more (better three) independent hosts on the internet that answer ping.";
-    TIMEOUT = "targets.timeout", millis(50, 5000), Default("\"300ms\""), "The wait for one reply.";
+    TIMEOUT = "targets.timeout", millis(50, 5000), Default("\"200ms\""), "The wait for one reply.";
     TRIES = "targets.tries", Integer { min: 1, max: 10 }, Default("2"), "How many different targets a backend must miss to be cut off.";
 
     THRESHOLD = "decision.threshold", Integer { min: 1, max: 1000 }, Default("3"), "How many backends must be cut off.";

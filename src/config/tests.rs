@@ -90,7 +90,7 @@ fn the_smallest_configuration_has_the_contract_s_defaults() {
     let observe = settings.observe;
     assert_eq!(
         (observe.panel, observe.timeout, observe.tries, observe.within.len()),
-        (8, Duration::from_millis(300), 2, 0)
+        (8, Duration::from_millis(200), 2, 0)
     );
     assert_eq!(observe.targets, ["1.1.1.1", "8.8.8.8", "9.9.9.9"]);
     let ssh = observe.ssh;
@@ -441,7 +441,7 @@ fn each_violated_rule_has_its_exact_line() {
             "decision",
             "deadline = \"20s\"",
             false,
-            "10: decision.deadline = \"20s\": shorter than a takeover may take: 33300ms = backends.login_timeout 10s + rounds 3300ms + EC2 5s + takeover.verify_for 15s; accepted: \"33300ms\" to \"1h\"",
+            "10: decision.deadline = \"20s\": shorter than a takeover may take: 33200ms = backends.login_timeout 10s + rounds 3200ms + EC2 5s + takeover.verify_for 15s; accepted: \"33200ms\" to \"1h\"",
         ),
         (
             "takeover",
@@ -566,7 +566,7 @@ fn a_host_or_target_that_is_listed_twice_is_refused_however_it_is_spelled() {
 
 #[test]
 fn what_is_allowed_but_not_wise_is_advice() {
-    let text = with("targets", "hosts = [\"1.1.1.1\", \"10.0.0.2\"]", true).replace(
+    let text = with("targets", "hosts = [\"1.1.1.1\", \"10.0.0.2\"]\ntimeout = \"300ms\"", true).replace(
         "[decision]",
         "[decision]\nrun_span = \"0s\"\nwatch_span = \"499ms\"\ninterval = \"140ms\"\ndeadline = \"5m\"",
     );
@@ -581,7 +581,8 @@ fn what_is_allowed_but_not_wise_is_advice() {
             "decision.deadline: 5m; under the shipped cron entry a run is ended after 150s",
         ]
     );
-    let text = with("decision", "watch_span = \"500ms\"\ninterval = \"225ms\"", true);
+    let text = with("decision", "watch_span = \"500ms\"\ninterval = \"225ms\"", true)
+        .replace("[targets]", "[targets]\ntimeout = \"300ms\"");
     assert_eq!(parse(&text, None).unwrap().advice, Vec::<String>::new());
 }
 
@@ -595,7 +596,7 @@ fn a_watch_is_not_held_to_the_span_of_a_run() {
     let long = with("decision", "watch_span = \"40s\"", true);
     assert_eq!(
         said(&long),
-        " decision.deadline = \"60s\" (the default): shorter than a takeover may take: 70300ms = backends.login_timeout 10s + rounds 40300ms + EC2 5s + takeover.verify_for 15s; accepted: \"70300ms\" to \"1h\""
+        " decision.deadline = \"60s\" (the default): shorter than a takeover may take: 70200ms = backends.login_timeout 10s + rounds 40200ms + EC2 5s + takeover.verify_for 15s; accepted: \"70200ms\" to \"1h\""
     );
 }
 

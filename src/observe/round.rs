@@ -42,6 +42,10 @@ const LATE: Duration = Duration::from_secs(1);
 /// their answers, and what a `ping` of whole seconds is given. Only a round whose verdict stands waits for this.
 const REPORTS: Duration = Duration::from_millis(500);
 
+/// In a burst that has found the primary down, whoever is not needed for a majority of the panel is asked this part of the timeout later: a panel's
+/// pings are some thirty processes, and those that are not waited for would hold up those that are.
+const LATER: u32 = 6;
+
 /// Control pings are repeated inside the timeout, so that an uplink which loses a third of its packets is still seen to
 /// answer: three tries leave under 4 % of lost verdicts where one would leave 30 %.
 pub(crate) const CONTROLS: u32 = 3;
@@ -152,6 +156,8 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         }
         let mut pool = rest.into_iter().chain(unreached);
         let wanted = if self.settings.panel == 0 { usize::MAX } else { self.settings.panel };
+        let majority = pool.size_hint().0.min(wanted) / 2 + 1;
+        let later = if ask.pace == Pace::AtOnce { self.settings.timeout / LATER } else { Duration::ZERO };
         let mut heard = 0;
         let mut awaited = 0;
         let mut pinging = 0;
@@ -174,7 +180,8 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
                 left.push(Rc::clone(&on_the_way));
                 let shout = Shout { good: good_seen.clone(), miss: miss.clone(), left: on_the_way };
                 let asked = Question { backend: drawn.backend.clone(), missed: drawn.missed, pace: ask.pace };
-                work.push(self.hear(index, asked, targets, start, shout).boxed_local());
+                let at = if index < majority { start } else { start + later };
+                work.push(self.hear(index, asked, targets, at, shout).boxed_local());
                 round.members.push(Member {
                     backend: drawn.backend,
                     subnet: drawn.subnet,

@@ -342,7 +342,10 @@ fn outage(sim: &Sim<'_>, seen: &Seen, done: &Done, to: Duration, state: &State) 
         && alive >= 2
         && witnesses >= sim.settings.decide.threshold
         && script.uplink_loss <= PLAIN_LOSS;
-    let due = undisturbed && script.dead.throughout(from, to) && (0..script.subnets).any(&behind);
+    // An answer to a ping that left before the primary died may come a round trip later; a `watch` goes on where its last pass ended.
+    let answers = if script.cadence == Cadence::Watch { secs(script.rtt) } else { Duration::ZERO };
+    let due =
+        undisturbed && script.dead.throughout(from.saturating_sub(answers), to) && (0..script.subnets).any(&behind);
     let left = (0..script.subnets).filter(|n| sim.ec2.on(*n) == Carrier::Primary).count();
     if !due {
         sim.tally.borrow_mut().row[seen.standby] = 0;

@@ -49,7 +49,7 @@ pub(super) fn all(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 /// A lab in which every backend is a witness.
 pub(super) fn raise(bench: &Bench, backends: usize) -> anyhow::Result<Lab> {
     progress(&format!("raising a lab with {backends} backends"));
-    let options = Options { backends, natwatch: bench.natwatch()?, traffic: false, ..Options::default() };
+    let options = Options { backends, natwatch: bench.natwatch()?, reply: None, traffic: false, ..Options::default() };
     let lab = Lab::up(&options)?;
     lab.configure(&[("backends.panel", "0")])?;
     // A round ends when its verdict is clear, so not everybody is heard in the first.

@@ -43,7 +43,13 @@ pub(super) struct Row {
 /// The smallest file first: it is what the others are compared with.
 pub(super) fn all(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     progress("raising a lab with 3 backends, for hosts files");
-    let lab = Lab::up(&Options { backends: 3, natwatch: bench.natwatch()?, traffic: false, ..Options::default() })?;
+    let lab = Lab::up(&Options {
+        backends: 3,
+        natwatch: bench.natwatch()?,
+        reply: None,
+        traffic: false,
+        ..Options::default()
+    })?;
     let mut rows = Vec::new();
     let mut commands = Vec::new();
     for (n, (lines, filters, changes)) in FILES.into_iter().enumerate() {

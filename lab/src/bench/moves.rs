@@ -49,8 +49,13 @@ pub(super) fn all(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 
 fn row(bench: &Bench, subnets: usize) -> anyhow::Result<Row> {
     progress(&format!("raising a lab with {subnets} subnets to move"));
-    let lab =
-        Lab::up(&Options { natwatch: bench.natwatch()?, subnets, backends: 8.max(subnets), ..Options::default() })?;
+    let lab = Lab::up(&Options {
+        natwatch: bench.natwatch()?,
+        reply: None,
+        subnets,
+        backends: 8.max(subnets),
+        ..Options::default()
+    })?;
     lab.configure(&[("decision.run_span", "\"0s\"")])?;
     let mut row = Row {
         subnets,

@@ -28,7 +28,7 @@ const BACKENDS: usize = 10;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) fn all(bench: &Bench, measured: &str, minutes: u16) -> anyhow::Result<String> {
-    let lab = Lab::up(&Options { natwatch: bench.natwatch()?, backends: BACKENDS, ..Options::default() })?;
+    let lab = Lab::up(&Options { natwatch: bench.natwatch()?, reply: None, backends: BACKENDS, ..Options::default() })?;
     lab.configure(Pace::Usual.changes())?;
     seasoned(&lab)?;
     let watcher = Watcher::start(&lab, &["watch"])?;

@@ -43,7 +43,7 @@ impl Row {
 
 pub(super) fn all(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     progress("raising a lab with 6 backends in 2 subnets");
-    let lab = Lab::up(&Options { natwatch: bench.natwatch()?, ..Options::default() })?;
+    let lab = Lab::up(&Options { natwatch: bench.natwatch()?, reply: None, ..Options::default() })?;
     let mut rows = vec![
         natwatch(bench, &lab, "natwatch, as it comes (evidence spans 3 s)", &[])?,
         natwatch(bench, &lab, "natwatch, `decision.run_span = \"0s\"`", &[("decision.run_span", "\"0s\"")])?,

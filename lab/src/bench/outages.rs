@@ -114,7 +114,7 @@ impl Place {
     fn new(bench: &Bench, name: &str) -> anyhow::Result<Self> {
         let mut tool = tool(name)?;
         progress(&format!("raising a lab for {}", tool.label()));
-        let lab = Lab::up(&Options { natwatch: bench.natwatch()?, ..Options::default() })?;
+        let lab = Lab::up(&Options { natwatch: bench.natwatch()?, reply: None, ..Options::default() })?;
         tool.begin(&lab).with_context(|| format!("begin with {}", tool.label()))?;
         let faults = vec![Runs::default(); FAULTS.len()];
         let measured = Measured { tool: tool.label().to_owned(), ours: tool.ours(), faults };

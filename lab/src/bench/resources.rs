@@ -75,7 +75,13 @@ pub(super) fn all(bench: &Bench, measured: &str) -> anyhow::Result<String> {
 }
 
 fn raise(bench: &Bench) -> anyhow::Result<Lab> {
-    Lab::up(&Options { natwatch: bench.natwatch()?, backends: BACKENDS, traffic: false, ..Options::default() })
+    Lab::up(&Options {
+        natwatch: bench.natwatch()?,
+        reply: None,
+        backends: BACKENDS,
+        traffic: false,
+        ..Options::default()
+    })
 }
 
 fn watch(bench: &Bench, pace: Pace, window: Duration) -> anyhow::Result<Row> {

@@ -42,7 +42,7 @@ fn nuisances(n: usize) -> [Fault; 5] {
 }
 
 pub(super) fn all(bench: &Bench, measured: &str, minutes: u16) -> anyhow::Result<String> {
-    let lab = Lab::up(&Options { natwatch: bench.natwatch()?, backends: BACKENDS, ..Options::default() })?;
+    let lab = Lab::up(&Options { natwatch: bench.natwatch()?, reply: None, backends: BACKENDS, ..Options::default() })?;
     lab.configure(Pace::Fast.changes())?;
     seasoned(&lab)?;
     let watcher = Watcher::start(&lab, &["watch"])?;

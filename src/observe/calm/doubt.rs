@@ -1,8 +1,8 @@
 //! A ping that is late: by others it is found out at once whether that is its own loss.
 //!
-//! An answer comes within milliseconds, and a miss is certain only after the timeout. So where one is late, two more backends are asked
+//! An answer comes within milliseconds, and a miss is certain only after the timeout. So where one is late, three more backends are asked
 //! beside it, each for another target. If one of them is answered, whatever was missed before is over, and nobody's alarm rings for
-//! a lost packet. If none is, three backends have missed something almost at once, and what spans from there on spans an outage: a
+//! a lost packet. If none is, four backends have missed something almost at once, and what spans from there on spans an outage: a
 //! pause of the primary, which begins when a packet is lost by chance, does not gain the time in between.
 
 use std::time::Duration;
@@ -14,11 +14,11 @@ use super::posts::{Place, Turn};
 use crate::model::Target;
 use crate::observe::{Uplink, Vantages};
 
-/// So many more are asked.
-const MORE: usize = 2;
+/// So many more are asked. With two, all three were lost by chance just before a pause in one of 3,450 simulated pauses at 3 % loss each way.
+const MORE: usize = 3;
 
 /// An answer is late past the smoothed round trip and twice its variation, both reckoned as RFC 6298 does (section 2). That takes four
-/// times, but a retransmission is dearer than two pings that nobody needed…
+/// times, but a retransmission is dearer than three pings that nobody needed…
 const VARIATIONS: u32 = 2;
 
 /// …but not before this part of the timeout.

@@ -91,15 +91,17 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         shout: &Shout,
     ) -> Result<Vec<Probe>, Silence> {
         let backend = &question.backend;
-        let (mut probes, mut silence) = self.first_pings(backend, session, &targets, question.pace).await;
+        let family = targets.first().map(Target::family);
+        let missed: Vec<&Probe> =
+            question.missed.iter().filter(|probe| Some(probe.target.family()) == family).collect();
+        let (mut probes, mut silence) = self.first_pings(backend, session, &targets, question.pace, missed.len()).await;
         // What it missed before does not speak for one who can't be asked now.
         if probes.is_empty()
             && let Some(why) = silence
         {
             return Err(why);
         }
-        let family = targets.first().map(Target::family);
-        probes.extend(question.missed.iter().filter(|probe| Some(probe.target.family()) == family).cloned());
+        probes.extend(missed.into_iter().cloned());
         let replied = |probes: &[Probe]| probes.iter().any(|probe| matches!(probe.fate, Fate::Reply { .. }));
         if replied(&probes) {
             return Ok(probes);
@@ -136,20 +138,23 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
 
     /// One ping; in a burst others too where it has no answer after a while. Not at once, unless a burst has found the
     /// primary down: a whole panel's pings in one moment are more than a target, or a NAT, that limits pings lets pass, and would be
-    /// misses of our own making.
+    /// misses of our own making. Those few who have `missed` something already go on at once from there: theirs are the earliest misses,
+    /// and a round that ended without them would span less than is known.
     async fn first_pings(
         &self,
         backend: &Backend,
         session: &V::Session,
         targets: &[Target],
         pace: Pace,
+        missed: usize,
     ) -> (Vec<Probe>, Option<Silence>) {
         let pings: Vec<Target> = match pace {
             Pace::Calm => targets.first().cloned().into_iter().collect(),
-            Pace::Burst(_) | Pace::AtOnce => self.in_turn(targets),
+            Pace::Burst(_) | Pace::AtOnce => self.in_turn(targets, AT_ONCE.saturating_sub(missed).max(1)),
         };
         let (first, after) = match pace {
             Pace::AtOnce => (pings.len(), Duration::ZERO),
+            Pace::Burst(_) if missed > 0 => (pings.len(), Duration::ZERO),
             Pace::Calm => (pings.len().min(1), Duration::ZERO),
             Pace::Burst(after) => (pings.len().min(1), after),
         };
@@ -172,13 +177,13 @@ impl<V: Vantages, U: Uplink> Observer<'_, V, U> {
         if good < self.settings.tries { good } else { PINGS.max(self.settings.tries) }
     }
 
-    /// As many targets as are asked at once in a burst: those that were good a round ago, where they are enough, so that none is
+    /// So `many` targets, to be asked at once in a burst: those that were good a round ago, where they are enough, so that none is
     /// asked in vain; each again, where there are few.
-    fn in_turn(&self, targets: &[Target]) -> Vec<Target> {
+    fn in_turn(&self, targets: &[Target], many: usize) -> Vec<Target> {
         let known = self.known_good.borrow();
         let good: Vec<Target> = targets.iter().filter(|target| known.contains(&target.addr)).cloned().collect();
         let targets = if good.len() < self.settings.tries { targets } else { &good };
-        targets.iter().cycle().take(AT_ONCE).cloned().collect()
+        targets.iter().cycle().take(many).cloned().collect()
     }
 
     async fn ask(&self, backend: &Backend, session: &V::Session, targets: &[Target]) -> (Vec<Probe>, Option<Silence>) {
