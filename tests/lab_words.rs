@@ -279,6 +279,8 @@ fn ids_are_told_with_their_name_tags_and_machines_read_them_bare() {
 
     // One subnet on a table of its own: named wherever it is mentioned, the table too.
     lab.associate(0, &ids.public_table).unwrap();
+    let listed = format!("[\"{}\", \"{}\"]", ids.subnets[0].id, ids.subnets[1].id);
+    lab.configure(&[("takeover.subnets", listed.as_str())]).unwrap();
     let elsewhere = lab.natwatch(&["status"]).unwrap();
     assert!(elsewhere.stdout.contains(&named(&ids.public_table, "public")), "{elsewhere}");
 
