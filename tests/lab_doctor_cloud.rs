@@ -161,7 +161,7 @@ fn f061_an_ec2_that_does_not_answer_is_unknown_and_bounded() {
     let found = troubles(&lab);
     has(&found, "routes/tables", "unknown", "EC2 can't be asked about the route tables");
     has(&found, "permissions/credentials", "unknown", "what the credentials allow is not known");
-    assert!(began.elapsed() < Duration::from_secs(60), "a bound, not a measure: {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_mins(1), "a bound, not a measure: {:?}", began.elapsed());
 }
 
 #[test]
