@@ -115,25 +115,21 @@ fn ec2_route(facts: &Facts, subject: Subject<'_>, through: Through) -> Option<Fi
     };
     // One that leads nowhere is tried like the others.
     let address = addresses.first()?;
+    let at = if endpoint.host == address.to_string() { whom.clone() } else { format!("{whom} ({address})") };
     if let Some(gateway) =
         facts.way.gateway.map(IpAddr::V4).filter(|gateway| primarys(facts, subject).contains(gateway))
     {
-        let text =
-            format!("this machine's own routes send what goes to EC2 ({whom}, {address}) to the primary, {gateway}");
+        let text = format!("this machine's own routes send what goes to EC2, {at}, to the primary, {gateway}");
         return Some(unfit(TOPIC, ID, text).remedy(format!("ip route get {address}; remove that route")));
     }
     let known: Vec<&crate::model::Cidr> = facts.subnets.iter().flatten().flat_map(|one| &one.cidrs).collect();
     if known.iter().any(|block| block.contains(address)) {
         let what = if endpoint.proxy { "inside the VPC" } else { "by a VPC endpoint" };
-        return Some(fit(
-            TOPIC,
-            ID,
-            format!("EC2 is asked at {whom} ({address}), {what}: the primary has no part in it"),
-        ));
+        return Some(fit(TOPIC, ID, format!("EC2 is asked at {at}, {what}: the primary has no part in it")));
     }
     if address::private(*address) {
         let text = format!(
-            "EC2 is asked at {whom} ({address}), a private address outside of this VPC: whether the way there leads through the primary is not known"
+            "EC2 is asked at {at}, a private address outside of this VPC: whether the way there leads through the primary is not known"
         );
         return Some(
             warning(TOPIC, ID, text)
@@ -142,13 +138,12 @@ fn ec2_route(facts: &Facts, subject: Subject<'_>, through: Through) -> Option<Fi
     }
     match through {
         Through::Primary => {
-            let text =
-                format!("EC2 is asked at {whom} ({address}), through the primary: with it dead nothing could be moved");
+            let text = format!("EC2 is asked at {at}, through the primary: with it dead nothing could be moved");
             Some(unfit(TOPIC, ID, text).remedy(
                 "mend the route of this instance's own subnet, or make a VPC endpoint for com.amazonaws.<region>.ec2",
             ))
         }
-        Through::Elsewhere => Some(fit(TOPIC, ID, format!("EC2 is asked at {whom} ({address}), without the primary"))),
+        Through::Elsewhere => Some(fit(TOPIC, ID, format!("EC2 is asked at {at}, without the primary"))),
         Through::Unknown => None,
     }
 }
