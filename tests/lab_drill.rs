@@ -347,6 +347,8 @@ fn a_pause_is_shown_by_every_command_that_says_how_things_are() {
             assert!(json(&run)["paused_until"].is_string(), "{command:?}: {run}");
         }
     }
+    let doctor = lab.natwatch(&["doctor"]).unwrap();
+    assert!(doctor.stdout.contains("new kernel") && doctor.stdout.contains("natwatch resume"), "{doctor}");
     let watch = lab.command(&["watch", "--dry-run"]).spawn().unwrap();
     watch.wait_output("paused until ", DRILLED_WITHIN).unwrap();
     watch.kill(Signal::TERM).unwrap();

@@ -454,3 +454,27 @@ fn f094_a_watch_writes_the_metrics_where_something_changes_and_keeps_them_fresh(
     );
     assert!(taken["because"].as_str().unwrap().contains("cut off"), "{taken}");
 }
+
+#[test]
+fn f091_doctor_finds_a_hook_that_cannot_run_an_event_that_waits_and_metrics_that_go_nowhere() {
+    let (lab, hook) = hooked();
+    hook.does("exit 1");
+    let nowhere = lab.plan().root.join("nowhere/natwatch.prom");
+    let metrics = [("metrics.textfile", format!("{:?}", nowhere.to_str().unwrap()))];
+    configure(&lab, &[hook.keys().to_vec(), metrics.to_vec()].concat());
+    let found = || -> BTreeMap<String, (String, String)> {
+        let doctor = lab.natwatch(&["doctor", "--format", "json"]).unwrap();
+        let all = json(&doctor)["findings"].as_array().unwrap().clone();
+        let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        all.iter().map(|one| (text(one, "id"), (text(one, "fitness"), text(one, "text")))).collect()
+    };
+    let before = found();
+    assert_eq!(before["hook"].0, "fit", "{before:?}");
+    assert_eq!(before["events"].0, "fit", "{before:?}");
+    assert_eq!(before["metrics"].0, "warning", "{before:?}");
+    expect(&lab.natwatch(&["pause", "--for", "5m", "--reason", "new kernel"]).unwrap(), 0);
+    fs::set_permissions(&hook.path, Permissions::from_mode(0o644)).unwrap();
+    let after = found();
+    assert_eq!(after["hook"].0, "warning", "{after:?}");
+    assert!(after["events"].0 == "warning" && after["events"].1.starts_with("1 of at most 100"), "{after:?}");
+}

@@ -54,6 +54,7 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("decide", All),
             TRAITS[2],
             ("ec2", All),
+            ("notify", Only(&["finding", "self", ""])),
             ("record", All),
             ("report", All),
             ("run", Only(&["facts", "signal", "style"])),

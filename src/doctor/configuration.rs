@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{ConfigError, Settings};
 use crate::model::{Finding, Fitness, Topic};
+use crate::notify;
+use crate::record::textfile;
 
 /// Every rule that is violated; the first of them, where there is no file at all.
 pub(super) fn violated(error: &ConfigError, config: &Path) -> Vec<Finding> {
@@ -44,6 +46,8 @@ pub(super) fn findings(settings: &Settings, config: &Path) -> Vec<Finding> {
         .or_else(|error| settings.state.parent().map_or(Err(error), std::fs::metadata))
         .map(|folder| User { uid: folder.uid(), gid: folder.gid() });
     findings.push(readable(&files, user.ok()));
+    findings.extend(settings.notify.as_ref().map(notify::finding));
+    findings.extend(settings.textfile.as_deref().map(textfile::finding));
     findings
 }
 

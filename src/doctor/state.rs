@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 use super::command;
 use crate::config::Settings;
 use crate::model::{Finding, Fitness, Found, Outcome, Phase, Record, Topic, printable};
+use crate::record::events::Events;
 use crate::record::lock::{self, Holder};
 use crate::record::pause::in_force;
 use crate::record::{State, StateError};
@@ -46,6 +47,7 @@ pub(super) fn findings(settings: &Settings, state: &Result<State, StateError>, n
         Found::Absent => Ok(None),
         other => Err(other.trouble().unwrap_or_default()),
     }));
+    findings.extend(settings.notify.as_ref().and_then(|_| Events::look(state).ok()).map(|events| events.finding()));
     findings.extend(history(state, now));
     findings.extend(troubles(state));
     findings
