@@ -64,7 +64,8 @@ async fn pass(
     mode: Mode,
 ) -> Result<Result<Pass, u8>, Failure> {
     let state = run::open(settings)?;
-    let stop = Stop::default();
+    // What is away comes back, also where EC2 takes its time: the way there and the way back, each within a run's deadline.
+    let stop = Stop::within(settings.deadline.saturating_mul(2));
     let pass = async |world: &Live<'_>, witnesses| {
         Box::pin(run::drill::drill(world, settings, witnesses, wanted, mode, &stop)).await
     };

@@ -252,8 +252,17 @@ impl Cloud for Ec2 {
 
     async fn groups_of(&self, interface: &InterfaceId) -> Result<Option<Vec<SecurityGroup>>, String> {
         let found = Network::interfaces(self, std::slice::from_ref(interface)).await?;
-        let ids: Vec<_> = found.into_iter().flat_map(|one| one.groups).collect();
-        if ids.is_empty() { Ok(None) } else { Network::groups(self, &ids).await.map(Some) }
+        let mut ids: Vec<_> = found.into_iter().flat_map(|one| one.groups).collect();
+        if ids.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let groups = Network::groups(self, &ids).await?;
+        ids.retain(|id| groups.iter().all(|one| one.id != *id));
+        // One that is not shown (of another account, or attached just now) may be the one that admits.
+        match ids.first() {
+            Some(id) => Err(format!("DescribeSecurityGroups: {id} is not among the answer")),
+            None => Ok(Some(groups)),
+        }
     }
 }
 

@@ -254,6 +254,7 @@ fn every_metric_has_its_line_in_docs_metrics() {
         paused_until: Some(at),
         backends: 0,
         witnesses: 0,
+        threshold: 0,
         targets: 0,
         subnets: [0; 3],
         takeovers: BTreeMap::new(),

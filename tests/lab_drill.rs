@@ -14,7 +14,7 @@ use std::time::Duration;
 use natwatch::record::State;
 use natwatch::record::lock::RunLock;
 use natwatch_lab::testing::{FLOWS_WITHIN, carried_by, expect, json};
-use natwatch_lab::{Fault, Lab, Nat, Run, Running, Signal};
+use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat, Run, Running, Signal};
 use serde_json::Value;
 
 use support::seasoned;
@@ -208,6 +208,19 @@ fn f090_signals_in_a_drill_bring_the_subnet_back_before_it_ends() {
         as_before(&lab);
         assert_eq!(told(&lab), [("drill".to_owned(), "failed".into())]);
     }
+}
+
+#[test]
+fn f090_a_signal_in_a_drill_brings_the_subnet_back_however_slow_ec2_is() {
+    let lab = pair();
+    let run = away(&lab);
+    // Each hangs for an attempt's two seconds: longer in all than a takeover is given after a signal.
+    lab.api().arm(ApiFault::new(ApiFaultKind::Hang).on("DescribeRouteTables").times(6));
+    run.kill(Signal::TERM).unwrap();
+    let run = run.wait(DRILLED_WITHIN).unwrap();
+    expect(&run, 2);
+    assert!(run.stdout.contains("ended before its time") && run.stdout.contains("back on the primary"), "{run}");
+    as_before(&lab);
 }
 
 #[test]

@@ -388,6 +388,8 @@ fn f094_the_metrics_show_when_the_last_round_was_and_what_it_came_to_and_counter
             ("natwatch_rounds_total{family=\"ipv4\",verdict=\"healthy\"}", 1.0),
             ("natwatch_subnets{carrier=\"primary\"}", 2.0),
             ("natwatch_witnesses", 6.0),
+            ("natwatch_threshold", 3.0),
+            ("natwatch_last_takeover_timestamp_seconds", 0.0),
             ("natwatch_configured_backends", 6.0),
             ("natwatch_good_targets{family=\"ipv4\"}", 3.0),
             ("natwatch_locked", 0.0),

@@ -65,6 +65,8 @@ pub struct Figures {
     pub backends: usize,
     /// How many of them are witnesses.
     pub witnesses: usize,
+    /// How many of them have to be cut off.
+    pub threshold: usize,
     /// How many targets are configured.
     pub targets: usize,
     /// Guarded subnets on the primary's table, on the standby's, and on others.

@@ -3,7 +3,7 @@
 //! An event whose call fails holds no other one up, so that their order may change; the document has its moment. One call at a time: a hook need
 //! not know of others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -46,9 +46,19 @@ pub async fn once(outbox: &impl Outbox, hook: &impl Hook) {
 /// Calls the hook with each event as it comes, and again after a delay that doubles. `wake`: there is one.
 pub async fn forever(outbox: &impl Outbox, hook: &impl Hook, wake: &Notify) -> Infallible {
     let mut due: BTreeMap<String, Instant> = BTreeMap::new();
+    // What a folder that can't be written does not keep: how often each was called, and which are off our hands though they still lie there.
+    let mut calls: BTreeMap<String, u32> = BTreeMap::new();
+    let mut gone: BTreeSet<String> = BTreeSet::new();
     loop {
-        let letters = outbox.waiting();
-        due.retain(|id, _| letters.iter().any(|letter| letter.id == *id));
+        let mut letters = outbox.waiting();
+        let waits = |id: &String| letters.iter().any(|letter| letter.id == *id);
+        gone.retain(|id| waits(id));
+        calls.retain(|id, _| waits(id));
+        due.retain(|id, _| waits(id) && !gone.contains(id));
+        letters.retain(|letter| !gone.contains(&letter.id));
+        for letter in &mut letters {
+            letter.calls = letter.calls.max(calls.get(&letter.id).copied().unwrap_or_default());
+        }
         let now = Instant::now();
         let ready = letters.iter().find(|letter| due.get(&letter.id).is_none_or(|at| *at <= now));
         let Some(letter) = ready else {
@@ -58,8 +68,11 @@ pub async fn forever(outbox: &impl Outbox, hook: &impl Hook, wake: &Notify) -> I
             continue;
         };
         let called = call(outbox, hook, letter, hook.timeout()).await;
+        calls.insert(letter.id.clone(), letter.calls + 1);
         let delay = FIRST.saturating_mul(1 << letter.calls.min(RETRIES));
-        if !settle(outbox, letter, &called, &format!("it is called again in {} s", delay.as_secs())) {
+        if settle(outbox, letter, &called, &format!("it is called again in {} s", delay.as_secs())) {
+            gone.insert(letter.id.clone());
+        } else {
             due.insert(letter.id.clone(), Instant::now() + delay);
         }
     }
@@ -196,6 +209,30 @@ mod tests {
         let at: Vec<u64> = hook.calls.borrow().iter().map(|(at, _)| *at).collect();
         assert_eq!(at, [0, 5, 15, 35, 75, 155, 315, 635, 1275, 2555, 5115]);
         assert_eq!((outbox.waiting().len(), outbox.lost.take()), (0, vec!["a".to_owned()]));
+    }
+
+    /// A folder on a disk that has become read-only.
+    struct Stone(Bag);
+
+    impl Outbox for Stone {
+        fn waiting(&self) -> Vec<Letter> {
+            self.0.waiting()
+        }
+
+        fn calling(&self, _: &str, _: u32) {}
+
+        fn done(&self, _: &str, _: bool) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f070_an_event_that_cannot_be_removed_is_called_no_more_often_than_any() {
+        for (answer, most) in [((|_| Called::Taken) as fn(&str) -> Called, 1), (again, 11)] {
+            let (outbox, hook) = (Stone(Bag::default()), Fake::new(Duration::ZERO, answer));
+            outbox.0.put("a", 0);
+            let wake = Notify::new();
+            assert!(timeout(Duration::from_hours(24), forever(&outbox, &hook, &wake)).await.is_err());
+            assert_eq!(hook.ids().len(), most);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,10 @@
 //!
 //! Read beside the guarded set, once an hour, and never on the way to a takeover. Who may not read it, or can't, is told nothing by it.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::timeout;
 
 use super::{Cloud, PreflightSettings};
 use crate::model::firewall::lets;
@@ -10,6 +13,10 @@ use crate::model::{Admission, Cidr, Family, Guarded, GuardedSet, Lets, Packets, 
 
 /// It is two calls more where the other three or five are made, and groups change as seldom as tables. One that refuses is looked at each time.
 const GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
+
+/// Two calls, one after the other, beside others that are waited for: EC2 answers each in a tenth of a second, and the guarded set is not to fail
+/// for want of these.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The groups of the interface to which the standby's own table leads; `None`: what is known of them is good still, or they are not to be known.
 pub(super) async fn groups(
@@ -25,8 +32,12 @@ pub(super) async fn groups(
         return None;
     }
     let table = tables.iter().find(|table| table.id == settings.standby_table)?;
-    let interface = table.route(Family::V4.default_route())?.interface.as_ref()?;
-    cloud.groups_of(interface).await.transpose()
+    let Some(interface) = table.route(Family::V4.default_route()).and_then(|route| route.interface.as_ref()) else {
+        // What was known was of an interface that the table does not lead to any more.
+        return known.and_then(|set| set.admission.as_ref()).map(|_| Ok(Vec::new()));
+    };
+    let late = |_| Err("EC2 gave no answer in time".to_owned());
+    timeout(PATIENCE, cloud.groups_of(interface)).await.unwrap_or_else(late).transpose()
 }
 
 /// Notes of a set which of its subnets are refused, where the groups were read just now.

@@ -20,9 +20,7 @@ type Sample = (Vec<(&'static str, String)>, f64);
 /// What the encoder has against it.
 pub fn text(figures: &Figures) -> Result<String, String> {
     let mut out = Vec::new();
-    let mut families = [state(figures), round(figures), guarded(figures), counted(figures)].concat();
-    // Moments that have not been.
-    families.retain(|one| !one.get_metric().is_empty());
+    let families = [state(figures), round(figures), guarded(figures), counted(figures)].concat();
     TextEncoder::new().encode(&families, &mut out).map_err(|error| error.to_string())?;
     String::from_utf8(out).map_err(|error| error.to_string())
 }
@@ -39,7 +37,7 @@ fn state(figures: &Figures) -> Vec<MetricFamily> {
     let none = one_of("phase", "none", figures.phase.is_none());
     let phases = Phase::ALL.iter().map(|one| one_of("phase", one.as_str(), figures.phase == Some(*one)));
     let gauge = |name, help, samples| family(figures, name, help, MetricType::GAUGE, samples);
-    let moment = |name, help, at: Option<Timestamp>| gauge(name, help, at.map(seconds).into_iter().collect());
+    let moment = |name, help, at: Option<Timestamp>| gauge(name, help, vec![at.map_or_else(|| plain(0.0), seconds)]);
     vec![
         gauge(
             "natwatch_build_info",
@@ -68,20 +66,16 @@ fn state(figures: &Figures) -> Vec<MetricFamily> {
             "1 while an operator holds all automatic action.",
             vec![plain(f64::from(u8::from(figures.paused_until.is_some())))],
         ),
-        moment(
-            "natwatch_paused_until_timestamp_seconds",
-            "When the pause ends; absent without one.",
-            figures.paused_until,
-        ),
+        moment("natwatch_paused_until_timestamp_seconds", "When the pause ends; 0 without one.", figures.paused_until),
         moment("natwatch_last_round_timestamp_seconds", "When the last pass ended.", Some(*at)),
         moment(
             "natwatch_last_healthy_timestamp_seconds",
-            "When a pass was healthy last; absent until one was.",
+            "When a pass was healthy last; 0 until one was.",
             figures.counts.healthy,
         ),
         moment(
             "natwatch_last_takeover_timestamp_seconds",
-            "When the last takeover began; absent until there was one.",
+            "When the last takeover began; 0 until there was one.",
             figures.last_takeover,
         ),
     ]
@@ -135,6 +129,11 @@ fn guarded(figures: &Figures) -> Vec<MetricFamily> {
             "natwatch_witnesses",
             "Backends that were seen reaching through the primary within 30 days.",
             vec![plain(count(figures.witnesses))],
+        ),
+        gauge(
+            "natwatch_threshold",
+            "decision.threshold: so many have to be cut off; with fewer witnesses no outage is seen.",
+            vec![plain(count(figures.threshold))],
         ),
         gauge("natwatch_subnets", "Guarded subnets by the route table that they were last seen on.", subnets),
         gauge(

@@ -73,7 +73,8 @@ const fn verdict_paint(verdict: Verdict) -> Paint {
 }
 
 /// `natwatch: down, held by gate unfit: 5 of 8 backends are cut off`
-pub(super) fn headline(pass: &Pass, name: &str, style: Style) -> String {
+#[must_use]
+pub fn headline(pass: &Pass, name: &str, style: Style) -> String {
     let mut word = pass.outcome.as_str().to_owned();
     if let (Outcome::Down, Some(hold)) = (pass.outcome, pass.holds.first()) {
         let _ = write!(word, ", held by gate {}", hold.gate);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::config::Settings;
 use crate::model::{Counts, Family, Figures, Found, Outcome, Pass};
 use crate::record::events::Events;
-use crate::record::history::Deed;
+use crate::record::history::{Deed, Entry};
 use crate::record::pause::in_force;
 use crate::record::witnesses::Witnesses;
 use crate::record::{State, textfile};
@@ -62,17 +62,18 @@ impl<'a> Gauges<'a> {
         if trouble.is_none() {
             self.counts.take();
         }
-        let text = metrics::text(&self.figures(pass, witnesses, counts))?;
+        // Without the history takeovers would be counted as none, and the next time as new ones.
+        let (history, _) = self.state.read_history().map_err(|error| error.to_string())?;
+        let text = metrics::text(&self.figures(pass, witnesses, (counts, &history)))?;
         textfile::write(path, &text)?;
         self.written.replace(Some(Instant::now()));
         trouble.map_or(Ok(()), |error| Err(error.to_string()))
     }
 
-    fn figures(&self, pass: &Pass, witnesses: &Witnesses, counts: Counts) -> Figures {
+    fn figures(&self, pass: &Pass, witnesses: &Witnesses, (counts, history): (Counts, &[Entry])) -> Figures {
         let now = Timestamp::now();
         let Settings { name, observe, decide, .. } = self.settings;
         let record = self.state.read_record(None);
-        let (history, _) = self.state.read_history().unwrap_or_default();
         let ended = |kind| {
             let mut sums: BTreeMap<Outcome, u64> = BTreeMap::new();
             for outcome in history.iter().filter(|entry| entry.kind == kind).filter_map(|entry| entry.outcome) {
@@ -97,6 +98,7 @@ impl<'a> Gauges<'a> {
             paused_until: in_force(self.state.read_pause(), now).map(|paused| paused.until),
             backends: observe.backends.len(),
             witnesses: observe.backends.iter().filter(|one| witness(&one.host, one.addr)).count(),
+            threshold: decide.threshold,
             targets: observe.targets.len(),
             subnets,
             takeovers: ended(Deed::Takeover),

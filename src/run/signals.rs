@@ -15,30 +15,38 @@ const LAST_WORDS: Duration = Duration::from_secs(9);
 
 /// The wish that nothing further be begun. Who works step by step looks at it between the steps.
 #[derive(Debug)]
-pub struct Stop(watch::Sender<bool>);
+pub struct Stop {
+    asked: watch::Sender<bool>,
+    patience: Duration,
+}
 
 impl Default for Stop {
     fn default() -> Self {
-        Self(watch::Sender::new(false))
+        Self::within(LAST_WORDS)
     }
 }
 
 impl Stop {
+    /// With another bound for what is under way: who has to undo what was begun may take as long as that takes.
+    pub(crate) fn within(patience: Duration) -> Self {
+        Self { asked: watch::Sender::new(false), patience }
+    }
+
     /// From now on.
     pub fn ask(&self) {
-        self.0.send_replace(true);
+        self.asked.send_replace(true);
     }
 
     /// Whether it was asked for.
     #[must_use]
     pub fn asked(&self) -> bool {
-        *self.0.borrow()
+        *self.asked.borrow()
     }
 
     /// Waits until it is asked for.
     pub async fn wait(&self) {
         // Fails only where the sender is gone, and that is us.
-        let _ = self.0.subscribe().wait_for(|asked| *asked).await;
+        let _ = self.asked.subscribe().wait_for(|asked| *asked).await;
     }
 }
 
@@ -94,7 +102,7 @@ pub(crate) async fn signal() -> u8 {
 }
 
 /// Waits for `passing`. A signal while nothing is `moving` ends it there, and its number is the error; later, what is under way
-/// has nine seconds to come to its end, unless there is a second signal.
+/// has nine seconds (or what `stop` gives it) to come to its end, unless there is a second signal.
 pub(crate) async fn to_its_end<T>(
     signals: &mut Signals,
     mut passing: Pin<Box<impl Future<Output = T>>>,
@@ -110,7 +118,7 @@ pub(crate) async fn to_its_end<T>(
     tracing::warn!(event = "signal", "ended by signal {number}");
     stop.ask();
     let last = tokio::select! {
-        last = timeout(LAST_WORDS, &mut passing), if moving.get() => last.ok(),
+        last = timeout(stop.patience, &mut passing), if moving.get() => last.ok(),
         _ = signals.next(), if moving.get() => None,
         else => None,
     };

@@ -122,45 +122,13 @@ fn say_json(pass: &Pass, name: &str) {
     let (exit, because) = (pass.exit, pass.because.as_str());
     let (notes, commands) = (joined(&pass.notes), joined(&pass.commands));
     let (notes, commands) = (notes.as_deref(), commands.as_deref());
+    let said = report::text::headline(pass, name, report::Style::PLAIN);
     match pass.exit {
-        0 => tracing::info!(
-            event,
-            name,
-            exit,
-            gate,
-            because,
-            remedy,
-            moved,
-            notes,
-            commands,
-            "{name}: {event}: {because}"
-        ),
+        0 => tracing::info!(event, name, exit, gate, because, remedy, moved, notes, commands, "{said}"),
         1 | 5 => {
-            tracing::warn!(
-                event,
-                name,
-                exit,
-                gate,
-                because,
-                remedy,
-                moved,
-                notes,
-                commands,
-                "{name}: {event}: {because}"
-            );
+            tracing::warn!(event, name, exit, gate, because, remedy, moved, notes, commands, "{said}");
         }
-        _ => tracing::error!(
-            event,
-            name,
-            exit,
-            gate,
-            because,
-            remedy,
-            moved,
-            notes,
-            commands,
-            "{name}: {event}: {because}"
-        ),
+        _ => tracing::error!(event, name, exit, gate, because, remedy, moved, notes, commands, "{said}"),
     }
 }
 

@@ -54,6 +54,7 @@ fn figures(pass: Pass) -> Figures {
         paused_until: None,
         backends: 8,
         witnesses: 6,
+        threshold: 3,
         targets: 3,
         subnets: [2, 1, 0],
         takeovers: BTreeMap::new(),
@@ -118,11 +119,15 @@ fn of_a_set_of_states_one_is_1_whatever_the_outcome() {
 }
 
 #[test]
-fn f094_the_last_round_is_there_as_a_moment_and_moments_that_have_not_been_are_not() {
+fn f094_the_last_round_is_there_as_a_moment_and_moments_that_have_not_been_are_0() {
     let fresh = all(&figures(pass(Outcome::Healthy, Vec::new())));
     assert!((fresh["natwatch_last_round_timestamp_seconds{name=\"nat\"}"] - 1_772_366_400.25).abs() < 1e-3);
-    let moments = |all: &BTreeMap<String, f64>| all.keys().filter(|key| key.contains("_timestamp_seconds")).count();
-    assert_eq!(moments(&fresh), 1);
+    let moments = |all: &BTreeMap<String, f64>| {
+        let moments: Vec<bool> =
+            all.iter().filter(|(key, _)| key.contains("_timestamp_seconds")).map(|(_, at)| *at > 0.0).collect();
+        (moments.len(), moments.iter().filter(|been| **been).count())
+    };
+    assert_eq!(moments(&fresh), (4, 1));
     let at = Some("2026-03-01T12:00:00Z".parse().unwrap());
     let later = Figures {
         paused_until: at,
@@ -130,7 +135,7 @@ fn f094_the_last_round_is_there_as_a_moment_and_moments_that_have_not_been_are_n
         counts: Counts { healthy: at, ..Counts::default() },
         ..figures(pass(Outcome::Healthy, Vec::new()))
     };
-    assert_eq!(moments(&all(&later)), 4);
+    assert_eq!(moments(&all(&later)), (4, 4));
 }
 
 #[test]
