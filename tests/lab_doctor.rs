@@ -280,7 +280,7 @@ fn f009_f010_f011_what_keeps_this_standby_from_carrying_the_traffic_is_unfit() {
     let run = doctor_as_root(&lab);
     says(&run, "masquerade: unfit", &["no such rule", "oifname eth0 masquerade"]);
     let run = doctor(&lab);
-    says(&run, "masquerade: unfit", &["as root saw", "as root: natwatch doctor"]);
+    says(&run, "masquerade: unfit", &["as root saw", "masquerade && natwatch doctor"]);
     assert_eq!(run.status, Some(2), "{run}");
 }
 
