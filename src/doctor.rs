@@ -14,6 +14,7 @@
 //! | `witnesses` | whether enough of them could accuse |
 //! | `state` | the folder, the records in it, the clock |
 //! | `service` | what runs natwatch |
+//! | `user` | who natwatch runs as, and what that user may do with a file |
 //! | `cloud` | what EC2 and IMDS say: identity, rights, tables, subnets, groups and ACLs, the way to EC2 |
 
 mod backends;
@@ -26,6 +27,7 @@ mod network;
 mod service;
 mod state;
 mod targets;
+mod user;
 mod witnesses;
 
 use std::io::IsTerminal as _;

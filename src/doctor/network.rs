@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::backends::{self, Heard};
+use super::user::User;
 use super::{targets, witnesses};
 use crate::config::Settings;
 use crate::model::{Family, Finding, Fitness, Target, Topic};
@@ -14,6 +15,9 @@ use crate::observe::icmp::Icmp;
 use crate::observe::resolve::{self, System};
 use crate::observe::ssh::Ssh;
 use crate::record::State;
+
+/// The groups that may open ICMP sockets without a capability, of both families (icmp(7)).
+const PING_GROUPS: &str = "/proc/sys/net/ipv4/ping_group_range";
 
 /// All of it, until then.
 pub(super) async fn findings(settings: &Settings, state: Option<&State>, until: Instant) -> Vec<Finding> {
@@ -28,7 +32,15 @@ pub(super) async fn findings(settings: &Settings, state: Option<&State>, until: 
     let (seen, primary, asked) = tokio::join!(targets, targets::primary(settings, &icmp), ask(settings, &told, until));
     let six = seen.iter().any(|one| one.target.as_ref().is_ok_and(|one| one.family() == Family::V6));
     let families = [Family::V4].into_iter().chain(six.then_some(Family::V6));
-    let mut findings: Vec<Finding> = families.map(|family| socket(family, icmp.ready(family))).collect();
+    // Root may always.
+    let other =
+        rustix::process::geteuid().is_root().then(|| User::of(&settings.state)).flatten().filter(|one| one.uid != 0);
+    let range = std::fs::read_to_string(PING_GROUPS).unwrap_or_default();
+    let one = |family| match (icmp.ready(family), other) {
+        (Ok(()), Some(user)) => socket_of(family, user, &range),
+        (ready, _) => socket(family, ready),
+    };
+    let mut findings: Vec<Finding> = families.map(one).collect();
     findings.extend(primary);
     findings.extend(targets::findings(&seen, observe.timeout, observe.tries));
     match asked {
@@ -99,9 +111,41 @@ fn socket(family: Family, ready: Result<(), String>) -> Finding {
     if remedy.is_empty() { found } else { found.remedy(remedy) }
 }
 
+/// Whether natwatch's user can, where root asks: by its group, as what capability a unit gives it is not seen from here.
+fn socket_of(family: Family, User { uid, gid }: User, range: &str) -> Finding {
+    let finding = |fitness, text| Finding::new(Topic::Uplink, "icmp-socket", fitness, text).of(family);
+    let mut bounds = range.split_whitespace().map(str::parse::<u32>);
+    if let (Some(Ok(first)), Some(Ok(last))) = (bounds.next(), bounds.next())
+        && (first..=last).contains(&gid)
+    {
+        return finding(Fitness::Fit, format!("user {uid}, who owns the state folder, may send {family} pings"));
+    }
+    let text = format!(
+        "whether user {uid}, who owns the state folder, may send {family} pings is not known: group {gid} is not in net.ipv4.ping_group_range, and so only with CAP_NET_RAW, which the shipped units give and cron does not"
+    );
+    finding(Fitness::Unknown, text).remedy("sysctl -w net.ipv4.ping_group_range='0 2147483647'")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn root_is_told_whether_natwatchs_user_may_ping() {
+        let user = User { uid: 990, gid: 980 };
+        for (range, expected) in [
+            ("0\t2147483647\n", Fitness::Fit),
+            ("980 980", Fitness::Fit),
+            ("1\t0\n", Fitness::Unknown),
+            ("981 2000", Fitness::Unknown),
+            ("", Fitness::Unknown),
+        ] {
+            let found = socket_of(Family::V4, user, range);
+            assert_eq!(found.fitness, expected, "{range:?}");
+            assert!(found.text.contains("user 990, who owns the state folder, may send IPv4 pings"), "{}", found.text);
+            crate::doctor::tests::can_be_pasted(&[found]);
+        }
+    }
 
     #[test]
     fn who_may_not_ping_is_told_how_to() {
