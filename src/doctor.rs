@@ -110,7 +110,7 @@ async fn examine(settings: &Settings, config: &Path, until: Instant) -> Vec<Find
         machine(Some(settings), state.as_ref().map_err(ToString::to_string)),
         service::findings(config, state.as_ref().ok(), now),
         state::clock(),
-        Box::pin(network::findings(settings, state.as_ref().ok(), until)),
+        Box::pin(network::findings(settings, state.as_ref().ok(), service::by_cron(config), until)),
         Box::pin(cloud::look(settings, state.as_ref().ok(), until)),
     );
     let mut findings = configuration::findings(settings, config);

@@ -19,8 +19,13 @@ use crate::record::State;
 /// The groups that may open ICMP sockets without a capability, of both families (icmp(7)).
 const PING_GROUPS: &str = "/proc/sys/net/ipv4/ping_group_range";
 
-/// All of it, until then.
-pub(super) async fn findings(settings: &Settings, state: Option<&State>, until: Instant) -> Vec<Finding> {
+/// All of it, until then; `by_cron`: cron runs natwatch.
+pub(super) async fn findings(
+    settings: &Settings,
+    state: Option<&State>,
+    by_cron: bool,
+    until: Instant,
+) -> Vec<Finding> {
     let observe = &settings.observe;
     let icmp = Icmp::new(rand::random());
     let (tell, told) = watch::channel(None);
@@ -37,7 +42,7 @@ pub(super) async fn findings(settings: &Settings, state: Option<&State>, until: 
         rustix::process::geteuid().is_root().then(|| User::of(&settings.state)).flatten().filter(|one| one.uid != 0);
     let range = std::fs::read_to_string(PING_GROUPS).unwrap_or_default();
     let one = |family| match (icmp.ready(family), other) {
-        (Ok(()), Some(user)) => socket_of(family, user, &range),
+        (Ok(()), Some(user)) => socket_of(family, user, &range, by_cron),
         (ready, _) => socket(family, ready),
     };
     let mut findings: Vec<Finding> = families.map(one).collect();
@@ -111,19 +116,29 @@ fn socket(family: Family, ready: Result<(), String>) -> Finding {
     if remedy.is_empty() { found } else { found.remedy(remedy) }
 }
 
-/// Whether natwatch's user can, where root asks: by its group, as what capability a unit gives it is not seen from here.
-fn socket_of(family: Family, User { uid, gid }: User, range: &str) -> Finding {
+/// Whether natwatch's user can, where root asks: by its group, as no capability that it is given is seen from here. The shipped units give it
+/// one, cron does not.
+fn socket_of(family: Family, User { uid, gid }: User, range: &str, by_cron: bool) -> Finding {
     let finding = |fitness, text| Finding::new(Topic::Uplink, "icmp-socket", fitness, text).of(family);
     let mut bounds = range.split_whitespace().map(str::parse::<u32>);
-    if let (Some(Ok(first)), Some(Ok(last))) = (bounds.next(), bounds.next())
-        && (first..=last).contains(&gid)
-    {
-        return finding(Fitness::Fit, format!("user {uid}, who owns the state folder, may send {family} pings"));
+    let listed = match (bounds.next(), bounds.next()) {
+        (Some(Ok(first)), Some(Ok(last))) => Some((first..=last).contains(&gid)),
+        _ => None,
+    };
+    let may = format!("user {uid}, who owns the state folder, may send {family} pings");
+    match listed {
+        Some(true) => finding(Fitness::Fit, may),
+        Some(false) if !by_cron => {
+            finding(Fitness::Fit, format!("{may} with CAP_NET_RAW, which the shipped units give it, and not without"))
+        }
+        Some(false) => finding(
+            Fitness::Unknown,
+            format!("whether {may} is not known: cron gives it no CAP_NET_RAW, and group {gid} is not in net.ipv4.ping_group_range"),
+        )
+        .remedy("sysctl -w net.ipv4.ping_group_range='0 2147483647'"),
+        None => finding(Fitness::Unknown, format!("whether {may} is not known: {PING_GROUPS} can't be read"))
+            .remedy("sudo -u natwatch natwatch doctor"),
     }
-    let text = format!(
-        "whether user {uid}, who owns the state folder, may send {family} pings is not known: group {gid} is not in net.ipv4.ping_group_range, and so only with CAP_NET_RAW, which the shipped units give and cron does not"
-    );
-    finding(Fitness::Unknown, text).remedy("sysctl -w net.ipv4.ping_group_range='0 2147483647'")
 }
 
 #[cfg(test)]
@@ -133,15 +148,17 @@ mod tests {
     #[test]
     fn root_is_told_whether_natwatchs_user_may_ping() {
         let user = User { uid: 990, gid: 980 };
-        for (range, expected) in [
-            ("0\t2147483647\n", Fitness::Fit),
-            ("980 980", Fitness::Fit),
-            ("1\t0\n", Fitness::Unknown),
-            ("981 2000", Fitness::Unknown),
-            ("", Fitness::Unknown),
+        for (range, by_cron, expected, word) in [
+            ("0\t2147483647\n", true, Fitness::Fit, "pings"),
+            ("980 980", true, Fitness::Fit, "pings"),
+            ("1\t0\n", true, Fitness::Unknown, "group 980 is not in"),
+            ("981 2000", true, Fitness::Unknown, "cron gives it no CAP_NET_RAW"),
+            ("1\t0\n", false, Fitness::Fit, "with CAP_NET_RAW, which the shipped units give it"),
+            ("", false, Fitness::Unknown, "can't be read"),
         ] {
-            let found = socket_of(Family::V4, user, range);
+            let found = socket_of(Family::V4, user, range, by_cron);
             assert_eq!(found.fitness, expected, "{range:?}");
+            assert!(found.text.contains(word), "{}", found.text);
             assert!(found.text.contains("user 990, who owns the state folder, may send IPv4 pings"), "{}", found.text);
             crate::doctor::tests::can_be_pasted(&[found]);
         }

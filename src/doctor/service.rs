@@ -46,7 +46,7 @@ struct Unit {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Shipped {
     name: String,
-    /// `natwatch-watch.service`, and so `natwatch.timer` too.
+    /// `natwatch-watch.service`, with `natwatch.timer`.
     first: bool,
     /// Where the configuration has to be for it, where it is not there.
     elsewhere: Option<PathBuf>,
@@ -59,7 +59,7 @@ impl Shipped {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         let path = Path::new(SHIPPED).join(format!("{stem}.toml"));
         let there = crontab::same(config, &path);
-        let first = there && stem == FIRST;
+        let first = stem == FIRST;
         let name = if first { "natwatch-watch.service".to_owned() } else { format!("natwatch-watch@{stem}.service") };
         stem.chars().all(plain).then(|| Self { name, first, elsewhere: (!there).then(|| config.to_owned()) })
     }
@@ -67,11 +67,11 @@ impl Shipped {
     /// The units by whom this configuration is run, where they are.
     fn units(&self) -> Vec<&str> {
         match self {
+            Self { elsewhere: Some(_), .. } => Vec::new(),
             Self { first: true, .. } => {
                 vec!["natwatch-watch.service", "natwatch-watch@natwatch.service", "natwatch.timer"]
             }
-            Self { elsewhere: None, name, .. } => vec![name],
-            Self { elsewhere: Some(_), .. } => Vec::new(),
+            Self { name, .. } => vec![name],
         }
     }
 
@@ -100,6 +100,11 @@ struct Seen {
     cron: bool,
     /// How old the last round is; `None`: there is none to be read.
     last: Option<Duration>,
+}
+
+/// Whether a crontab that can be read has natwatch run by this configuration.
+pub(super) fn by_cron(config: &Path) -> bool {
+    !crontab::with(config).is_empty()
 }
 
 /// By where the configuration is, which says whose units read it, and the state folder, where it can be read.
@@ -163,7 +168,7 @@ fn judge(seen: &Seen) -> Vec<Finding> {
     if !seen.crontabs.is_empty() {
         let running = seen.cron
             || ["cron.service", "crond.service"].iter().any(|name| unit(name).is_some_and(|unit| unit.active));
-        ways.push(by_cron(seen, running));
+        ways.push(from_cron(seen, running));
     }
     let several = ways.len() > 1;
     if ways.is_empty() {
@@ -239,7 +244,7 @@ fn timed(unit: &Unit) -> Finding {
     .of(name)
 }
 
-fn by_cron(seen: &Seen, running: bool) -> Finding {
+fn from_cron(seen: &Seen, running: bool) -> Finding {
     let names: Vec<String> = seen.crontabs.iter().map(|path| printable(&path.to_string_lossy(), 100)).collect();
     let names = names.join(", ");
     let found = if running {

@@ -115,7 +115,7 @@ fn f094_a_unit_counts_for_the_configuration_that_it_reads() {
         (
             "/srv/natwatch.toml",
             &[],
-            "[ ! -e /etc/natwatch/natwatch.toml ] && cp -p /srv/natwatch.toml /etc/natwatch/natwatch.toml && systemctl enable --now natwatch-watch@natwatch.service",
+            "[ ! -e /etc/natwatch/natwatch.toml ] && cp -p /srv/natwatch.toml /etc/natwatch/natwatch.toml && systemctl enable --now natwatch-watch.service",
         ),
         (
             "/etc/natwatch/web.conf",
