@@ -14,6 +14,7 @@
 //! | `witnesses` | whether enough of them could accuse |
 //! | `state` | the folder, the records in it, the clock |
 //! | `service` | what runs natwatch |
+//! | `user` | who natwatch runs as, and what that user may do with a file |
 //! | `cloud` | what EC2 and IMDS say: identity, rights, tables, subnets, groups and ACLs, the way to EC2 |
 
 mod backends;
@@ -26,6 +27,7 @@ mod network;
 mod service;
 mod state;
 mod targets;
+mod user;
 mod witnesses;
 
 use std::io::IsTerminal as _;
@@ -108,7 +110,7 @@ async fn examine(settings: &Settings, config: &Path, until: Instant) -> Vec<Find
         machine(Some(settings), state.as_ref().map_err(ToString::to_string)),
         service::findings(config, state.as_ref().ok(), now),
         state::clock(),
-        Box::pin(network::findings(settings, state.as_ref().ok(), until)),
+        Box::pin(network::findings(settings, state.as_ref().ok(), service::by_cron(config), until)),
         Box::pin(cloud::look(settings, state.as_ref().ok(), until)),
     );
     let mut findings = configuration::findings(settings, config);

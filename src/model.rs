@@ -38,7 +38,7 @@ pub use evidence::{
 pub use explanation::{Explanation, Item, RoundWhy, RowWhy, Rule};
 pub use failure::Failure;
 pub use figures::{Counts, Figures};
-pub use finding::{Finding, Fitness, Topic};
+pub use finding::{Finding, Fitness, Topic, quoted};
 pub use firewall::{Acl, AclEntry, GroupRule, Lets, NetworkInterface, Packets, SecurityGroup};
 pub use id::{
     AclId, AllocationId, AssociationId, EipAssociationId, GroupId, IdError, InstanceId, InterfaceId, RouteTableId,

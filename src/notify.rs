@@ -70,17 +70,26 @@ pub trait Outbox {
     fn done(&self, id: &str, lost: bool);
 }
 
-/// Whether the hook is there and may be called: what `doctor` has to say of it.
+/// Whether the hook is there and may be called: what `doctor` has to say of it, by whether natwatch's own user `may` run it; where not, why,
+/// and the command that mends it.
 #[must_use]
-pub fn finding(settings: &NotifySettings) -> Finding {
+pub fn finding(settings: &NotifySettings, may: impl FnOnce(&Path) -> Result<(), (String, Option<String>)>) -> Finding {
     let command = settings.command.first().map_or("", String::as_str);
     let shown = crate::model::printable(command, 200);
     let found = |fitness, text| Finding::new(Topic::Configuration, "hook", fitness, text);
-    match usable(Path::new(command)) {
+    let path = Path::new(command);
+    match regular(path).map_err(|why| (why, None)).and_then(|()| may(path)) {
         Ok(()) => found(Fitness::Fit, format!("the hook {shown} is there and may be run")),
-        Err(why) => found(Fitness::Warning, format!("the hook {shown} can't be run: {why}; nobody is told of events"))
-            .remedy(format!("put it there, or: chmod +x {shown}; then: {shown} test NAME < /dev/null")),
+        Err((why, remedy)) => Finding {
+            remedy,
+            ..found(Fitness::Warning, format!("the hook {shown} can't be run: {why}; nobody is told of events"))
+        },
     }
+}
+
+fn regular(command: &Path) -> Result<(), String> {
+    let meta = std::fs::metadata(command).map_err(|error| error.to_string())?;
+    if meta.is_file() { Ok(()) } else { Err("it is not a regular file".to_owned()) }
 }
 
 /// Whether `command` is a program that this user may run.
@@ -88,17 +97,12 @@ pub fn finding(settings: &NotifySettings) -> Finding {
 /// # Errors
 /// Why not.
 pub fn usable(command: &Path) -> Result<(), String> {
-    let meta = std::fs::metadata(command).map_err(|error| error.to_string())?;
-    if !meta.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
+    regular(command)?;
     rustix::fs::access(command, rustix::fs::Access::EXEC_OK).map_err(|error| std::io::Error::from(error).to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -107,18 +111,19 @@ mod tests {
         let path = dir.path().join("hook");
         let settings =
             NotifySettings { command: vec![path.to_str().unwrap().to_owned()], timeout: Duration::from_secs(20) };
-        let said = |fitness, text: &str| {
-            let found = finding(&settings);
+        let refused = || Err(("user 990 may not".to_owned(), Some("chmod g+rx hook".to_owned())));
+        let said = |may: Result<(), (String, Option<String>)>, fitness, text: &str, remedy| {
+            let found = finding(&settings, |_| may);
             assert!(found.fitness == fitness && found.text.contains(text), "{found:?}");
-            assert_eq!(found.remedy.is_some(), fitness != Fitness::Fit);
+            assert_eq!(found.remedy.as_deref(), remedy);
         };
-        said(Fitness::Warning, "No such file");
+        said(Ok(()), Fitness::Warning, "No such file", None);
         std::fs::write(&path, "#!/bin/sh\n").unwrap();
-        said(Fitness::Warning, "Permission denied");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        said(Fitness::Fit, "may be run");
+        said(refused(), Fitness::Warning, "user 990 may not", Some("chmod g+rx hook"));
+        said(Ok(()), Fitness::Fit, "may be run", None);
+        assert!(usable(&path).unwrap_err().contains("Permission denied"));
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
-        said(Fitness::Warning, "not a regular file");
+        said(Ok(()), Fitness::Warning, "not a regular file", None);
     }
 }

@@ -280,7 +280,7 @@ fn f009_f010_f011_what_keeps_this_standby_from_carrying_the_traffic_is_unfit() {
     let run = doctor_as_root(&lab);
     says(&run, "masquerade: unfit", &["no such rule", "oifname eth0 masquerade"]);
     let run = doctor(&lab);
-    says(&run, "masquerade: unfit", &["as root saw", "as root: natwatch doctor"]);
+    says(&run, "masquerade: unfit", &["as root saw", "masquerade && natwatch doctor"]);
     assert_eq!(run.status, Some(2), "{run}");
 }
 
@@ -334,7 +334,12 @@ fn f094_whether_anybody_runs_natwatch_is_said_and_by_whom() {
     // The lab puts what is there over the standby's /etc.
     let crontabs = std::path::Path::new("/etc/netns").join(&lab.plan().nat(Nat::Standby).unwrap().ns).join("cron.d");
     fs::create_dir(&crontabs).unwrap();
-    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/cron/natwatch"), crontabs.join("natwatch")).unwrap();
+    // As shipped it is the default configuration's, and nobody runs this one.
+    let shipped = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/cron/natwatch")).unwrap();
+    fs::write(crontabs.join("natwatch"), &shipped).unwrap();
+    says(&doctor(&lab), "service: unfit", &["nobody runs natwatch"]);
+    let ours = format!("NATWATCH_CONFIG={}\n{shipped}", lab.plan().config().display());
+    fs::write(crontabs.join("natwatch"), ours).unwrap();
     let run = doctor(&lab);
     assert!(findings(&run).iter().any(|one| one.head.starts_with("service /etc/cron.d/natwatch: ")), "{run}");
 

@@ -106,9 +106,14 @@ impl Heard {
         self.pings.iter().any(|one| matches!(one.said, Ok(Fate::Reply { .. })))
     }
 
-    /// Whether it was still to be heard when the time was up. Who had not been let in by then is no mystery: its login is slow.
+    /// Whether it was still to be heard when the time was up. Who had not been let in by then is slow, and not silent: a run waits for a
+    /// login as long as `backends.login_timeout` says, which is longer.
     pub(super) fn untold(&self) -> bool {
-        self.entry == Entry::NotBegun || (matches!(self.entry, Entry::In(_)) && !self.done)
+        match self.entry {
+            Entry::NotBegun | Entry::Waiting(_) => true,
+            Entry::In(_) => !self.done,
+            Entry::Refused(_) => false,
+        }
     }
 }
 

@@ -30,9 +30,10 @@ fn finding(id: &'static str, fitness: Fitness, text: impl Into<String>) -> Findi
 }
 
 fn forwarding(family: Family, seen: Result<bool, String>) -> Finding {
-    let sysctl = match family {
-        Family::V4 => "net.ipv4.ip_forward",
-        Family::V6 => "net.ipv6.conf.all.forwarding",
+    // A file for each family: what mends one must not undo the other at the next boot.
+    let (sysctl, file) = match family {
+        Family::V4 => ("net.ipv4.ip_forward", "/etc/sysctl.d/50-nat.conf"),
+        Family::V6 => ("net.ipv6.conf.all.forwarding", "/etc/sysctl.d/50-nat6.conf"),
     };
     match seen {
         Ok(true) => finding("forwarding", Fitness::Fit, format!("{family} packets are forwarded ({sysctl})")),
@@ -41,11 +42,13 @@ fn forwarding(family: Family, seen: Result<bool, String>) -> Finding {
             Fitness::Unfit,
             format!("this instance does not forward {family} packets: {sysctl} is 0"),
         )
-        .remedy(format!("echo '{sysctl} = 1' > /etc/sysctl.d/50-nat.conf && sysctl -p /etc/sysctl.d/50-nat.conf")),
-        Err(why) => {
-            finding("forwarding", Fitness::Unfit, format!("{sysctl} can't be read, which holds every takeover: {why}"))
-                .remedy("let natwatch read /proc/sys: no ProcSubset=pid in its unit")
-        }
+        .remedy(format!("echo '{sysctl} = 1' > {file} && sysctl -p {file}")),
+        Err(why) => finding(
+            "forwarding",
+            Fitness::Unfit,
+            format!("{sysctl} can't be read, which holds every takeover: {why}; a unit must not have ProcSubset=pid"),
+        )
+        .remedy("systemctl show -p ProcSubset natwatch-watch.service natwatch.service"),
     }
     .of(family)
 }
@@ -58,7 +61,7 @@ fn uplink() -> String {
     default
         .into_iter()
         .find_map(|words| words.first().map(|name| (*name).to_owned()))
-        .unwrap_or_else(|| "<uplink>".to_owned())
+        .unwrap_or_else(|| "UPLINK".to_owned())
 }
 
 fn masquerading(seen: &Masquerade, uplink: &str) -> Finding {
@@ -81,11 +84,16 @@ fn masquerading(seen: &Masquerade, uplink: &str) -> Finding {
             Fitness::Unfit,
             format!("this instance does not masquerade: no such rule in nftables or iptables, {told}"),
         )
-        .remedy(format!("{rule}; then, as root: natwatch doctor")),
-        Masquerade::Unknown(why) => {
-            finding("masquerade", Fitness::Unknown, format!("whether this instance masquerades is not known: {why}"))
-                .remedy("run natwatch doctor once as root: it leaves what it sees for natwatch's user")
-        }
+        // Root's doctor leaves what it sees.
+        .remedy(format!("{rule} && natwatch doctor")),
+        Masquerade::Unknown(why) => finding(
+            "masquerade",
+            Fitness::Unknown,
+            format!(
+                "whether this instance masquerades is not known: {why}; natwatch doctor once as root leaves what it sees for natwatch's user"
+            ),
+        )
+        .remedy("sudo natwatch doctor"),
     }
 }
 
@@ -173,6 +181,7 @@ mod tests {
     fn says(found: &Finding, fitness: Fitness, words: &[&str]) {
         let all = format!("{} {}", found.text, found.remedy.clone().unwrap_or_default());
         assert_eq!(found.fitness, fitness, "{all}");
+        crate::doctor::tests::can_be_pasted(std::slice::from_ref(found));
         for word in words {
             assert!(all.contains(word), "{word:?} is not in {all}");
         }
@@ -183,6 +192,10 @@ mod tests {
         says(&forwarding(Family::V4, Ok(true)), Fitness::Fit, &["IPv4"]);
         says(&forwarding(Family::V4, Ok(false)), Fitness::Unfit, &["net.ipv4.ip_forward is 0", "sysctl -p"]);
         says(&forwarding(Family::V6, Ok(false)), Fitness::Unfit, &["net.ipv6.conf.all.forwarding is 0"]);
+        for (family, file) in [(Family::V4, "/etc/sysctl.d/50-nat.conf"), (Family::V6, "/etc/sysctl.d/50-nat6.conf")] {
+            let remedy = forwarding(family, Ok(false)).remedy.unwrap();
+            assert!(remedy.ends_with(&format!("= 1' > {file} && sysctl -p {file}")), "{remedy}");
+        }
         says(&forwarding(Family::V4, Err("no right".to_owned())), Fitness::Unfit, &["no right", "ProcSubset"]);
     }
 
@@ -192,7 +205,7 @@ mod tests {
         says(&masquerading(&Masquerade::Present, "eth0"), Fitness::Fit, &[]);
         says(&masquerading(&told(true), "eth0"), Fitness::Fit, &["as root saw 3 min ago"]);
         says(&masquerading(&Masquerade::Absent, "eth0"), Fitness::Unfit, &["masquerade", "oifname eth0 masquerade"]);
-        says(&masquerading(&told(false), "eth0"), Fitness::Unfit, &["as root saw", "as root: natwatch doctor"]);
+        says(&masquerading(&told(false), "eth0"), Fitness::Unfit, &["as root saw", "masquerade && natwatch doctor"]);
         let unknown = Masquerade::Unknown("takes root or CAP_NET_ADMIN".to_owned());
         says(&masquerading(&unknown, "eth0"), Fitness::Unknown, &["takes root", "once as root"]);
     }

@@ -1,8 +1,10 @@
-//! What runs natwatch: a `watch`, systemd's units, or cron. A standby on which nobody does is as good as none.
+//! What runs natwatch by this configuration: a `watch`, systemd's units, or cron. A standby on which nobody does is as good as none, and
+//! who runs it by another configuration does not count.
 //!
 //! It starts and enables nothing.
 
-use std::os::unix::fs::MetadataExt as _;
+mod crontab;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,22 +12,21 @@ use jiff::Timestamp;
 use serde::de::IgnoredAny;
 
 use super::command;
-use crate::model::{Finding, Fitness, Found, Topic, printable};
+use crate::model::{Finding, Fitness, Found, Topic, printable, quoted};
 use crate::record::State;
 use crate::record::lock::{self, Watcher};
 use crate::report::span;
 
+/// The configurations that the shipped units read: of `natwatch.timer` and `natwatch-watch.service` the first of this name, and of
+/// `natwatch-watch@NAME.service` `NAME.toml`.
+const SHIPPED: &str = "/etc/natwatch";
+const FIRST: &str = "natwatch";
+
 /// systemd is who started this machine where this folder is (`sd_booted(3)`).
 const SYSTEMD: &str = "/run/systemd/system";
 
-/// Where cron's entries are: those of packages and operators, and each user's own, which only root may read (cron(8)).
-const CRONTABS: [&str; 4] = ["/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs", "/var/spool/cron"];
-
 /// Where cron and cronie say which process they are.
 const CROND: [&str; 2] = ["/run/crond.pid", "/run/cron.pid"];
-
-/// A crontab is no larger; more is not read.
-const LARGEST: u64 = 1 << 20;
 
 /// Beside a `watch`: it writes its last round each half a minute at least.
 const WATCHED: Duration = Duration::from_mins(1);
@@ -41,14 +42,59 @@ struct Unit {
     active: bool,
 }
 
+/// The unit that would watch by this configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Shipped {
+    name: String,
+    /// `natwatch-watch.service`, with `natwatch.timer`.
+    first: bool,
+    /// Where the configuration has to be for it, where it is not there.
+    elsewhere: Option<PathBuf>,
+}
+
+impl Shipped {
+    /// `None`: by no name that a unit could have.
+    fn of(config: &Path) -> Option<Self> {
+        let stem = config.file_stem()?.to_str()?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let path = Path::new(SHIPPED).join(format!("{stem}.toml"));
+        let there = crontab::same(config, &path);
+        let first = stem == FIRST;
+        let name = if first { "natwatch-watch.service".to_owned() } else { format!("natwatch-watch@{stem}.service") };
+        stem.chars().all(plain).then(|| Self { name, first, elsewhere: (!there).then(|| config.to_owned()) })
+    }
+
+    /// The units by whom this configuration is run, where they are.
+    fn units(&self) -> Vec<&str> {
+        match self {
+            Self { elsewhere: Some(_), .. } => Vec::new(),
+            Self { first: true, .. } => {
+                vec!["natwatch-watch.service", "natwatch-watch@natwatch.service", "natwatch.timer"]
+            }
+            Self { name, .. } => vec![name],
+        }
+    }
+
+    /// Has it run, and be run after a reboot.
+    fn enabling(&self) -> String {
+        let enable = format!("systemctl enable --now {}", self.name);
+        let Some(config) = &self.elsewhere else { return enable };
+        let stem = config.file_stem().unwrap_or_default().to_string_lossy();
+        let (config, path) = (quoted(&config.to_string_lossy()), format!("{SHIPPED}/{stem}.toml"));
+        format!("[ ! -e {path} ] && cp -p {config} {path} && {enable}")
+    }
+}
+
 /// All that was seen.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Seen {
     /// A `watch` that is at work, by its lock.
     watcher: Option<Watcher>,
-    /// systemd's units; `None`: systemd is not who runs this machine, or does not answer.
+    /// Who would watch by this configuration.
+    shipped: Option<Shipped>,
+    /// systemd's units, those of this configuration only; `None`: systemd is not who runs this machine, or does not answer.
     units: Option<Vec<Unit>>,
-    /// Crontabs that run natwatch.
+    /// Crontabs that run natwatch by this configuration.
     crontabs: Vec<PathBuf>,
     /// Whether cron itself was seen.
     cron: bool,
@@ -56,41 +102,36 @@ struct Seen {
     last: Option<Duration>,
 }
 
-/// By the name of the configuration, which a unit of several may have, and the state folder, where it can be read.
+/// Whether a crontab that can be read has natwatch run by this configuration.
+pub(super) fn by_cron(config: &Path) -> bool {
+    !crontab::with(config).is_empty()
+}
+
+/// By where the configuration is, which says whose units read it, and the state folder, where it can be read.
 pub(super) async fn findings(config: &Path, state: Option<&State>, now: Timestamp) -> Vec<Finding> {
-    let instance = config.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let shipped = Shipped::of(config);
     let last = state.and_then(|state| match state.read_last_round::<IgnoredAny>() {
         Found::Present(last) => Duration::try_from(now.duration_since(last.at)).ok(),
         _ => None,
     });
     let seen = Seen {
         watcher: state.and_then(lock::watching),
-        units: units(instance).await,
-        crontabs: crontabs(),
+        units: units(shipped.as_ref()).await,
+        crontabs: crontab::with(config),
+        shipped,
         cron: CROND.iter().any(|path| Path::new(path).exists()),
         last,
     };
     judge(&seen)
 }
 
-/// What systemd says of our units in one answer.
-async fn units(instance: &str) -> Option<Vec<Unit>> {
+/// What systemd says of the units of this configuration, and of cron's, in one answer.
+async fn units(shipped: Option<&Shipped>) -> Option<Vec<Unit>> {
     if !Path::new(SYSTEMD).exists() {
         return None;
     }
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let template = format!("natwatch-watch@{instance}.service");
-    let mut args = vec![
-        "show",
-        "--property=Id,UnitFileState,ActiveState",
-        "natwatch-watch.service",
-        "natwatch.timer",
-        "cron.service",
-        "crond.service",
-    ];
-    if !instance.is_empty() && instance.chars().all(plain) {
-        args.push(&template);
-    }
+    let mut args = vec!["show", "--property=Id,UnitFileState,ActiveState", "cron.service", "crond.service"];
+    args.extend(shipped.iter().flat_map(|shipped| shipped.units()));
     let said = command::ask(&["/usr/bin/systemctl", "/bin/systemctl"], &args).await?;
     Some(read_units(&said))
 }
@@ -102,42 +143,12 @@ fn read_units(said: &str) -> Vec<Unit> {
             |key: &str| block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default();
         Unit {
             name: printable(value("Id"), 100),
-            enabled: matches!(
-                value("UnitFileState"),
-                "enabled" | "enabled-runtime" | "static" | "linked" | "generated"
-            ),
+            // `linked` is known, and not started (systemctl(1)).
+            enabled: matches!(value("UnitFileState"), "enabled" | "enabled-runtime" | "static" | "generated"),
             active: matches!(value("ActiveState"), "active" | "activating" | "reloading"),
         }
     };
     said.split("\n\n").map(block).filter(|unit| !unit.name.is_empty()).collect()
-}
-
-/// The crontabs in which a line runs natwatch.
-fn crontabs() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for place in CRONTABS.map(Path::new) {
-        let inside = std::fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.path());
-        found.extend(std::iter::once(place.to_owned()).chain(inside).filter(|path| runs_natwatch(path)));
-    }
-    found
-}
-
-fn runs_natwatch(path: &Path) -> bool {
-    let Ok(meta) = std::fs::metadata(path) else { return false };
-    // Cron skips what others could have written (cron(8)), and so do we; a FIFO would never end.
-    let sound = meta.is_file() && meta.len() <= LARGEST && meta.mode() & 0o022 == 0;
-    sound && std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(is_entry))
-}
-
-/// Whether a line of a crontab runs natwatch: the command somewhere, and `run` somewhere behind it.
-fn is_entry(line: &str) -> bool {
-    let line = line.trim_start();
-    if line.starts_with('#') {
-        return false;
-    }
-    let mut words = line.split_whitespace().skip_while(|word| *word != "natwatch" && !word.ends_with("/natwatch"));
-    // The user's column may be called natwatch too.
-    words.next().is_some() && words.any(|word| word == "run")
 }
 
 fn finding(id: &'static str, fitness: Fitness, text: impl Into<String>) -> Finding {
@@ -157,7 +168,7 @@ fn judge(seen: &Seen) -> Vec<Finding> {
     if !seen.crontabs.is_empty() {
         let running = seen.cron
             || ["cron.service", "crond.service"].iter().any(|name| unit(name).is_some_and(|unit| unit.active));
-        ways.push(by_cron(seen, running));
+        ways.push(from_cron(seen, running));
     }
     let several = ways.len() > 1;
     if ways.is_empty() {
@@ -165,11 +176,13 @@ fn judge(seen: &Seen) -> Vec<Finding> {
     }
     if several {
         let names: Vec<String> = ways.iter().filter_map(|way| way.of.clone()).collect();
-        let text = format!("{} run natwatch: no harm is done, but the same is told twice", names.join(" and "));
-        ways.push(
-            finding("several-services", Fitness::Warning, text)
-                .remedy("keep one: systemctl disable --now natwatch.timer, or remove the crontab's line"),
+        let text =
+            format!("{} run natwatch: no harm is done, but the same is told twice; one is enough", names.join(" and "));
+        let remedy = seen.crontabs.first().filter(|_| timer.is_none()).map_or_else(
+            || "systemctl disable --now natwatch.timer".to_owned(),
+            |crontab| format!("grep -n natwatch {}", quoted(&crontab.to_string_lossy())),
         );
+        ways.push(finding("several-services", Fitness::Warning, text).remedy(remedy));
     }
     ways.extend(age(seen, watch.is_some_and(|unit| unit.active)));
     ways
@@ -189,7 +202,7 @@ fn watching(seen: &Seen, unit: Option<&Unit>) -> Option<Finding> {
                     Fitness::Warning,
                     format!("{text}, and no unit of systemd's is enabled that would start it again"),
                 )
-                .remedy("systemctl enable --now natwatch-watch.service, once that process has ended")
+                .remedy(format!("kill {pid} && {}", enabling(seen)))
             } else if unit.is_some_and(|unit| !unit.enabled) {
                 finding(
                     "service",
@@ -204,9 +217,9 @@ fn watching(seen: &Seen, unit: Option<&Unit>) -> Option<Finding> {
         (None, Some(unit)) if unit.active => finding(
             "service",
             Fitness::Warning,
-            format!("{of} is active, and no watch of this configuration is at work"),
+            format!("{of} is active, and no watch of this configuration is at work: it may read another one"),
         )
-        .remedy(format!("systemctl status {of}; does it read this configuration?")),
+        .remedy(format!("systemctl status {of}")),
         (None, Some(_)) => {
             finding("service", Fitness::Unfit, format!("{of} is enabled, and does not run: nobody would take over"))
                 .remedy(format!("systemctl start {of}; journalctl -u {of} -n 20"))
@@ -231,31 +244,38 @@ fn timed(unit: &Unit) -> Finding {
     .of(name)
 }
 
-fn by_cron(seen: &Seen, running: bool) -> Finding {
+fn from_cron(seen: &Seen, running: bool) -> Finding {
     let names: Vec<String> = seen.crontabs.iter().map(|path| printable(&path.to_string_lossy(), 100)).collect();
     let names = names.join(", ");
     let found = if running {
         finding("service", Fitness::Fit, format!("cron runs natwatch by {names}"))
     } else {
         finding("service", Fitness::Warning, format!("{names} has natwatch run, and cron itself was not seen to run"))
-            .remedy("systemctl enable --now cron (or crond)")
+            .remedy("systemctl enable --now cron || systemctl enable --now crond")
     };
     found.of(names)
 }
 
+/// Has a unit of systemd's run it; the first one, where none could have the configuration's name.
+fn enabling(seen: &Seen) -> String {
+    seen.shipped.as_ref().map_or_else(|| format!("systemctl enable --now {FIRST}-watch.service"), Shipped::enabling)
+}
+
 /// Nothing that is known here starts natwatch. Something else may do it; then its last round is young.
 fn nobody(seen: &Seen) -> Finding {
-    let remedy = "systemctl enable --now natwatch-watch.service; or natwatch.timer; or cron, by cron/natwatch to /etc/cron.d/natwatch";
+    let remedy = enabling(seen);
     match seen.last {
         Some(age) if age <= RUN => {
-            let text =
-                format!("neither systemd nor cron is seen to run natwatch; the last round was {} ago", span(age));
+            let text = format!(
+                "neither systemd nor cron is seen to run natwatch by this configuration; the last round was {} ago",
+                span(age)
+            );
             finding("service", Fitness::Warning, text).remedy(remedy)
         }
         _ => finding(
             "service",
             Fitness::Unfit,
-            "nobody runs natwatch: nothing would be seen, and nobody would take over",
+            "nobody runs natwatch by this configuration: nothing would be seen, and nobody would take over",
         )
         .remedy(remedy),
     }

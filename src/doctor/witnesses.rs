@@ -58,19 +58,23 @@ pub(super) fn findings(settings: &Settings, state: Option<&State>, heard: &[Hear
         known: [Family::V4, Family::V6]
             .iter()
             .any(|family| known.is_witness(&one.backend.host, one.backend.addr, *family, now)),
-        said: match () {
-            () if one.reaches() => Said::Reached,
-            () if one.gave_a_verdict() => Said::Missed,
-            () if one.untold() => Said::Untold,
-            () => Said::Nothing,
-        },
+        said: said(one),
     };
     let candidates: Vec<Candidate> = heard.iter().filter(|one| !one.own).map(candidate).collect();
     let mut findings = vec![in_all(&candidates, settings.decide.threshold)];
     findings.extend(by_subnet(&candidates, guarded.as_ref()));
-    let own: Vec<bool> = heard.iter().filter(|one| one.own).map(Heard::reaches).collect();
+    let own: Vec<Said> = heard.iter().filter(|one| one.own).map(said).collect();
     findings.extend(of_our_own(&own));
     findings
+}
+
+fn said(one: &Heard) -> Said {
+    match () {
+        () if one.reaches() => Said::Reached,
+        () if one.gave_a_verdict() => Said::Missed,
+        () if one.untold() => Said::Untold,
+        () => Said::Nothing,
+    }
 }
 
 fn finding(id: &'static str, fitness: Fitness, text: String) -> Finding {
@@ -98,7 +102,7 @@ fn in_all(all: &[Candidate], threshold: usize) -> Finding {
     }
     if serving + untold >= threshold {
         return finding(id, Fitness::Unknown, format!("{text}, and {untold} could not be heard in time"))
-            .remedy("natwatch doctor once more; natwatch check -v hears a panel of them");
+            .remedy("natwatch check -v");
     }
     let heard = all.iter().filter(|one| one.said == Said::Missed || one.said == Said::Reached).count();
     let remedy = if heard > serving {
@@ -138,11 +142,16 @@ fn by_subnet(all: &[Candidate], guarded: Option<&GuardedSet>) -> Vec<Finding> {
 }
 
 /// Where there are some, one of them must reach in the round that decides, or gate `unfit` holds.
-fn of_our_own(reach: &[bool]) -> Option<Finding> {
-    let reaching = reach.iter().filter(|one| **one).count();
-    let text = format!("{reaching} of {} standby.witnesses reach a target through this standby", reach.len());
-    match (reach.len(), reaching) {
+fn of_our_own(all: &[Said]) -> Option<Finding> {
+    let reaching = all.iter().filter(|one| **one == Said::Reached).count();
+    let text = format!("{reaching} of {} standby.witnesses reach a target through this standby", all.len());
+    match (all.len(), reaching) {
         (0, _) => None,
+        (_, 0) if all.contains(&Said::Untold) => Some(finding(
+            "own-witnesses",
+            Fitness::Unknown,
+            format!("{text}, and not all of them could be heard in time"),
+        )),
         (_, 0) => Some(
             finding("own-witnesses", Fitness::Unfit, format!("{text}: the gate `unfit` would hold"))
                 .remedy("mend what is said of them here; one must reach in the round that decides"),
@@ -233,7 +242,9 @@ mod tests {
     #[test]
     fn f066_standby_witnesses_of_whom_none_reaches_are_unfit() {
         assert_eq!(of_our_own(&[]), None);
-        assert_eq!(of_our_own(&[false, true]).unwrap().fitness, Fitness::Fit);
-        assert_eq!(of_our_own(&[false, false]).unwrap().fitness, Fitness::Unfit);
+        let fitness = |all: &[Said]| of_our_own(all).unwrap().fitness;
+        assert_eq!(fitness(&[Said::Nothing, Said::Reached, Said::Untold]), Fitness::Fit);
+        assert_eq!(fitness(&[Said::Nothing, Said::Missed]), Fitness::Unfit);
+        assert_eq!(fitness(&[Said::Nothing, Said::Untold]), Fitness::Unknown);
     }
 }

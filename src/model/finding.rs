@@ -97,3 +97,33 @@ impl Finding {
         self
     }
 }
+
+/// A word of a command as a POSIX shell takes it, whatever is in it: a path from a configuration may have a blank or an apostrophe.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_word_of_a_command_stays_one_word() {
+        for (word, expected) in [
+            ("/etc/natwatch/id_ed25519", "/etc/natwatch/id_ed25519"),
+            ("/etc/nat watch", "'/etc/nat watch'"),
+            ("[10.0.0.1]:22", "'[10.0.0.1]:22'"),
+            ("it's", "'it'\\''s'"),
+            ("$(id)", "'$(id)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
+}

@@ -8,11 +8,9 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use rustix::fs::Access;
-
 use super::TEMPORARY;
 use super::durable::bare;
-use crate::model::{Finding, Fitness, Topic, printable};
+use crate::model::{Finding, Fitness, Topic, printable, quoted};
 
 /// `node_exporter` has a user of its own.
 const MODE: u32 = 0o644;
@@ -26,20 +24,19 @@ pub fn write(path: &Path, text: &str) -> Result<(), String> {
     replace(path, text).map_err(|error| format!("can't write {}: {error}", path.display()))
 }
 
-/// Whether it can be written: what `doctor` has to say of it. It is not touched.
+/// Whether it can be written: what `doctor` has to say of it, by whether the `user` natwatch runs as may write its folder. It is not touched.
 #[must_use]
-pub fn finding(path: &Path) -> Finding {
+pub fn finding(path: &Path, user: u32, writable: Result<(), String>) -> Finding {
     let folder = path.parent().unwrap_or(path);
     let shown = printable(&path.to_string_lossy(), 200);
     let found = |fitness, text| Finding::new(Topic::Configuration, "metrics", fitness, text);
-    match rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+    match writable {
         Ok(()) => found(Fitness::Fit, format!("metrics are written to {shown}")),
-        Err(error) => {
-            let folder = printable(&folder.to_string_lossy(), 200);
-            let user = rustix::process::geteuid().as_raw();
-            let why = io::Error::from(error);
-            found(Fitness::Warning, format!("metrics can't be written to {shown}: {why}"))
-                .remedy(format!("setfacl -m u:{user}:rwx {folder}; under systemd also ReadWritePaths={folder}"))
+        Err(why) => {
+            let text =
+                format!("metrics can't be written to {shown}: {why}; a unit of systemd's needs ReadWritePaths= too");
+            found(Fitness::Warning, text)
+                .remedy(format!("setfacl -m u:{user}:rwx {}", quoted(&folder.to_string_lossy())))
         }
     }
 }
@@ -74,12 +71,10 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(&other).unwrap(), "mine", "a link is replaced, not followed");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
-        assert_eq!(finding(&path).fitness, Fitness::Fit);
-        let none = finding(&dir.path().join("none/n.prom"));
-        assert!(
-            none.fitness == Fitness::Warning && none.text.ends_with("No such file or directory (os error 2)"),
-            "{none:?}"
-        );
+        assert_eq!(finding(&path, 990, Ok(())).fitness, Fitness::Fit);
+        let closed = finding(Path::new("/var/lib/it's/n.prom"), 990, Err("user 990 may not".to_owned()));
+        assert!(closed.fitness == Fitness::Warning && closed.text.contains("n.prom: user 990 may not;"), "{closed:?}");
+        assert_eq!(closed.remedy.unwrap(), "setfacl -m u:990:rwx '/var/lib/it'\\''s'");
         let error = write(&dir.path().join("none/n.prom"), "").unwrap_err();
         assert!(error.contains("none/n.prom: No such file or directory") && !error.contains(TEMPORARY), "{error}");
     }

@@ -1,12 +1,12 @@
 //! What was heard of each backend, as findings: pure. Words that are the same for many stand in the text, what is of one host in the
-//! details, so that a hundred hosts with one fault are one line.
+//! details, so that a hundred hosts with one fault are one line. A remedy is a command for this standby; what is to be done elsewhere is text.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Entry, Heard, Pinged};
 use crate::doctor::targets::Behind;
-use crate::model::{Family, Fate, Finding, Fitness, Silence, SilenceReason, Target, Topic, printable};
+use crate::model::{Family, Fate, Finding, Fitness, Silence, SilenceReason, Target, Topic, printable, quoted};
 use crate::observe::SshSettings;
 use crate::observe::ssh::KeyMay;
 
@@ -51,7 +51,7 @@ fn of_one(heard: &Heard, ssh: &SshSettings, patience: Duration) -> Vec<Finding> 
             found
         }
     };
-    if heard.untold() && heard.entry != Entry::NotBegun {
+    if matches!(heard.entry, Entry::In(_)) && heard.untold() {
         found.push(finding(
             "backend-ping",
             Fitness::Unknown,
@@ -62,9 +62,8 @@ fn of_one(heard: &Heard, ssh: &SshSettings, patience: Duration) -> Vec<Finding> 
 }
 
 fn slow_login(text: &str) -> Finding {
-    finding("backend-login-time", Fitness::Warning, text).remedy(
-        "make the account local on it, and in its sshd_config UseDNS no: look-ups that need the dead NAT keep it from being heard in an outage",
-    )
+    let mended = "make the account local on it, and UseDNS no in its sshd_config, as look-ups that need the dead NAT keep it from being heard in an outage";
+    finding("backend-login-time", Fitness::Warning, format!("{text}: {mended}"))
 }
 
 fn login_time(took: Duration) -> Finding {
@@ -81,48 +80,45 @@ fn refused(silence: &Silence, heard: &Heard, ssh: &SshSettings) -> Finding {
     use SilenceReason::{HostKeyChanged, HostKeyUnknown, Login, Refused, SlowLogin, Unreachable, Unresolved};
     let host = &heard.backend.destination;
     let port = ssh.port.unwrap_or(22);
-    let at = if port == 22 { host.clone() } else { format!("[{host}]:{port}") };
-    let known =
-        |option: &str| ssh.known_hosts.as_ref().map_or_else(String::new, |path| format!("{option}{}", path.display()));
+    let at = if port == 22 { quoted(host) } else { quoted(&format!("[{host}]:{port}")) };
+    let host = quoted(host);
+    let known = |option: &str| {
+        ssh.known_hosts.as_ref().map_or_else(String::new, |path| format!("{option}{}", quoted(&path.to_string_lossy())))
+    };
     let keyscan = format!("ssh-keyscan -p {port} {host}{}", known(" >> "));
-    let warning = |id, text: &str, remedy: String| finding(id, Fitness::Warning, text).remedy(remedy);
+    let warning = |id, text: String| finding(id, Fitness::Warning, text);
     match silence.reason {
         Unresolved => warning(
             "backend-name",
-            "the name does not resolve on this standby",
-            format!("getent ahostsv4 {host}; add it to the hosts file"),
-        ),
+            "the name does not resolve on this standby: mend it in DNS, or give its address in the hosts file".to_owned(),
+        )
+        .remedy(format!("getent ahostsv4 {host}")),
         Refused => warning(
             "backend-reachable",
-            "nobody listens on its SSH port",
-            "start sshd on it: systemctl enable --now ssh (or sshd); or mend backends.port".to_owned(),
+            "nobody listens on its SSH port: mend backends.port, or start sshd on it (systemctl enable --now ssh, or sshd)".to_owned(),
         ),
         Unreachable => warning(
             "backend-reachable",
-            "no answer on its SSH port in time (backends.connect_timeout)",
-            format!("is it running, and does its security group admit TCP {port} from this standby? If it is no more, remove it from the hosts"),
+            format!("no answer on its SSH port in time (backends.connect_timeout): it must run, and its security group admit TCP {port} from this standby; one that is no more, remove from the hosts"),
         ),
         HostKeyUnknown => warning(
             "backend-host-key",
-            "the host key is not in known_hosts",
-            format!("{keyscan}; compare the fingerprint with the host's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub)"),
-        ),
+            "the host key is not in known_hosts: add it, and compare its fingerprint with that of the host's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there)".to_owned(),
+        )
+        .remedy(keyscan),
         HostKeyChanged => warning(
             "backend-host-key",
-            "SECURITY: the host key is not the one in known_hosts",
-            format!("find out why; only then: ssh-keygen -R {at}{} && {keyscan}", known(" -f ")),
-        ),
+            "SECURITY: the host key is not the one in known_hosts; replace it there only once it is known why".to_owned(),
+        )
+        .remedy(format!("ssh-keygen -R {at}{} && {keyscan}", known(" -f "))),
         Login => warning(
             "backend-login",
-            "our key or user is not accepted",
-            format!(
-                "add the line of `natwatch print authorized-key {}` to ~{}/.ssh/authorized_keys on it",
-                public(ssh),
-                ssh.user.as_deref().unwrap_or("USER")
-            ),
-        ),
+            format!("our key or user is not accepted: the line that this command prints belongs into {}", authorized(ssh)),
+        )
+        .remedy(print_key(ssh)),
         SlowLogin => slow_login("no login in time (backends.login_timeout)"),
-        _ => warning("backend-reachable", "ssh could not connect", format!("ssh -v {host}, as natwatch's user")),
+        _ => warning("backend-reachable", "ssh could not connect: it says why to natwatch's user".to_owned())
+            .remedy(format!("ssh -v -p {port} {host} true")),
     }
     .details(match silence.reason {
         // All of it is said.
@@ -131,8 +127,15 @@ fn refused(silence: &Silence, heard: &Heard, ssh: &SshSettings) -> Finding {
     })
 }
 
-fn public(ssh: &SshSettings) -> String {
-    ssh.identity.as_ref().map_or_else(|| "KEY.pub".to_owned(), |path| format!("{}.pub", path.display()))
+/// The command that prints what our key's line on a backend should be.
+fn print_key(ssh: &SshSettings) -> String {
+    let public = ssh.identity.as_ref().map_or_else(|| "KEY.pub".to_owned(), |path| format!("{}.pub", path.display()));
+    format!("natwatch print authorized-key {}", quoted(&public))
+}
+
+/// Where that line belongs.
+fn authorized(ssh: &SshSettings) -> String {
+    format!("~{}/.ssh/authorized_keys on it", ssh.user.as_deref().unwrap_or("USER"))
 }
 
 fn restriction(key: &Result<KeyMay, Silence>, ssh: &SshSettings) -> Option<Finding> {
@@ -140,11 +143,15 @@ fn restriction(key: &Result<KeyMay, Silence>, ssh: &SshSettings) -> Option<Findi
     match key {
         Ok(KeyMay::OnlyWhatIsForced(_)) => Some(finding(id, Fitness::Fit, "our key may run nothing but its forced command")),
         Ok(KeyMay::Anything) => Some(
-            finding(id, Fitness::Warning, "our key may run any command: who gets hold of it is on that host").remedy(format!(
-                "put the line of `natwatch print authorized-key {}` in the place of the key in ~{}/.ssh/authorized_keys",
-                public(ssh),
-                ssh.user.as_deref().unwrap_or("USER")
-            )),
+            finding(
+                id,
+                Fitness::Warning,
+                format!(
+                    "our key may run any command, and who gets hold of it is on that host: the line that this command prints belongs in the place of the key in {}",
+                    authorized(ssh)
+                ),
+            )
+            .remedy(print_key(ssh)),
         ),
         // The same keeps it from pinging, and is said there.
         Err(_) => None,
@@ -180,15 +187,24 @@ fn silent(silence: &Silence) -> Finding {
     let id = "backend-ping";
     let detail = printable(&silence.detail, SHOWN);
     match silence.reason {
-        SilenceReason::NoPing => finding(id, Fitness::Warning, "its ping is missing, or may not be used")
-            .remedy("apt-get install iputils-ping (dnf install iputils); where it is there: chmod 755 /usr/bin/ping && setcap cap_net_raw+p /usr/bin/ping")
-            .details(vec![detail.split(": apt-get").next().unwrap_or_default().to_owned()]),
-        SilenceReason::Hung => finding(id, Fitness::Warning, "logged in, but a command gives no answer")
-            .remedy("look at the account's shell and start-up files, and at the host's load")
-            .details(vec![detail]),
-        _ => finding(id, Fitness::Warning, "logged in, but what it answers is no ping's")
-            .remedy("give the account /bin/sh as its shell, and the key no command but that of natwatch print authorized-key")
-            .details(vec![detail]),
+        SilenceReason::NoPing => finding(
+            id,
+            Fitness::Warning,
+            "its ping is missing (on it: apt-get install iputils-ping, or dnf install iputils), or may not be used (on it: chmod 755 /usr/bin/ping && setcap cap_net_raw+p /usr/bin/ping)",
+        )
+        .details(vec![detail.split(": apt-get").next().unwrap_or_default().to_owned()]),
+        SilenceReason::Hung => finding(
+            id,
+            Fitness::Warning,
+            "logged in, but a command gives no answer: look at the account's shell and start-up files, and at the host's load",
+        )
+        .details(vec![detail]),
+        _ => finding(
+            id,
+            Fitness::Warning,
+            "logged in, but what it answers is no ping's: give the account /bin/sh as its shell, and the key no command but that of natwatch print authorized-key",
+        )
+        .details(vec![detail]),
     }
 }
 
@@ -197,9 +213,10 @@ fn reaches(family: Family, all: &[&Pinged], own: bool) -> Finding {
     if all.iter().any(|one| matches!(one.said, Ok(Fate::Reply { .. }))) {
         return finding(id, Fitness::Fit, format!("{family} targets answer it through {way}"));
     }
-    finding(id, Fitness::Warning, format!("no {family} target answers it through {way}, and they answer this standby")).remedy(
-        "is it cut off (natwatch check), routed elsewhere, or is ICMP echo not let out by its security group, its subnet's ACL or the NAT's security group?",
-    )
+    let text = format!(
+        "no {family} target answers it through {way}, and they answer this standby: it is cut off, routed elsewhere, or ICMP echo is not let out by its security group, its subnet's ACL or the NAT's security group"
+    );
+    finding(id, Fitness::Warning, text).remedy("natwatch check")
 }
 
 /// How each target was heard of from behind the primary, by who reaches one of its family.

@@ -174,15 +174,27 @@ async fn f024_f025_f026_f027_f028_each_silence_is_a_finding_with_what_to_do() {
         (Refused, "backend-reachable", ["nobody listens", "systemctl enable"]),
         (Unreachable, "backend-reachable", ["no answer", "security group admit TCP 2222"]),
         (HostKeyUnknown, "backend-host-key", ["not in known_hosts", "ssh-keyscan -p 2222 10.0.10.0 >> /k/known_hosts"]),
-        (HostKeyChanged, "backend-host-key", ["SECURITY", "ssh-keygen -R [10.0.10.0]:2222 -f /k/known_hosts"]),
-        (Login, "backend-login", ["not accepted", "natwatch print authorized-key /k/key.pub` to ~natwatch/.ssh"]),
+        (
+            HostKeyChanged,
+            "backend-host-key",
+            ["SECURITY", "ssh-keygen -R '[10.0.10.0]:2222' -f /k/known_hosts && ssh-keyscan"],
+        ),
+        (
+            Login,
+            "backend-login",
+            [
+                "not accepted: the line that",
+                "into ~natwatch/.ssh/authorized_keys on it natwatch print authorized-key /k/key.pub",
+            ],
+        ),
         (SlowLogin, "backend-login-time", ["no login in time", "make the account local"]),
-        (Other, "backend-reachable", ["could not connect", "ssh -v"]),
+        (Other, "backend-reachable", ["could not connect", "ssh -v -p 2222 10.0.10.0"]),
     ] {
         assert_eq!(unfit(&[Nature::Refuses(reason)]).await, [format!("b0 {id}: warning")], "{reason}");
         let heard = ask_all(&Fakes::new(&[Nature::Refuses(reason)]), 4, &targets(2)).await;
         let found = findings(&heard, &ssh(), PATIENCE).into_iter().find(|one| one.fitness != Fitness::Fit).unwrap();
-        let all = format!("{} {}", found.text, found.remedy.clone().unwrap());
+        let all = format!("{} {}", found.text, found.remedy.clone().unwrap_or_default());
+        crate::doctor::tests::can_be_pasted(std::slice::from_ref(&found));
         assert!(words.iter().all(|word| all.contains(word)), "{all}");
         if ![HostKeyUnknown, HostKeyChanged].contains(&reason) {
             assert_eq!(found.details, [format!("{reason}: \\u{{1b}}[31m")], "what was said, printable");
@@ -205,6 +217,26 @@ async fn f099_a_login_above_a_second_is_a_warning_and_one_of_a_second_is_not() {
     assert_eq!(unfit(&[Nature::Slow(second + Duration::from_millis(1))]).await, ["b0 backend-login-time: warning"]);
     // Longer than the examination: still a slow login, and no mystery.
     assert_eq!(unfit(&[Nature::Slow(PATIENCE * 2)]).await, ["b0 backend-login-time: warning"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f099_who_is_still_logging_in_when_the_time_is_up_may_yet_be_heard_by_a_run() {
+    // Within backends.login_timeout, 10 s; above it, `ssh` itself ends the login and says so.
+    let natures = [Nature::Slow(Duration::from_secs(9)), Nature::Refuses(SilenceReason::SlowLogin), Nature::Well];
+    let heard = ask_all(&Fakes::new(&natures), 3, &targets(3)).await;
+    assert_eq!(heard.iter().map(Heard::untold).collect::<Vec<_>>(), [true, false, false]);
+    assert!(heard.iter().take(2).all(|one| !one.gave_a_verdict()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_any_backend_can_be_pasted() {
+    let reasons = [SilenceReason::NoPing, SilenceReason::Nonsense, SilenceReason::Hung];
+    let natures: Vec<Nature> =
+        reasons.map(Nature::Fails).into_iter().chain([Nature::CutOff, Nature::Slow(PATIENCE)]).collect();
+    let heard = ask_all(&Fakes::new(&natures), natures.len(), &targets(3)).await;
+    let found = findings(&heard, &ssh(), PATIENCE);
+    assert!(found.iter().filter(|one| one.fitness != Fitness::Fit).count() >= natures.len());
+    crate::doctor::tests::can_be_pasted(&found);
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,7 +298,8 @@ fn f037_a_key_that_may_run_anything_is_a_warning_with_the_line_to_put_in_its_pla
     heard.key = Some(Ok(KeyMay::Anything));
     let found = warnings(&heard);
     assert_eq!((found.len(), found[0].id), (1, "backend-key"));
-    assert!(found[0].remedy.as_ref().unwrap().contains("natwatch print authorized-key /k/key.pub"));
+    assert_eq!(found[0].remedy.as_deref(), Some("natwatch print authorized-key /k/key.pub"));
+    assert!(found[0].text.ends_with("in the place of the key in ~natwatch/.ssh/authorized_keys on it"), "{found:?}");
 }
 
 #[test]

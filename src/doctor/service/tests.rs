@@ -15,6 +15,7 @@ fn systemd(units: &[Unit]) -> Seen {
 
 /// `id: fitness` of each finding.
 fn told(seen: &Seen) -> Vec<String> {
+    crate::doctor::tests::can_be_pasted(&judge(seen));
     judge(seen).iter().map(|one| format!("{}: {}", one.id, one.fitness)).collect()
 }
 
@@ -97,28 +98,41 @@ fn what_systemctl_says_is_read_unit_by_unit() {
 }
 
 #[test]
-fn an_entry_of_cron_is_known_by_its_command_and_a_comment_is_none() {
-    let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/cron/natwatch")).unwrap();
-    assert_eq!(shipped.lines().filter(|line| is_entry(line)).count(), 1);
-    for (line, expected) in [
-        ("*/2 * * * * natwatch /usr/bin/natwatch run", true),
-        ("@reboot root /usr/local/bin/natwatch -c /etc/natwatch/web.toml run", true),
-        ("*/2 * * * * natwatch run", true),
-        ("# */2 * * * * natwatch /usr/bin/natwatch run", false),
-        ("0 0 * * * root /usr/bin/natwatch status", false),
-        ("0 0 * * * root run-parts /etc/natwatch", false),
-        ("MAILTO=natwatch", false),
-        ("", false),
+fn f094_a_unit_counts_for_the_configuration_that_it_reads() {
+    let first = ["natwatch-watch.service", "natwatch-watch@natwatch.service", "natwatch.timer"];
+    for (config, units, enabling) in [
+        ("/etc/natwatch/natwatch.toml", &first[..], "systemctl enable --now natwatch-watch.service"),
+        (
+            "/etc/natwatch/web.toml",
+            &["natwatch-watch@web.service"],
+            "systemctl enable --now natwatch-watch@web.service",
+        ),
+        (
+            "/srv/it's/web.toml",
+            &[],
+            "[ ! -e /etc/natwatch/web.toml ] && cp -p '/srv/it'\\''s/web.toml' /etc/natwatch/web.toml && systemctl enable --now natwatch-watch@web.service",
+        ),
+        (
+            "/srv/natwatch.toml",
+            &[],
+            "[ ! -e /etc/natwatch/natwatch.toml ] && cp -p /srv/natwatch.toml /etc/natwatch/natwatch.toml && systemctl enable --now natwatch-watch.service",
+        ),
+        (
+            "/etc/natwatch/web.conf",
+            &[],
+            "[ ! -e /etc/natwatch/web.toml ] && cp -p /etc/natwatch/web.conf /etc/natwatch/web.toml && systemctl enable --now natwatch-watch@web.service",
+        ),
     ] {
-        assert_eq!(is_entry(line), expected, "{line}");
+        let shipped = Shipped::of(Path::new(config)).unwrap();
+        assert_eq!((shipped.units(), shipped.enabling().as_str()), (units.to_vec(), enabling), "{config}");
     }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("natwatch");
-    std::fs::write(&path, shipped).unwrap();
-    let mode = |mode| std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
-    mode(0o644);
-    assert!(runs_natwatch(&path));
-    mode(0o666);
-    assert!(!runs_natwatch(&path), "cron does not run it either");
-    assert!(!runs_natwatch(folder.path()));
+    assert_eq!(Shipped::of(Path::new("/etc/natwatch/of ours.toml")), None);
+}
+
+#[test]
+fn what_systemd_only_has_a_link_to_is_not_enabled() {
+    let said = |state: &str| read_units(&format!("Id=natwatch.timer\nUnitFileState={state}\nActiveState=inactive\n"));
+    for (state, expected) in [("enabled", true), ("enabled-runtime", true), ("linked", false), ("disabled", false)] {
+        assert_eq!(said(state), [unit("natwatch.timer", expected, false)], "{state}");
+    }
 }
