@@ -72,14 +72,14 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     };
     let standby = nat("standby", "this instance", standby);
     let primary = nat("primary", "the primary", primary);
-    let mut found = Vec::new();
+    let (mut found, mut given) = (Vec::new(), acls::Given::default());
     for nat in [&standby, &primary].into_iter().flatten() {
         found.extend(admits(facts, nat, primary.as_ref(), &guarded));
         found.extend(lets_out(nat));
-        found.extend(acls::of_nat(facts, nat, &guarded));
+        found.extend(acls::of_nat(facts, nat, &guarded, &mut given));
     }
     found.extend(backends::judge(facts, subject));
-    found.extend(acls::of_subnets(facts, &guarded));
+    found.extend(acls::of_subnets(facts, &guarded, &mut given));
     found
 }
 

@@ -152,6 +152,66 @@ fn f097_f109_acls_are_looked_at_both_ways() {
     assert!(all.len() == 2 && all.iter().all(|one| one.fitness == Fitness::Unfit), "{all:?}");
 }
 
+/// The numbers in a remedy, with the side that each is of.
+fn numbers(remedy: &str) -> Vec<(&str, i32)> {
+    let of = |command: &'_ str| {
+        let number = command.split("--rule-number ").nth(1)?.split(' ').next()?.parse().ok()?;
+        Some((if command.contains("--egress") { "egress" } else { "ingress" }, number))
+    };
+    remedy.split("; ").filter_map(of).collect()
+}
+
+#[test]
+fn f097_f109_each_entry_that_is_to_be_made_has_a_number_of_its_own() {
+    let with =
+        |entries: Vec<AclEntry>| troubles_with(&PRIMARY, |facts| facts.acls.as_mut().unwrap()[0].entries = entries);
+    let open = |egress| entry(100, egress, true, Packets::All, "0.0.0.0/0");
+    let deny = |number| entry(number, false, false, Packets::All, "0.0.0.0/0");
+    let said = |found: &[Finding], role: &str| {
+        let of = |one: &&Finding| one.id == "acl" && one.of.as_deref() == Some(role);
+        found.iter().find(of).unwrap().clone()
+    };
+    let found =
+        with(vec![open(false), open(true), deny(50), entry(49, false, true, Packets::Tcp(22, 22), "0.0.0.0/0")]);
+    let (standby, primary) = (said(&found, "standby"), said(&found, "primary"));
+    let in_order = [48, 47, 46, 45, 44].map(|number| ("ingress", number));
+    assert_eq!(numbers(standby.remedy.as_deref().unwrap()), in_order, "{standby:?}");
+    // What the primary needs too is the same entry: no command is made for it that EC2 would refuse beside the first.
+    for command in primary.remedy.as_deref().unwrap().split("; ").take(2) {
+        assert!(standby.remedy.as_deref().unwrap().contains(command), "{primary:?}");
+    }
+    let all: Vec<&str> = found.iter().flat_map(|one| one.remedy.as_deref().unwrap().split("; ")).collect();
+    for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
+        assert!(one == other || numbers(one) != numbers(other), "{one} and {other}");
+    }
+    // An empty list is opened from below 100, each side by itself.
+    let found = with(Vec::new());
+    let numbers = numbers(said(&found, "standby").remedy.unwrap().leak());
+    assert_eq!(numbers, [("egress", 99), ("ingress", 99), ("egress", 98), ("ingress", 98), ("ingress", 97)]);
+}
+
+#[test]
+fn f097_f109_where_no_number_is_free_before_the_entry_that_denies_that_is_said() {
+    let found = troubles_with(&PRIMARY, |facts| {
+        facts.acls.as_mut().unwrap()[0].entries.push(entry(1, false, false, Packets::Icmp(None), "0.0.0.0/0"));
+    });
+    let of = |one: &&Finding| one.id == "acl" && one.of.as_deref() == Some("standby");
+    let one = found.iter().find(of).unwrap();
+    assert_eq!(
+        one.details[0],
+        "the answers to pings from 0.0.0.0/0 can't come in: entry 1 denies it; no number before it is free for an entry \
+         that allows it: number its entries anew"
+    );
+    assert_eq!(one.remedy.as_deref(), Some("aws ec2 describe-network-acls --network-acl-ids acl-1"));
+    // Two are free below entry 3, and more are needed.
+    let found = troubles_with(&PRIMARY, |facts| {
+        facts.acls.as_mut().unwrap()[0].entries.push(entry(3, false, false, Packets::All, "0.0.0.0/0"));
+    });
+    let one = found.iter().find(of).unwrap();
+    assert_eq!(numbers(one.remedy.as_deref().unwrap()), [("ingress", 2), ("ingress", 1)], "{one:?}");
+    assert!(one.details[2].ends_with("number its entries anew"), "{one:?}");
+}
+
 #[test]
 fn what_may_not_be_read_is_said_and_accuses_nobody() {
     let found = troubles(|facts| facts.groups = Err("DescribeSecurityGroups: not allowed".to_owned()));
