@@ -125,20 +125,17 @@ async fn ask(facts: Facts, lines: &[(&str, &str)], hangs: bool) -> (Vec<String>,
 
 #[tokio::test]
 async fn everything_is_asked_once_and_nobody_about_nothing() {
-    let mut one = facts();
-    // As EC2 answers: of one id, one instance.
-    one.instances.as_mut().unwrap().remove(0);
-    let (mut asked, found) = ask(one, &[], false).await;
+    let (mut asked, found) = ask(facts(), &[], false).await;
     assert!(found.iter().any(|one| one.id == "behind-primary"));
     asked.sort();
     assert_eq!(
         asked,
         [
-            "1 interfaces",
+            "2 interfaces",
             "2 tables",
             "3 groups",
             "ACLs in vpc-1",
-            "instances i-0b",
+            "instances i-0a i-0b",
             "interfaces in vpc-1 at 3 addresses",
             "may DescribeInstances",
             "may DescribeNetworkAcls",
@@ -151,6 +148,17 @@ async fn everything_is_asked_once_and_nobody_about_nothing() {
             "subnets in vpc-1",
             "tables in vpc-1",
         ]
+    );
+    // An interface that the primary's table leads to is asked about, whosever it is.
+    let mut elsewhere = facts();
+    edit(&mut elsewhere, "rtb-0a", |table| {
+        (table.routes[1].instance, table.routes[1].interface) = (None, Some(id("eni-0z")))
+    });
+    elsewhere.instances.as_mut().unwrap().remove(0);
+    let (asked, _) = ask(elsewhere, &[], false).await;
+    assert!(
+        asked.iter().any(|one| one == "instances i-0b") && asked.iter().any(|one| one == "2 interfaces"),
+        "{asked:?}"
     );
     // Without tables there is no VPC to ask about, and without an instance no interface.
     let nothing = Facts { tables: Ok(Vec::new()), instances: Ok(Vec::new()), ..facts() };
