@@ -5,9 +5,13 @@
 
 use super::{Answer, Facts, Right, Subject, fit, unfit, unknown, warning};
 use crate::decide::leads_here;
-use crate::model::{Association, AssociationId, Family, Finding, Fitness, InterfaceId, RouteTable, Topic, Way};
+use crate::model::{Association, Family, Finding, Fitness, InterfaceId, RouteTableId, SubnetId, Topic, Way};
 
 const TOPIC: Topic = Topic::Permissions;
+
+/// How many guarded subnets are asked about: a policy may be narrowed to some of them. EC2 lets an account make 50 changes of the network at
+/// once, dry runs too, and a takeover that begins just now must find most of them left ("Request throttling for the Amazon EC2 API").
+pub(super) const ASKED: usize = 16;
 
 /// Why nothing could be asked with the interface.
 const NOWHERE: &str = "the interface of this instance is not known";
@@ -24,15 +28,20 @@ pub(super) fn wanted(facts: &Facts, subject: Subject<'_>) -> (Vec<Right>, Vec<(&
         Right::DescribeNetworkAcls,
     ];
     let mut unasked = Vec::new();
+    if rules.method.is_association() {
+        let guarded = associations(facts, subject);
+        let to = |one: &Association, table: &RouteTableId| Right::Associate(one.id.clone(), table.clone());
+        rights.extend(guarded.iter().take(ASKED).map(|one| to(one, &rules.standby_table)));
+        // The way back has another table, and the same subnets.
+        rights.extend(guarded.first().map(|one| to(one, &rules.primary_table)));
+        if guarded.is_empty() {
+            unasked.push(("ReplaceRouteTableAssociation", "no guarded subnet is known".to_owned()));
+        }
+    }
     let mut want = |right: Option<Right>, action: &'static str, lacks: &str| match right {
         Some(right) => rights.push(right),
         None => unasked.push((action, lacks.to_owned())),
     };
-    if rules.method.is_association() {
-        let association = association(facts, subject);
-        let right = association.map(|one| Right::Associate(one, rules.standby_table.clone()));
-        want(right, "ReplaceRouteTableAssociation", "no guarded subnet is known");
-    }
     let here = interface(facts, subject).map(|id| Way { interface: Some(id), instance: None });
     for destination in rules.method.destinations().iter().take(1) {
         let table = || rules.primary_table.clone();
@@ -61,14 +70,22 @@ pub(super) fn wanted(facts: &Facts, subject: Subject<'_>) -> (Vec<Right>, Vec<(&
     (rights, unasked)
 }
 
-/// The association of the first guarded subnet that is at home; else of one that is here already.
-fn association(facts: &Facts, subject: Subject<'_>) -> Option<AssociationId> {
-    let (primary, standby) = facts.pair(subject)?;
+/// The associations of the guarded subnets: of those that are at home, then of those that are here already.
+fn associations<'a>(facts: &'a Facts, subject: Subject<'_>) -> Vec<&'a Association> {
     let listed = &subject.settings.decide.subnets;
     let guarded =
         |one: &&Association| one.subnet.as_ref().is_some_and(|subnet| listed.is_empty() || listed.contains(subnet));
-    let of = |table: &RouteTable| table.associations.iter().find(guarded).map(|one| one.id.clone());
-    of(primary).or_else(|| of(standby))
+    let pair = facts.pair(subject).into_iter().flat_map(|(primary, standby)| [primary, standby]);
+    pair.flat_map(|table| &table.associations).filter(guarded).collect()
+}
+
+/// The subnet that a right to move is about, where others may be moved: refused are not all of those that were asked about.
+fn one_of_several<'a>(right: &Right, facts: &'a Facts, subject: Subject<'_>) -> Option<&'a SubnetId> {
+    let Right::Associate(id, table) = right else { return None };
+    let alike = |one: &&(Right, Answer)| matches!(&one.0, Right::Associate(_, to) if to == table);
+    let some = facts.answers.iter().filter(alike).any(|(_, answer)| *answer != Answer::Denied);
+    let association = associations(facts, subject).into_iter().find(|one| one.id == *id);
+    association.filter(|_| some)?.subnet.as_ref()
 }
 
 /// The interface that the standby's route names; else this instance's first one.
@@ -86,6 +103,9 @@ fn purpose(right: &Right, facts: &Facts, subject: Subject<'_>) -> (Fitness, &'st
         }
         Right::DescribeNetworkAcls | Right::DescribeNetworkInterfaces | Right::DescribeSecurityGroups => {
             (Fitness::Warning, "nobody sees whether groups and ACLs let the traffic pass")
+        }
+        Right::Associate(_, table) if *table == subject.settings.decide.primary_table => {
+            (Fitness::Warning, "failback can't move subnets back to the primary's table")
         }
         Right::Associate(..) | Right::ReplaceRoute(..) => (Fitness::Unfit, "nothing is moved"),
         Right::CreateRoute(..) => (Fitness::Unfit, "a route that is missing is not made"),
@@ -127,27 +147,46 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
         return vec![unknown(TOPIC, "credentials", format!("what the credentials allow is not known: {why}"))];
     }
     let mut found = vec![fit(TOPIC, "credentials", "AWS accepts the credentials")];
-    let allowed: Vec<&str> = facts
-        .answers
-        .iter()
-        .filter(|(_, answer)| *answer == Answer::Allowed)
-        .map(|(right, _)| right.action())
-        .collect();
+    // Of what is asked several times only what is allowed each time is said to be.
+    let mut actions: Vec<&str> = facts.answers.iter().map(|(right, _)| right.action()).collect();
+    actions.dedup();
+    let each = |action: &&str| {
+        facts.answers.iter().all(|(right, answer)| right.action() != *action || *answer == Answer::Allowed)
+    };
+    let allowed: Vec<&str> = actions.into_iter().filter(each).collect();
     if !allowed.is_empty() {
-        found.push(fit(TOPIC, "allowed", format!("allowed, by DryRun: {}", allowed.join(", "))));
+        let guarded = associations(facts, subject).len();
+        let moves = subject.settings.decide.method.is_association() && guarded > ASKED;
+        let part = moves.then(|| format!("ReplaceRouteTableAssociation: asked for {ASKED} of {guarded} subnets"));
+        let text = format!("allowed, by DryRun: {}", allowed.join(", "));
+        found.push(fit(TOPIC, "allowed", text).details(part.into_iter().collect()));
     }
     for (right, answer) in &facts.answers {
         let action = right.action();
         match answer {
             Answer::Denied => {
                 let (fitness, without) = purpose(right, facts, subject);
-                let text = format!("ec2:{action} is not allowed: {without}");
-                found.push(Finding::new(TOPIC, "action", fitness, text).of(action).remedy(POLICY));
+                let finding = match one_of_several(right, facts, subject) {
+                    Some(subnet) => {
+                        let text = format!("ec2:{action} is not allowed for {}: it is not moved", facts.called(subnet));
+                        Finding::new(TOPIC, "action", fitness, text).of(subnet)
+                    }
+                    None => {
+                        let text = format!("ec2:{action} is not allowed: {without}");
+                        Finding::new(TOPIC, "action", fitness, text).of(action)
+                    }
+                }
+                .remedy(POLICY);
+                if !found.contains(&finding) {
+                    found.push(finding);
+                }
             }
             Answer::Unclear(why) => {
-                found.push(
-                    unknown(TOPIC, "action", format!("whether ec2:{action} is allowed is not known: {why}")).of(action),
-                );
+                let text = format!("whether ec2:{action} is allowed is not known: {why}");
+                let finding = unknown(TOPIC, "action", text).of(action);
+                if !found.contains(&finding) {
+                    found.push(finding);
+                }
             }
             Answer::Allowed | Answer::Unsigned(_) => {}
         }

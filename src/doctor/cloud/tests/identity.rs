@@ -110,3 +110,33 @@ fn f057_each_action_that_is_refused_is_named_with_what_it_is_needed_for() {
     let found = troubles(|facts| facts.unasked.push(("ReplaceRoute", "no interface".to_owned())));
     only(found, "action", Fitness::Warning, "could not be asked about: no interface", "");
 }
+
+#[test]
+fn f057_a_policy_that_is_narrowed_to_some_subnets_or_one_table_is_told_with_the_subnet() {
+    let to = |one: &str, table: &str| Right::Associate(id(&format!("rtbassoc-{one}")), id(table));
+    let answers = |first: Answer, second: Answer, back: Answer| {
+        move |facts: &mut Facts| {
+            let moves = [(to("1", "rtb-0b"), first), (to("2", "rtb-0b"), second), (to("1", "rtb-0a"), back)];
+            facts.answers.extend(moves);
+        }
+    };
+    let allowed = || Answer::Allowed;
+    assert_eq!(troubles(answers(allowed(), allowed(), allowed())), []);
+    let found = troubles(answers(allowed(), Answer::Denied, allowed()));
+    let text = "ec2:ReplaceRouteTableAssociation is not allowed for subnet-2 (private-2): it is not moved";
+    let one = only(found, "action", Fitness::Unfit, text, "natwatch print iam-policy");
+    assert_eq!(one.of.as_deref(), Some("subnet-2"));
+    let found = troubles(answers(Answer::Denied, Answer::Denied, allowed()));
+    only(found, "action", Fitness::Unfit, "ec2:ReplaceRouteTableAssociation is not allowed: nothing is moved", "");
+    let found = troubles(answers(allowed(), allowed(), Answer::Denied));
+    let text = "is not allowed: failback can't move subnets back to the primary's table";
+    only(found, "action", Fitness::Warning, text, "natwatch print iam-policy");
+    // What is unclear of each is said once; what is refused somewhere is not said to be allowed.
+    let unclear = || Answer::Unclear("ReplaceRouteTableAssociation: RequestLimitExceeded".to_owned());
+    only(troubles(answers(unclear(), unclear(), unclear())), "action", Fitness::Unknown, "RequestLimitExceeded", "");
+    let mut facts = facts();
+    answers(allowed(), Answer::Denied, allowed())(&mut facts);
+    let found = super::found(&facts, &settings(&[]));
+    let one = found.iter().find(|one| one.id == "allowed").unwrap();
+    assert_eq!(one.text, "allowed, by DryRun: DescribeRouteTables");
+}
