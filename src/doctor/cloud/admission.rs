@@ -46,7 +46,7 @@ impl Nat<'_> {
 
     /// The group that a command would change.
     fn group(&self) -> &str {
-        self.groups.first().map_or("<its group>", |group| group.id.as_str())
+        self.groups.first().map_or("GROUP", |group| group.id.as_str())
     }
 }
 
@@ -58,11 +58,10 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let interfaces = match (&facts.interfaces, &facts.groups) {
         (Ok(interfaces), Ok(_)) => interfaces,
         (Err(why), _) | (_, Err(why)) => {
-            return vec![unknown(
-                TOPIC,
-                "admits",
-                format!("whether security groups let the traffic pass is not known: {why}"),
-            )];
+            return vec![
+                unknown(TOPIC, "admits", format!("whether security groups let the traffic pass is not known: {why}"))
+                    .remedy("aws ec2 describe-network-interfaces; aws ec2 describe-security-groups"),
+            ];
         }
     };
     let (standby, primary) = places(facts, subject);
@@ -281,7 +280,7 @@ fn lets_out(nat: &Nat<'_>) -> Option<Finding> {
         "nobody can become a witness"
     };
     let command = format!(
-        "aws ec2 authorize-security-group-egress --group-id {} --ip-permissions IpProtocol=-1,IpRanges=[{{CidrIp=0.0.0.0/0}}]",
+        "aws ec2 authorize-security-group-egress --group-id {} --ip-permissions 'IpProtocol=-1,IpRanges=[{{CidrIp=0.0.0.0/0}}]'",
         nat.group()
     );
     let text = format!("the security groups of {who} ({groups}) let no pings out: {what}");

@@ -9,8 +9,8 @@ use crate::model::{Association, Family, Finding, Fitness, InterfaceId, RouteTabl
 
 const TOPIC: Topic = Topic::Permissions;
 
-/// How many guarded subnets are asked about: a policy may be narrowed to some of them. EC2 lets an account make 50 changes of the network at
-/// once, dry runs too, and a takeover that begins just now must find most of them left ("Request throttling for the Amazon EC2 API").
+/// How many guarded subnets are asked about: a policy may be narrowed to some of them. EC2's bucket for changes has 50 tokens ("Request
+/// throttling for the Amazon EC2 API"), nothing there says that dry runs are free, and a takeover that begins just now must find most of them.
 pub(super) const ASKED: usize = 16;
 
 /// Why nothing could be asked with the interface.
@@ -124,6 +124,9 @@ fn purpose(right: &Right, facts: &Facts, subject: Subject<'_>) -> (Fitness, &'st
     }
 }
 
+/// Who the credentials are of.
+const WHO: &str = "aws sts get-caller-identity";
+
 /// Whether the check that a takeover would have to switch off is on.
 fn checked(facts: &Facts, subject: Subject<'_>) -> bool {
     let id = interface(facts, subject);
@@ -131,20 +134,22 @@ fn checked(facts: &Facts, subject: Subject<'_>) -> bool {
     interfaces.iter().any(|one| Some(&one.id) == id.as_ref() && one.source_dest_check)
 }
 
-const POLICY: &str = "natwatch print iam-policy > policy.json; aws iam put-role-policy --role-name <this instance's role> --policy-name \
+/// `ROLE` is that of this instance, which only its profile would tell.
+const POLICY: &str = "natwatch print iam-policy > policy.json; aws iam put-role-policy --role-name ROLE --policy-name \
                       natwatch --policy-document file://policy.json";
 
 pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let said = |wanted: fn(&Answer) -> Option<&String>| facts.answers.iter().find_map(|(_, answer)| wanted(answer));
     let unsigned = said(|answer| if let Answer::Unsigned(why) = answer { Some(why) } else { None });
     if let Some(why) = unsigned {
-        return vec![unfit(TOPIC, "credentials", why.clone())];
+        return vec![unfit(TOPIC, "credentials", why.clone()).remedy(WHO)];
     }
     let told = |(_, answer): &&(Right, Answer)| matches!(answer, Answer::Allowed | Answer::Denied);
     if !facts.answers.iter().any(|one| told(&one)) {
         let why = said(|answer| if let Answer::Unclear(why) = answer { Some(why) } else { None });
         let why = why.map_or("", String::as_str);
-        return vec![unknown(TOPIC, "credentials", format!("what the credentials allow is not known: {why}"))];
+        let text = format!("what the credentials allow is not known: {why}");
+        return vec![unknown(TOPIC, "credentials", text).remedy(WHO)];
     }
     let mut found = vec![fit(TOPIC, "credentials", "AWS accepts the credentials")];
     // Of what is asked several times only what is allowed each time is said to be.
@@ -183,7 +188,7 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
             }
             Answer::Unclear(why) => {
                 let text = format!("whether ec2:{action} is allowed is not known: {why}");
-                let finding = unknown(TOPIC, "action", text).of(action);
+                let finding = unknown(TOPIC, "action", text).of(action).remedy("natwatch doctor");
                 if !found.contains(&finding) {
                     found.push(finding);
                 }
@@ -192,7 +197,8 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
         }
     }
     for (action, why) in &facts.unasked {
-        found.push(warning(TOPIC, "action", format!("ec2:{action} could not be asked about: {why}")).of(action));
+        let text = format!("ec2:{action} could not be asked about: {why}");
+        found.push(warning(TOPIC, "action", text).of(action).remedy("natwatch print iam-policy"));
     }
     found
 }
