@@ -8,8 +8,9 @@ use aws_sdk_ec2::types::AttributeBooleanValue;
 use super::{Ec2, errors, route};
 use crate::doctor::cloud::{Answer, Right};
 
-/// Sends a call that is complete but for its dry run, and says what the answer means. One that is answered with success was done: none of
-/// those here changes anything then, as EC2 never answers a dry run so.
+/// Sends a call that is complete but for its dry run, and says what the answer means. EC2 never answers a dry run with success; whoever does
+/// so, an emulator that takes no notice of `DryRun`, has carried the call out, and subnets or routes may have been moved by it. That can't be
+/// told beforehand and is said afterwards.
 macro_rules! asked {
     ($right:ident, $call:expr) => {{
         let began = Instant::now();

@@ -90,7 +90,7 @@ impl fmt::Display for Packets {
 }
 
 /// Whether given packets pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Lets {
     /// All of them.
     Yes,

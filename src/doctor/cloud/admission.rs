@@ -46,7 +46,7 @@ impl Nat<'_> {
 
     /// The group that a command would change.
     fn group(&self) -> &str {
-        self.groups.first().map_or("<its group>", |group| group.id.as_str())
+        self.groups.first().map_or("GROUP", |group| group.id.as_str())
     }
 }
 
@@ -58,11 +58,10 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let interfaces = match (&facts.interfaces, &facts.groups) {
         (Ok(interfaces), Ok(_)) => interfaces,
         (Err(why), _) | (_, Err(why)) => {
-            return vec![unknown(
-                TOPIC,
-                "admits",
-                format!("whether security groups let the traffic pass is not known: {why}"),
-            )];
+            return vec![
+                unknown(TOPIC, "admits", format!("whether security groups let the traffic pass is not known: {why}"))
+                    .remedy("aws ec2 describe-network-interfaces; aws ec2 describe-security-groups"),
+            ];
         }
     };
     let (standby, primary) = places(facts, subject);
@@ -72,14 +71,14 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     };
     let standby = nat("standby", "this instance", standby);
     let primary = nat("primary", "the primary", primary);
-    let mut found = Vec::new();
+    let (mut found, mut given) = (Vec::new(), acls::Given::default());
     for nat in [&standby, &primary].into_iter().flatten() {
         found.extend(admits(facts, nat, primary.as_ref(), &guarded));
         found.extend(lets_out(nat));
-        found.extend(acls::of_nat(facts, nat, &guarded));
+        found.extend(acls::of_nat(facts, nat, &guarded, &mut given));
     }
     found.extend(backends::judge(facts, subject));
-    found.extend(acls::of_subnets(facts, &guarded));
+    found.extend(acls::of_subnets(facts, &guarded, &mut given));
     found
 }
 
@@ -87,13 +86,21 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
 fn places(facts: &Facts, subject: Subject<'_>) -> (Option<InterfaceId>, Option<InterfaceId>) {
     let pair = facts.pair(subject);
     let standby = pair.and_then(|(_, table)| leads_here(table, facts.standby(subject)?, Family::V4).ok()?);
-    let primary = subject.settings.decide.primary_instance.as_ref().and_then(|id| facts.instance(id));
-    let led = pair.and_then(|(table, _)| table.route(Family::V4.default_route())?.interface.clone());
-    let primary = primary.and_then(|instance| {
-        let mut all = instance.interfaces.iter();
-        let by_route = all.clone().find(|one| Some(&one.id) == led.as_ref());
-        by_route.or_else(|| all.find(|one| one.device_index == 0)).map(|one| one.id.clone())
-    });
+    let led = facts.led(subject).and_then(|route| route.interface.clone());
+    let primary = match facts.primary(subject) {
+        Some(id) => facts.instance(id).and_then(|instance| {
+            let mut all = instance.interfaces.iter();
+            let by_route = all.clone().find(|one| Some(&one.id) == led.as_ref());
+            by_route.or_else(|| all.find(|one| one.device_index == 0)).map(|one| one.id.clone())
+        }),
+        // A route to an interface of which EC2 does not say whose it is: its groups are known all the same.
+        None => {
+            let here = |id: &InterfaceId| {
+                facts.standby(subject).is_some_and(|instance| instance.interfaces.iter().any(|one| one.id == *id))
+            };
+            led.filter(|id| !here(id))
+        }
+    };
     (standby.map(|one| one.id.clone()), primary)
 }
 
@@ -105,10 +112,10 @@ fn groups_of<'a>(facts: &'a Facts, interface: &NetworkInterface) -> Vec<&'a Secu
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Admitted {
     Everything,
-    /// Pings, and these.
-    WithPings(Vec<Packets>),
-    /// These, and no pings.
-    WithoutPings(Vec<Packets>),
+    /// Pings and these, and HTTPS that far.
+    WithPings(Vec<Packets>, Lets),
+    /// These and no pings, and HTTPS that far.
+    WithoutPings(Vec<Packets>, Lets),
     Nothing,
     /// By a group or list of which it is not known whether the subnet's hosts are in it.
     Unclear,
@@ -126,8 +133,8 @@ fn admitted(rules: &[&GroupRule], block: &Cidr, hosts: &[&NetworkInterface]) -> 
     kinds.sort();
     kinds.dedup();
     match of(&Packets::PING) {
-        Lets::Yes => Admitted::WithPings(kinds),
-        Lets::No if !kinds.is_empty() => Admitted::WithoutPings(kinds),
+        Lets::Yes => Admitted::WithPings(kinds, of(&Packets::HTTPS)),
+        Lets::No if !kinds.is_empty() => Admitted::WithoutPings(kinds, of(&Packets::HTTPS)),
         Lets::No if of(&Packets::All) == Lets::No => Admitted::Nothing,
         // Some of the block, or whatever a group or list has.
         Lets::Maybe | Lets::Part | Lets::No => Admitted::Unclear,
@@ -200,12 +207,22 @@ fn admission(
         };
         places.iter().take(COMMANDS).map(|(_, block)| command(block)).collect::<Vec<_>>().join("; ")
     };
+    // What the primary drops is dropped today; what only this standby drops is found out in the outage.
+    let web = |https: &Lets| match https {
+        Lets::Part | Lets::No if nat.is_standby() => {
+            Some((Fitness::Warning, "; not TCP 443 (HTTPS), which a takeover would cut off"))
+        }
+        Lets::Maybe if nat.is_standby() => {
+            Some((Fitness::Unknown, "; whether TCP 443 (HTTPS) too, goes by groups or lists"))
+        }
+        _ => None,
+    };
     // Through a primary that admits no pings nobody is ever seen to reach.
     let unwitnessed = if all { Fitness::Unfit } else { Fitness::Warning };
     let finding = |fitness, text: String| Finding::new(TOPIC, "admits", fitness, text);
     match kind {
         Admitted::Everything => finding(Fitness::Fit, format!("the security groups of {who} ({groups}) admit everything from {from}")),
-        Admitted::WithPings(kinds) => {
+        Admitted::WithPings(kinds, https) => {
             let less: Vec<Packets> = primary.filter(|_| nat.is_standby()).map_or_else(Vec::new, |primary| {
                 let (theirs, ours) = (primary.ingress(), nat.ingress());
                 let missing = |what: &&Packets| {
@@ -217,20 +234,24 @@ fn admission(
                 let less: BTreeSet<Packets> = theirs.iter().map(|rule| &rule.what).filter(missing).cloned().collect();
                 less.into_iter().collect()
             });
-            let text = format!("the security groups of {who} ({groups}) admit {} from {from}", words(kinds));
-            if less.is_empty() {
-                return finding(Fitness::Fit, text);
+            let (fitness, web) = web(https).unwrap_or((Fitness::Fit, ""));
+            let text = format!("the security groups of {who} ({groups}) admit {} from {from}{web}", words(kinds));
+            if !less.is_empty() {
+                return finding(Fitness::Warning, format!("{text}; those of the primary also admit {}", words(&less))).remedy(authorize("--protocol all"));
             }
-            finding(Fitness::Warning, format!("{text}; those of the primary also admit {}", words(&less))).remedy(authorize("--protocol all"))
+            let one = finding(fitness, text);
+            if fitness == Fitness::Fit { one } else { one.remedy(authorize("--protocol tcp --port 443")) }
         }
-        Admitted::WithoutPings(kinds) => {
+        Admitted::WithoutPings(kinds, https) => {
             let text = format!("the security groups of {who} ({groups}) admit {} and no pings from {from}", words(kinds));
             let (fitness, text) = if nat.is_standby() {
                 (Fitness::Warning, format!("{text}: a takeover could not be verified"))
             } else {
                 (unwitnessed, format!("{text}: nobody there can become a witness"))
             };
-            finding(fitness, text).remedy(authorize("--protocol icmp --port -1"))
+            let (web, too) = web(https).map_or(("", None), |(_, web)| (web, Some(authorize("--protocol tcp --port 443"))));
+            let commands: Vec<String> = std::iter::once(authorize("--protocol icmp --port -1")).chain(too).collect();
+            finding(fitness, text + web).remedy(commands.join("; "))
         }
         Admitted::Nothing => {
             let text = format!("the security groups of {who} ({groups}) admit nothing from {from}");
@@ -259,7 +280,7 @@ fn lets_out(nat: &Nat<'_>) -> Option<Finding> {
         "nobody can become a witness"
     };
     let command = format!(
-        "aws ec2 authorize-security-group-egress --group-id {} --ip-permissions IpProtocol=-1,IpRanges=[{{CidrIp=0.0.0.0/0}}]",
+        "aws ec2 authorize-security-group-egress --group-id {} --ip-permissions 'IpProtocol=-1,IpRanges=[{{CidrIp=0.0.0.0/0}}]'",
         nat.group()
     );
     let text = format!("the security groups of {who} ({groups}) let no pings out: {what}");

@@ -12,8 +12,8 @@ use super::way::{self, Way};
 use super::{Account, Answer, Metadata, Network, Region, Right, Subject, permissions};
 use crate::act::{Addresses, Held};
 use crate::model::{
-    Acl, GroupId, Instance, InstanceId, InterfaceId, NetworkInterface, RouteTable, SecurityGroup, Subnet, SubnetId,
-    VpcId,
+    Acl, Family, GroupId, Instance, InstanceId, InterfaceId, NetworkInterface, Route, RouteTable, SecurityGroup,
+    Subnet, SubnetId, VpcId,
 };
 use crate::preflight::{Cloud, Identity};
 
@@ -73,6 +73,22 @@ impl Facts {
         let tables = self.tables.as_ref().ok()?;
         let find = |id| tables.iter().find(|table| &table.id == id);
         find(&rules.primary_table).zip(find(&rules.standby_table))
+    }
+
+    /// The primary: as the configuration says; else where the default route of its table leads, unless that is here.
+    pub(super) fn primary<'a>(&'a self, subject: Subject<'a>) -> Option<&'a InstanceId> {
+        let led = || {
+            let instance = self.led(subject)?.instance.as_ref();
+            instance.filter(|id| Some(*id) != self.identity(subject))
+        };
+        subject.settings.decide.primary_instance.as_ref().or_else(led)
+    }
+
+    /// The default route of the primary's table.
+    pub(super) fn led(&self, subject: Subject<'_>) -> Option<&Route> {
+        let mut tables = self.tables.iter().flatten();
+        let table = tables.find(|table| table.id == subject.settings.decide.primary_table)?;
+        table.route(Family::V4.default_route())
     }
 
     /// A subnet with its `Name` tag, where it is known.
@@ -143,7 +159,7 @@ pub(super) async fn gather(
         unasked: Vec::new(),
     };
     let both: BTreeSet<InstanceId> =
-        facts.identity(subject).into_iter().chain(&rules.primary_instance).cloned().collect();
+        facts.identity(subject).into_iter().chain(facts.primary(subject)).cloned().collect();
     let both: Vec<InstanceId> = both.into_iter().collect();
     let addresses: Vec<IpAddr> = subject.backends.iter().filter_map(|one| one.addr).filter(IpAddr::is_ipv4).collect();
     let vpc = facts.vpc(subject);
@@ -159,7 +175,7 @@ pub(super) async fn gather(
     facts.unasked = unasked;
     let ((interfaces, groups), answers) = tokio::join!(
         async {
-            let ours = facts.interface_ids();
+            let ours = facts.interface_ids(subject);
             let interfaces = within(until, late, unless_none(&ours, || cloud.interfaces(&ours))).await;
             let groups = facts.group_ids(interfaces.as_deref().unwrap_or_default());
             let groups = within(until, late, unless_none(&groups, || cloud.groups(&groups))).await;
@@ -184,8 +200,12 @@ impl Facts {
         known.ok_or_else(|| "neither of the two route tables exists".to_owned())
     }
 
-    fn interface_ids(&self) -> Vec<InterfaceId> {
-        self.instances.iter().flatten().flat_map(|instance| &instance.interfaces).map(|one| one.id.clone()).collect()
+    /// The interfaces of both instances, and the one that the primary's table leads to: it may be with an instance of another account.
+    fn interface_ids(&self, subject: Subject<'_>) -> Vec<InterfaceId> {
+        let of_both = self.instances.iter().flatten().flat_map(|instance| &instance.interfaces).map(|one| &one.id);
+        let led = self.led(subject).and_then(|route| route.interface.as_ref());
+        let ids: BTreeSet<&InterfaceId> = of_both.chain(led).collect();
+        ids.into_iter().cloned().collect()
     }
 
     fn group_ids(&self, interfaces: &[NetworkInterface]) -> Vec<GroupId> {

@@ -14,14 +14,16 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
 fn metadata(facts: &Facts, subject: Subject<'_>) -> Finding {
     // Where the configuration says who this is, nothing depends on the service but the credentials, which are looked at for themselves.
     let pinned = subject.settings.preflight.standby_instance.as_ref();
-    let instance = pinned.map_or("<this instance>", InstanceId::as_str);
+    let instance = pinned.map_or("INSTANCE", InstanceId::as_str);
     let options = |option: &str| format!("aws ec2 modify-instance-metadata-options --instance-id {instance} {option}");
     let (text, remedy) = match (facts.metadata, &facts.imds) {
         (Metadata::Answers, Ok(_)) => return fit(TOPIC, "imds", "the instance metadata service answers (IMDSv2)"),
         (Metadata::Answers, Err(why)) => (why.clone(), "set standby.instance".to_owned()),
         (Metadata::SwitchedOff, _) => (
-            "the instance metadata service is not asked: AWS_EC2_METADATA_DISABLED is set".to_owned(),
-            "unset AWS_EC2_METADATA_DISABLED, or set standby.instance and bring credentials".to_owned(),
+            "the instance metadata service is not asked: AWS_EC2_METADATA_DISABLED is set (standby.instance and credentials from elsewhere \
+             would do without it)"
+                .to_owned(),
+            "unset AWS_EC2_METADATA_DISABLED".to_owned(),
         ),
         (Metadata::Absent, _) => (
             "there is no connection to the instance metadata service (169.254.169.254)".to_owned(),
@@ -38,18 +40,19 @@ fn metadata(facts: &Facts, subject: Subject<'_>) -> Finding {
             options("--http-endpoint enabled"),
         ),
         (Metadata::TokenRefused(status, Some(200)), _) => (
-            format!("the instance metadata service answers in version 1 only (a token is refused with HTTP {status})"),
-            "something stands before 169.254.169.254 (iptables -t nat -S): let version 2 through, which is all that natwatch and the AWS \
-             SDK speak"
-                .to_owned(),
+            format!(
+                "the instance metadata service answers in version 1 only (a token is refused with HTTP {status}): what stands before \
+                 169.254.169.254 must let version 2 through, which is all that natwatch and the AWS SDK speak"
+            ),
+            "iptables -t nat -S".to_owned(),
         ),
         (Metadata::TokenRefused(status, _), _) => (
             format!("the instance metadata service refuses a token with HTTP {status}"),
             options("--http-endpoint enabled"),
         ),
         (Metadata::Silent, _) => (
-            "the instance metadata service takes connections and says nothing".to_owned(),
-            "something stands before 169.254.169.254: iptables -t nat -S".to_owned(),
+            "the instance metadata service takes connections and says nothing: something stands before 169.254.169.254".to_owned(),
+            "iptables -t nat -S".to_owned(),
         ),
     };
     let fitness = if pinned.is_some() { Fitness::Warning } else { Fitness::Unfit };
@@ -73,13 +76,14 @@ fn standby(facts: &Facts, subject: Subject<'_>) -> Finding {
             "standby.instance is {configured}, but this is {actual} by IMDS: a clone, and natwatch does not run here"
         );
         return unfit(TOPIC, ID, text)
-            .remedy(format!("on the standby: standby.instance = \"{actual}\"; on a clone: remove natwatch"));
+            .remedy(format!("set standby.instance = \"{actual}\" on the standby, or remove natwatch from a clone"));
     }
     let Some(id) = facts.identity(subject) else {
         return unfit(TOPIC, ID, "it is not known which instance this is").remedy("set standby.instance");
     };
     match (&facts.instances, facts.instance(id)) {
-        (Err(why), _) => unknown(TOPIC, ID, format!("this is {id}; EC2 can't be asked about it: {why}")),
+        (Err(why), _) => unknown(TOPIC, ID, format!("this is {id}; EC2 can't be asked about it: {why}"))
+            .remedy(format!("aws ec2 describe-instances --instance-ids {id}")),
         (Ok(_), None) => unfit(TOPIC, ID, format!("this is {id}, which EC2 does not know in this region and account"))
             .remedy("correct standby.instance or standby.region"),
         (Ok(_), Some(instance)) => {
@@ -97,14 +101,22 @@ fn standby(facts: &Facts, subject: Subject<'_>) -> Finding {
 fn primary(facts: &Facts, id: &InstanceId, subject: Subject<'_>) -> Finding {
     const ID: &str = "primary-instance";
     if facts.identity(subject) == Some(id) {
-        return unfit(TOPIC, ID, format!("primary.instance = {id} is this very instance"))
-            .remedy("natwatch runs on the standby; name the other instance in primary.instance");
+        return unfit(
+            TOPIC,
+            ID,
+            format!("primary.instance = {id} is this very instance, and natwatch runs on the standby"),
+        )
+        .remedy("name the other instance in primary.instance");
     }
+    let describe = format!("aws ec2 describe-instances --instance-ids {id}");
     match (&facts.instances, facts.instance(id)) {
-        (Err(why), _) => unknown(TOPIC, ID, format!("EC2 can't be asked about the primary, {id}: {why}")),
+        (Err(why), _) => {
+            unknown(TOPIC, ID, format!("EC2 can't be asked about the primary, {id}: {why}")).remedy(describe)
+        }
         (Ok(_), None) => {
             warning(TOPIC, ID, format!("primary.instance = {id} is not known to EC2 in this region and account"))
-                .remedy(format!("aws ec2 describe-instances --instance-ids {id}; correct primary.instance"))
+                .details(vec!["correct primary.instance".to_owned()])
+                .remedy(describe)
         }
         (Ok(_), Some(instance)) if instance.state != "running" => {
             let text = format!("the primary, {}, is {}", named(id, instance.name.as_deref()), instance.state);

@@ -10,7 +10,8 @@ const TOPIC: Topic = Topic::Uplink;
 pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let nobody = || {
         let text = "how this instance gets out is not known, as EC2 does not tell which it is";
-        (unknown(TOPIC, "own-route", text), Through::Unknown)
+        // Of its own id nothing is needed: whoever asks EC2 by hand sees what it says, or that it says nothing.
+        (unknown(TOPIC, "own-route", text).remedy("aws ec2 describe-instances"), Through::Unknown)
     };
     let (own, through) = facts.standby(subject).map_or_else(nobody, |standby| own_route(facts, subject, standby));
     std::iter::once(own).chain(ec2_route(facts, subject, through)).collect()
@@ -27,18 +28,20 @@ enum Through {
 /// The table by which this instance's own packets leave; and whether that leads through the primary.
 fn own_route(facts: &Facts, subject: Subject<'_>, standby: &Instance) -> (Finding, Through) {
     const ID: &str = "own-route";
-    let nothing = |why: String| (unknown(TOPIC, ID, why), Through::Unknown);
+    let nothing = |why: String, remedy: String| (unknown(TOPIC, ID, why).remedy(remedy), Through::Unknown);
     let Some(subnet) = uplink(facts, standby) else {
-        return nothing(format!("EC2 does not say in which subnet {} is", standby.id));
+        let remedy = format!("aws ec2 describe-instances --instance-ids {}", standby.id);
+        return nothing(format!("EC2 does not say in which subnet {} is", standby.id), remedy);
     };
+    let describe = || "aws ec2 describe-route-tables".to_owned();
     let tables = match &facts.all_tables {
         Ok(tables) => tables,
-        Err(why) => return nothing(format!("how this instance gets out is not known: {why}")),
+        Err(why) => return nothing(format!("how this instance gets out is not known: {why}"), describe()),
     };
     let has = |table: &&RouteTable| table.associations.iter().any(|one| one.subnet.as_ref() == Some(&subnet));
     let main = |table: &&RouteTable| table.associations.iter().any(|one| one.main);
     let Some(table) = tables.iter().find(has).or_else(|| tables.iter().find(main)) else {
-        return nothing(format!("no route table of {subnet} is known"));
+        return nothing(format!("no route table of {subnet} is known"), describe());
     };
     let (place, name) = (facts.called(&subnet), named(&table.id, table.name.as_deref()));
     let rules = &subject.settings.decide;
@@ -69,11 +72,11 @@ fn own_route(facts: &Facts, subject: Subject<'_>, standby: &Instance) -> (Findin
     (fit(TOPIC, ID, text), Through::Elsewhere)
 }
 
-/// The command that gives a subnet a table whose default route is an internet gateway; the first such table, where there is one.
+/// The command that gives a subnet a table whose default route is an internet gateway; the first such table, where there is one, else `TABLE`.
 fn mend(subnet: &SubnetId, tables: &[RouteTable]) -> String {
     let gateway = |route: &Route| route.other.as_deref().is_some_and(|id| id.starts_with("igw-"));
     let open = tables.iter().find(|table| table.route(Family::V4.default_route()).is_some_and(gateway));
-    let table = open.map_or("<a table whose default route is an internet gateway>", |table| table.id.as_str());
+    let table = open.map_or("TABLE", |table| table.id.as_str());
     let mut associations = tables.iter().flat_map(|table| &table.associations);
     match associations.find(|one| one.subnet.as_ref() == Some(subnet)) {
         Some(one) => {
@@ -95,22 +98,20 @@ fn ec2_route(facts: &Facts, subject: Subject<'_>, through: Through) -> Option<Fi
     const ID: &str = "ec2-route";
     let endpoint = match &facts.way.endpoint {
         Ok(endpoint) => endpoint,
-        Err(why) => return Some(unknown(TOPIC, ID, format!("where EC2 is asked is not known: {why}"))),
+        Err(why) => {
+            let text = format!("where EC2 is asked is not known: {why}");
+            return Some(unknown(TOPIC, ID, text).remedy("aws ec2 describe-regions --debug"));
+        }
     };
     let whom = if endpoint.proxy { format!("the proxy {}", endpoint.host) } else { endpoint.host.clone() };
+    let resolver = format!("getent ahosts {}; cat /etc/resolv.conf", endpoint.host);
     let addresses = match &facts.way.addresses {
         Ok(addresses) if !addresses.is_empty() => addresses,
         Ok(_) => {
-            return Some(
-                unfit(TOPIC, ID, format!("{whom}, by which EC2 is asked, has no address"))
-                    .remedy("check this instance's resolver (/etc/resolv.conf)"),
-            );
+            return Some(unfit(TOPIC, ID, format!("{whom}, by which EC2 is asked, has no address")).remedy(resolver));
         }
         Err(why) => {
-            return Some(
-                unfit(TOPIC, ID, format!("EC2 can't be asked: {why}"))
-                    .remedy("check this instance's resolver (/etc/resolv.conf)"),
-            );
+            return Some(unfit(TOPIC, ID, format!("EC2 can't be asked: {why}")).remedy(resolver));
         }
     };
     // One that leads nowhere is tried like the others.
@@ -120,7 +121,8 @@ fn ec2_route(facts: &Facts, subject: Subject<'_>, through: Through) -> Option<Fi
         facts.way.gateway.map(IpAddr::V4).filter(|gateway| primarys(facts, subject).contains(gateway))
     {
         let text = format!("this machine's own routes send what goes to EC2, {at}, to the primary, {gateway}");
-        return Some(unfit(TOPIC, ID, text).remedy(format!("ip route get {address}; remove that route")));
+        let details = vec!["remove that route".to_owned()];
+        return Some(unfit(TOPIC, ID, text).details(details).remedy(format!("ip route get {address}")));
     }
     let known: Vec<&crate::model::Cidr> = facts.subnets.iter().flatten().flat_map(|one| &one.cidrs).collect();
     if known.iter().any(|block| block.contains(address)) {
@@ -131,17 +133,19 @@ fn ec2_route(facts: &Facts, subject: Subject<'_>, through: Through) -> Option<Fi
         let text = format!(
             "EC2 is asked at {at}, a private address outside of this VPC: whether the way there leads through the primary is not known"
         );
-        return Some(
-            warning(TOPIC, ID, text)
-                .remedy(format!("ip route get {address}, and the route of this instance's subnet for it")),
-        );
+        let details = vec!["look at the route of this instance's subnet for it, too".to_owned()];
+        return Some(warning(TOPIC, ID, text).details(details).remedy(format!("ip route get {address}")));
     }
     match through {
         Through::Primary => {
             let text = format!("EC2 is asked at {at}, through the primary: with it dead nothing could be moved");
-            Some(unfit(TOPIC, ID, text).remedy(
-                "mend the route of this instance's own subnet, or make a VPC endpoint for com.amazonaws.<region>.ec2",
-            ))
+            let region = facts.region.as_ref().map_or("REGION", |region| region.name.as_str());
+            let vpc = facts.pair(subject).map_or("VPC", |(primary, _)| primary.vpc.as_str());
+            let details = vec!["or mend the route of this instance's own subnet".to_owned()];
+            Some(unfit(TOPIC, ID, text).details(details).remedy(format!(
+                "aws ec2 create-vpc-endpoint --vpc-id {vpc} --vpc-endpoint-type Interface --service-name com.amazonaws.{region}.ec2 \
+                 --subnet-ids SUBNET"
+            )))
         }
         Through::Elsewhere => Some(fit(TOPIC, ID, format!("EC2 is asked at {at}, without the primary"))),
         Through::Unknown => None,

@@ -5,9 +5,13 @@
 
 use super::{Answer, Facts, Right, Subject, fit, unfit, unknown, warning};
 use crate::decide::leads_here;
-use crate::model::{Association, AssociationId, Family, Finding, Fitness, InterfaceId, RouteTable, Topic, Way};
+use crate::model::{Association, Family, Finding, Fitness, InterfaceId, RouteTableId, SubnetId, Topic, Way};
 
 const TOPIC: Topic = Topic::Permissions;
+
+/// How many guarded subnets are asked about: a policy may be narrowed to some of them. EC2's bucket for changes has 50 tokens ("Request
+/// throttling for the Amazon EC2 API"), nothing there says that dry runs are free, and a takeover that begins just now must find most of them.
+pub(super) const ASKED: usize = 16;
 
 /// Why nothing could be asked with the interface.
 const NOWHERE: &str = "the interface of this instance is not known";
@@ -24,15 +28,20 @@ pub(super) fn wanted(facts: &Facts, subject: Subject<'_>) -> (Vec<Right>, Vec<(&
         Right::DescribeNetworkAcls,
     ];
     let mut unasked = Vec::new();
+    if rules.method.is_association() {
+        let guarded = associations(facts, subject);
+        let to = |one: &Association, table: &RouteTableId| Right::Associate(one.id.clone(), table.clone());
+        rights.extend(guarded.iter().take(ASKED).map(|one| to(one, &rules.standby_table)));
+        // The way back has another table, and the same subnets.
+        rights.extend(guarded.first().map(|one| to(one, &rules.primary_table)));
+        if guarded.is_empty() {
+            unasked.push(("ReplaceRouteTableAssociation", "no guarded subnet is known".to_owned()));
+        }
+    }
     let mut want = |right: Option<Right>, action: &'static str, lacks: &str| match right {
         Some(right) => rights.push(right),
         None => unasked.push((action, lacks.to_owned())),
     };
-    if rules.method.is_association() {
-        let association = association(facts, subject);
-        let right = association.map(|one| Right::Associate(one, rules.standby_table.clone()));
-        want(right, "ReplaceRouteTableAssociation", "no guarded subnet is known");
-    }
     let here = interface(facts, subject).map(|id| Way { interface: Some(id), instance: None });
     for destination in rules.method.destinations().iter().take(1) {
         let table = || rules.primary_table.clone();
@@ -61,14 +70,22 @@ pub(super) fn wanted(facts: &Facts, subject: Subject<'_>) -> (Vec<Right>, Vec<(&
     (rights, unasked)
 }
 
-/// The association of the first guarded subnet that is at home; else of one that is here already.
-fn association(facts: &Facts, subject: Subject<'_>) -> Option<AssociationId> {
-    let (primary, standby) = facts.pair(subject)?;
+/// The associations of the guarded subnets: of those that are at home, then of those that are here already.
+fn associations<'a>(facts: &'a Facts, subject: Subject<'_>) -> Vec<&'a Association> {
     let listed = &subject.settings.decide.subnets;
     let guarded =
         |one: &&Association| one.subnet.as_ref().is_some_and(|subnet| listed.is_empty() || listed.contains(subnet));
-    let of = |table: &RouteTable| table.associations.iter().find(guarded).map(|one| one.id.clone());
-    of(primary).or_else(|| of(standby))
+    let pair = facts.pair(subject).into_iter().flat_map(|(primary, standby)| [primary, standby]);
+    pair.flat_map(|table| &table.associations).filter(guarded).collect()
+}
+
+/// The subnet that a right to move is about, where others may be moved: refused are not all of those that were asked about.
+fn one_of_several<'a>(right: &Right, facts: &'a Facts, subject: Subject<'_>) -> Option<&'a SubnetId> {
+    let Right::Associate(id, table) = right else { return None };
+    let alike = |one: &&(Right, Answer)| matches!(&one.0, Right::Associate(_, to) if to == table);
+    let some = facts.answers.iter().filter(alike).any(|(_, answer)| *answer != Answer::Denied);
+    let association = associations(facts, subject).into_iter().find(|one| one.id == *id);
+    association.filter(|_| some)?.subnet.as_ref()
 }
 
 /// The interface that the standby's route names; else this instance's first one.
@@ -87,6 +104,9 @@ fn purpose(right: &Right, facts: &Facts, subject: Subject<'_>) -> (Fitness, &'st
         Right::DescribeNetworkAcls | Right::DescribeNetworkInterfaces | Right::DescribeSecurityGroups => {
             (Fitness::Warning, "nobody sees whether groups and ACLs let the traffic pass")
         }
+        Right::Associate(_, table) if *table == subject.settings.decide.primary_table => {
+            (Fitness::Warning, "failback can't move subnets back to the primary's table")
+        }
         Right::Associate(..) | Right::ReplaceRoute(..) => (Fitness::Unfit, "nothing is moved"),
         Right::CreateRoute(..) => (Fitness::Unfit, "a route that is missing is not made"),
         Right::DeleteRoute(..) => (Fitness::Warning, "failback does not remove a route that a takeover had to make"),
@@ -104,6 +124,9 @@ fn purpose(right: &Right, facts: &Facts, subject: Subject<'_>) -> (Fitness, &'st
     }
 }
 
+/// Who the credentials are of.
+const WHO: &str = "aws sts get-caller-identity";
+
 /// Whether the check that a takeover would have to switch off is on.
 fn checked(facts: &Facts, subject: Subject<'_>) -> bool {
     let id = interface(facts, subject);
@@ -111,49 +134,71 @@ fn checked(facts: &Facts, subject: Subject<'_>) -> bool {
     interfaces.iter().any(|one| Some(&one.id) == id.as_ref() && one.source_dest_check)
 }
 
-const POLICY: &str = "natwatch print iam-policy > policy.json; aws iam put-role-policy --role-name <this instance's role> --policy-name \
+/// `ROLE` is that of this instance, which only its profile would tell.
+const POLICY: &str = "natwatch print iam-policy > policy.json; aws iam put-role-policy --role-name ROLE --policy-name \
                       natwatch --policy-document file://policy.json";
 
 pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let said = |wanted: fn(&Answer) -> Option<&String>| facts.answers.iter().find_map(|(_, answer)| wanted(answer));
     let unsigned = said(|answer| if let Answer::Unsigned(why) = answer { Some(why) } else { None });
     if let Some(why) = unsigned {
-        return vec![unfit(TOPIC, "credentials", why.clone())];
+        return vec![unfit(TOPIC, "credentials", why.clone()).remedy(WHO)];
     }
     let told = |(_, answer): &&(Right, Answer)| matches!(answer, Answer::Allowed | Answer::Denied);
     if !facts.answers.iter().any(|one| told(&one)) {
         let why = said(|answer| if let Answer::Unclear(why) = answer { Some(why) } else { None });
         let why = why.map_or("", String::as_str);
-        return vec![unknown(TOPIC, "credentials", format!("what the credentials allow is not known: {why}"))];
+        let text = format!("what the credentials allow is not known: {why}");
+        return vec![unknown(TOPIC, "credentials", text).remedy(WHO)];
     }
     let mut found = vec![fit(TOPIC, "credentials", "AWS accepts the credentials")];
-    let allowed: Vec<&str> = facts
-        .answers
-        .iter()
-        .filter(|(_, answer)| *answer == Answer::Allowed)
-        .map(|(right, _)| right.action())
-        .collect();
+    // Of what is asked several times only what is allowed each time is said to be.
+    let mut actions: Vec<&str> = facts.answers.iter().map(|(right, _)| right.action()).collect();
+    actions.dedup();
+    let each = |action: &&str| {
+        facts.answers.iter().all(|(right, answer)| right.action() != *action || *answer == Answer::Allowed)
+    };
+    let allowed: Vec<&str> = actions.into_iter().filter(each).collect();
     if !allowed.is_empty() {
-        found.push(fit(TOPIC, "allowed", format!("allowed, by DryRun: {}", allowed.join(", "))));
+        let guarded = associations(facts, subject).len();
+        let moves = subject.settings.decide.method.is_association() && guarded > ASKED;
+        let part = moves.then(|| format!("ReplaceRouteTableAssociation: asked for {ASKED} of {guarded} subnets"));
+        let text = format!("allowed, by DryRun: {}", allowed.join(", "));
+        found.push(fit(TOPIC, "allowed", text).details(part.into_iter().collect()));
     }
     for (right, answer) in &facts.answers {
         let action = right.action();
         match answer {
             Answer::Denied => {
                 let (fitness, without) = purpose(right, facts, subject);
-                let text = format!("ec2:{action} is not allowed: {without}");
-                found.push(Finding::new(TOPIC, "action", fitness, text).of(action).remedy(POLICY));
+                let finding = match one_of_several(right, facts, subject) {
+                    Some(subnet) => {
+                        let text = format!("ec2:{action} is not allowed for {}: it is not moved", facts.called(subnet));
+                        Finding::new(TOPIC, "action", fitness, text).of(subnet)
+                    }
+                    None => {
+                        let text = format!("ec2:{action} is not allowed: {without}");
+                        Finding::new(TOPIC, "action", fitness, text).of(action)
+                    }
+                }
+                .remedy(POLICY);
+                if !found.contains(&finding) {
+                    found.push(finding);
+                }
             }
             Answer::Unclear(why) => {
-                found.push(
-                    unknown(TOPIC, "action", format!("whether ec2:{action} is allowed is not known: {why}")).of(action),
-                );
+                let text = format!("whether ec2:{action} is allowed is not known: {why}");
+                let finding = unknown(TOPIC, "action", text).of(action).remedy("natwatch doctor");
+                if !found.contains(&finding) {
+                    found.push(finding);
+                }
             }
             Answer::Allowed | Answer::Unsigned(_) => {}
         }
     }
     for (action, why) in &facts.unasked {
-        found.push(warning(TOPIC, "action", format!("ec2:{action} could not be asked about: {why}")).of(action));
+        let text = format!("ec2:{action} could not be asked about: {why}");
+        found.push(warning(TOPIC, "action", text).of(action).remedy("natwatch print iam-policy"));
     }
     found
 }

@@ -33,15 +33,20 @@ fn tables(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let rules = &subject.settings.decide;
     let tables = match &facts.tables {
         Ok(tables) => tables,
-        Err(why) => return vec![unknown(TOPIC, "tables", format!("EC2 can't be asked about the route tables: {why}"))],
+        Err(why) => {
+            let text = format!("EC2 can't be asked about the route tables: {why}");
+            let ids = format!("{} {}", rules.primary_table, rules.standby_table);
+            let remedy = format!("aws ec2 describe-route-tables --route-table-ids {ids}");
+            return vec![unknown(TOPIC, "tables", text).remedy(remedy)];
+        }
     };
     let missing = |key: &str, id: &crate::model::RouteTableId| {
         if tables.iter().any(|table| &table.id == id) {
             return None;
         }
         let text = format!("{key} = {id} does not exist in this region and account");
-        let remedy = format!("aws ec2 describe-route-tables; correct {key} or standby.region");
-        Some(unfit(TOPIC, "tables", text).of(id).remedy(remedy))
+        let details = vec![format!("correct {key} or standby.region")];
+        Some(unfit(TOPIC, "tables", text).of(id).details(details).remedy("aws ec2 describe-route-tables"))
     };
     let missing: Vec<Finding> =
         [missing("primary.route_table", &rules.primary_table), missing("standby.route_table", &rules.standby_table)]
@@ -65,11 +70,10 @@ fn called(table: &RouteTable) -> String {
 fn standby_routes(facts: &Facts, subject: Subject<'_>, table: &RouteTable, guarded: &[Family]) -> Vec<Finding> {
     const ID: &str = "standby-route";
     let Some(instance) = facts.standby(subject) else {
-        return vec![unknown(
-            TOPIC,
-            ID,
-            format!("whether {} leads here is not known, as this instance is not", table.id),
-        )];
+        return vec![
+            unknown(TOPIC, ID, format!("whether {} leads here is not known, as this instance is not", table.id))
+                .remedy(format!("aws ec2 describe-route-tables --route-table-ids {}", table.id)),
+        ];
     };
     let judge = |family: &Family| match leads_here(table, instance, *family) {
         Ok(interface) => {
@@ -85,7 +89,7 @@ fn standby_routes(facts: &Facts, subject: Subject<'_>, table: &RouteTable, guard
 
 fn replace(table: &RouteTable, destination: &str, primary: Option<&InstanceId>) -> String {
     let option = if destination.contains(':') { "--destination-ipv6-cidr-block" } else { "--destination-cidr-block" };
-    let instance = primary.map_or("<the primary>", InstanceId::as_str);
+    let instance = primary.map_or("PRIMARY", InstanceId::as_str);
     format!("aws ec2 replace-route --route-table-id {} {option} {destination} --instance-id {instance}", table.id)
 }
 
@@ -231,10 +235,14 @@ fn elastic_ip(facts: &Facts, subject: Subject<'_>, id: &AllocationId, held: &Res
     let holder = match held {
         // EC2 answers, and not about this: it is not there, or must not be looked at.
         Err(why) if facts.tables.is_ok() => {
-            let remedy = "aws ec2 describe-addresses; correct takeover.elastic_ip";
-            return unfit(TOPIC, ID, format!("takeover.elastic_ip does not come along: {why}")).remedy(remedy);
+            let text = format!("takeover.elastic_ip does not come along: {why}");
+            let details = vec!["correct takeover.elastic_ip".to_owned()];
+            return unfit(TOPIC, ID, text).details(details).remedy("aws ec2 describe-addresses");
         }
-        Err(why) => return unknown(TOPIC, ID, format!("EC2 can't be asked about {id}: {why}")),
+        Err(why) => {
+            let remedy = format!("aws ec2 describe-addresses --allocation-ids {id}");
+            return unknown(TOPIC, ID, format!("EC2 can't be asked about {id}: {why}")).remedy(remedy);
+        }
         Ok(None) => return fit(TOPIC, ID, format!("{id} is with nobody, and will come along")),
         Ok(Some(Held { holder, .. })) => holder,
     };
@@ -254,6 +262,6 @@ fn elastic_ip(facts: &Facts, subject: Subject<'_>, id: &AllocationId, held: &Res
 
 fn give_back(id: &AllocationId, subject: Subject<'_>) -> String {
     let primary = subject.settings.decide.primary_instance.as_ref();
-    let instance = primary.map_or("<the primary>", InstanceId::as_str);
+    let instance = primary.map_or("PRIMARY", InstanceId::as_str);
     format!("aws ec2 associate-address --allocation-id {id} --instance-id {instance} --allow-reassociation")
 }

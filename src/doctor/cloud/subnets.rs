@@ -6,7 +6,9 @@
 use jiff::Timestamp;
 
 use super::{Facts, Subject, count, fit, listed, unfit, unknown, warning};
-use crate::model::{Family, Finding, Fitness, Guarded, InstanceId, RouteTable, Subnet, SubnetId, Topic, Way};
+use crate::model::{
+    Association, AssociationId, Family, Finding, Fitness, Guarded, InstanceId, RouteTable, Subnet, SubnetId, Topic, Way,
+};
 use crate::preflight::{make_guarded, now_on};
 
 const TOPIC: Topic = Topic::Subnets;
@@ -28,7 +30,8 @@ fn everything(facts: &Facts) -> Vec<RouteTable> {
 
 pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let Some((primary, standby)) = facts.pair(subject) else {
-        return vec![unknown(TOPIC, "guarded", "which subnets are guarded is not known, as the route tables are not")];
+        let text = "which subnets are guarded is not known, as the route tables are not";
+        return vec![unknown(TOPIC, "guarded", text).remedy("aws ec2 describe-route-tables")];
     };
     let tables = everything(facts);
     let mut found = vec![set(facts, subject, (primary, standby))];
@@ -38,11 +41,9 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     match (&facts.all_tables, &facts.subnets) {
         (Ok(all), Ok(subnets)) => found.extend(left_out(facts, subject, all, subnets, primary)),
         (Err(why), _) | (_, Err(why)) => {
-            found.push(unknown(
-                TOPIC,
-                "left-out",
-                format!("whether other subnets depend on the primary is not known: {why}"),
-            ));
+            let text = format!("whether other subnets depend on the primary is not known: {why}");
+            let remedy = "aws ec2 describe-route-tables; aws ec2 describe-subnets";
+            found.push(unknown(TOPIC, "left-out", text).remedy(remedy));
         }
     }
     found
@@ -55,8 +56,7 @@ fn set(facts: &Facts, subject: Subject<'_>, (primary, standby): (&RouteTable, &R
     if guarded.is_empty() {
         let text =
             format!("no subnet is explicitly associated with primary.route_table = {}: nothing is guarded", primary.id);
-        let command =
-            format!("aws ec2 associate-route-table --subnet-id <private subnet> --route-table-id {}", primary.id);
+        let command = format!("aws ec2 associate-route-table --subnet-id SUBNET --route-table-id {}", primary.id);
         return unfit(TOPIC, ID, text).remedy(command);
     }
     let details = guarded.iter().map(|one| {
@@ -73,15 +73,14 @@ fn set(facts: &Facts, subject: Subject<'_>, (primary, standby): (&RouteTable, &R
     let all = count(guarded.len(), "subnet");
     if guarded.len() > rules.max_subnets {
         let text = format!("{all} are guarded, takeover.max_subnets is {}: nothing would be moved", rules.max_subnets);
-        let remedy = format!("takeover.max_subnets = {}, or name fewer in takeover.subnets", guarded.len());
+        let remedy = format!("set takeover.max_subnets = {}, or name fewer in takeover.subnets", guarded.len());
         return unfit(TOPIC, ID, text).details(details.collect()).remedy(remedy);
     }
     let away = guarded.iter().filter(|one| one.on != primary.id).count();
     if away == guarded.len() {
         let text = format!("{all} are guarded, and none is on the primary: there is nothing to take over");
-        return warning(TOPIC, ID, text)
-            .details(details.collect())
-            .remedy("natwatch status; when the primary is well: natwatch failback");
+        let then = std::iter::once("when the primary is well: natwatch failback".to_owned());
+        return warning(TOPIC, ID, text).details(details.chain(then).collect()).remedy("natwatch status");
     }
     let away = if away > 0 { format!(", {away} of them not on the primary now") } else { String::new() };
     let are = if guarded.len() == 1 { "is" } else { "are" };
@@ -116,7 +115,8 @@ fn astray(
         None if facts.subnets.as_ref().is_ok_and(|all| all.iter().all(|one| &one.id != subnet)) => {
             let text =
                 format!("{subnet} of takeover.subnets does not exist in {}: nothing would be moved", primary.vpc);
-            unfit(TOPIC, "listed", text).remedy("aws ec2 describe-subnets; correct takeover.subnets")
+            let details = vec!["correct takeover.subnets".to_owned()];
+            unfit(TOPIC, "listed", text).details(details).remedy("aws ec2 describe-subnets")
         }
         None => {
             let text = format!("{name} of takeover.subnets has no explicit association: nothing would be moved");
@@ -152,12 +152,18 @@ fn left_out(
         found.push(warning(TOPIC, "left-out", text).of(&main.id).remedy(commands.collect::<Vec<_>>().join("; ")));
     }
     for table in tables.iter().filter(|table| table.id != primary.id && depends(table, primary, subject)) {
-        let on: Vec<&SubnetId> = table.associations.iter().filter_map(|one| one.subnet.as_ref()).collect();
+        let on: Vec<(&Association, &SubnetId)> =
+            table.associations.iter().filter_map(|one| Some((one, one.subnet.as_ref()?))).collect();
         if !on.is_empty() {
+            let (ids, on): (Vec<&AssociationId>, Vec<&SubnetId>) = on.iter().map(|(one, on)| (&one.id, *on)).unzip();
             let text =
                 format!("{} also leads to the primary, and its subnets are not guarded: {}", table.id, names(&on));
-            let remedy = "a natwatch of its own with this table in primary.route_table, or the table's subnets associated with the guarded one";
-            found.push(warning(TOPIC, "left-out", text).of(&table.id).remedy(remedy));
+            let command = |id: &&AssociationId| {
+                format!("aws ec2 replace-route-table-association --association-id {id} --route-table-id {}", primary.id)
+            };
+            let details = vec!["or a natwatch of its own, with this table in primary.route_table".to_owned()];
+            let remedy = ids.iter().map(command).collect::<Vec<_>>().join("; ");
+            found.push(warning(TOPIC, "left-out", text).of(&table.id).details(details).remedy(remedy));
         }
     }
     let listed_only = &subject.settings.decide.subnets;
@@ -168,17 +174,23 @@ fn left_out(
         // Method `route` moves whatever is on the table, and refuses to move these unasked.
         let fitness = if subject.settings.decide.method.is_association() { Fitness::Fit } else { Fitness::Unfit };
         let text = format!("on the primary's table, and not in takeover.subnets: {}", names(&unlisted));
-        found.push(Finding::new(TOPIC, "left-out", fitness, text).of(&primary.id));
+        let finding = Finding::new(TOPIC, "left-out", fitness, text).of(&primary.id);
+        let remedy = "name these in takeover.subnets too, or give them another table";
+        found.push(if fitness == Fitness::Fit { finding } else { finding.remedy(remedy) });
     }
-    if !subject.settings.decide.method.is_association() && primary.associations.iter().any(|one| one.main) {
+    let main = primary.associations.iter().find(|one| one.main);
+    if let Some(main) = main.filter(|_| !subject.settings.decide.method.is_association()) {
         let text = format!(
             "{} is the VPC's main table: a change of its routes would move every subnet without a table of its own, so nothing is moved",
             primary.id
         );
-        found.push(
-            unfit(TOPIC, "main-table", text)
-                .remedy("make another table the VPC's main one, or take over by takeover.method = \"association\""),
-        );
+        let details = vec![
+            "TABLE: another one, to be the VPC's main table; or take over by takeover.method = \"association\""
+                .to_owned(),
+        ];
+        let remedy =
+            format!("aws ec2 replace-route-table-association --association-id {} --route-table-id TABLE", main.id);
+        found.push(unfit(TOPIC, "main-table", text).details(details).remedy(remedy));
     }
     found
 }

@@ -192,16 +192,49 @@ pub(super) fn edit(facts: &mut Facts, name: &str, change: impl Fn(&mut RouteTabl
     all.filter(|table| table.id.as_str() == name).for_each(change);
 }
 
-/// What is found, with the configuration's own backends.
+/// What is found, with the configuration's own backends. Whatever a table of a test has wrong, what is to be done is fit to paste.
+#[track_caller]
 pub(super) fn found(facts: &Facts, settings: &Settings) -> Vec<Finding> {
-    judge(facts, Subject { settings, backends: &settings.observe.backends, known: None })
+    let found = judge(facts, Subject { settings, backends: &settings.observe.backends, known: None });
+    pasted(&found);
+    found
+}
+
+/// The programs by which anything is to be looked at or mended.
+const PROGRAMS: [&str; 7] = ["aws", "cat", "getent", "ip", "iptables", "natwatch", "unset"];
+
+/// The words with which a remedy begins that is a change of the configuration, and no command.
+const CHANGES: [&str; 5] = ["correct", "list", "name", "remove", "set"];
+
+/// Whatever is not fit has a remedy that a shell takes as it is: commands alone, or a change of the configuration alone.
+#[track_caller]
+pub(super) fn pasted(found: &[Finding]) {
+    let mut all = Vec::new();
+    for one in found.iter().filter(|one| one.fitness != Fitness::Fit) {
+        let remedy = one.remedy.as_deref().unwrap_or_else(|| panic!("nothing is said to be done: {one:?}"));
+        assert!(!remedy.contains(['<', '\n']), "{one:?}");
+        let commands: Vec<&str> = remedy.split("; ").collect();
+        let all_begin =
+            |words: &[&str]| commands.iter().all(|one| one.split(' ').next().is_some_and(|word| words.contains(&word)));
+        let change = commands.len() == 1 && all_begin(&CHANGES);
+        assert!(change || all_begin(&PROGRAMS), "neither commands nor a change: {one:?}");
+        all.push(remedy);
+    }
+    if all.is_empty() {
+        return;
+    }
+    // `-n`: commands are read and not executed.
+    let shell = std::process::Command::new("sh").args(["-n", "-c", &all.join("\n")]).output().unwrap();
+    assert!(shell.status.success(), "{}: {all:#?}", String::from_utf8_lossy(&shell.stderr));
 }
 
 /// What is found with the usual configuration when one thing is otherwise, but for what is fit.
+#[track_caller]
 pub(super) fn troubles(change: impl FnOnce(&mut Facts)) -> Vec<Finding> {
     troubles_with(&[], change)
 }
 
+#[track_caller]
 pub(super) fn troubles_with(lines: &[(&str, &str)], change: impl FnOnce(&mut Facts)) -> Vec<Finding> {
     let mut facts = facts();
     change(&mut facts);
@@ -256,6 +289,54 @@ fn a_healthy_account_is_fit_in_everything() {
             assert!(ids.contains(&id), "nothing is said of {id}: {ids:?}");
         }
     }
+}
+
+#[test]
+fn where_nothing_is_told_or_nobody_is_named_there_is_still_something_to_be_done() {
+    let why = || "no answer".to_owned();
+    let nothing = |facts: &mut Facts| {
+        (facts.tables, facts.instances, facts.subnets) = (Err(why()), Err(why()), Err(why()));
+        (facts.all_tables, facts.acls, facts.interfaces) = (Err(why()), Err(why()), Err(why()));
+        (facts.backends, facts.groups, facts.address) = (Err(why()), Err(why()), Some(Err(why())));
+        facts.way.endpoint = Err(why());
+        facts.answers = vec![(Right::DescribeSubnets, Answer::Unclear(why()))];
+    };
+    let lines = [("primary", "instance = \"i-0a\""), ("takeover", "elastic_ip = \"eipalloc-1\"")];
+    let unknown: Vec<&str> = troubles_with(&lines, nothing).iter().map(|one| one.id).collect();
+    for id in ["tables", "credentials", "guarded", "own-route", "ec2-route", "behind-primary", "standby-instance"] {
+        assert!(unknown.contains(&id), "{id}: {unknown:?}");
+    }
+    let said = |change: &dyn Fn(&mut Facts), id: &str| {
+        let found = troubles(change);
+        found.into_iter().find(|one| one.id == id).unwrap_or_else(|| panic!("{id}")).remedy.unwrap()
+    };
+    let later = |facts: &mut Facts| {
+        (facts.all_tables, facts.subnets) = (Err(why()), Err(why()));
+    };
+    assert_eq!(said(&later, "left-out"), "aws ec2 describe-route-tables; aws ec2 describe-subnets");
+    assert_eq!(said(&later, "own-route"), "aws ec2 describe-route-tables");
+    assert_eq!(said(&nothing, "credentials"), "aws sts get-caller-identity");
+    assert_eq!(said(&nothing, "tables"), "aws ec2 describe-route-tables --route-table-ids rtb-0a rtb-0b");
+    // Whose name is not known stands as a word in its place.
+    let gone = |facts: &mut Facts| edit(facts, "rtb-0a", |table| table.routes.truncate(1));
+    assert!(said(&gone, "primary-route").ends_with("--instance-id PRIMARY"));
+    let nobody = |facts: &mut Facts| edit(facts, "rtb-0a", |table| table.associations.clear());
+    assert!(said(&nobody, "guarded").contains("--subnet-id SUBNET"));
+    let bare = |facts: &mut Facts| facts.interfaces.as_mut().unwrap()[1].groups.clear();
+    assert!(said(&bare, "admits").contains("--group-id GROUP"));
+}
+
+#[test]
+fn a_table_that_is_the_main_one_or_has_others_subnets_is_mended_by_a_command() {
+    let lines = [("takeover", "method = \"route\"\nsubnets = [\"subnet-1\"]")];
+    let found = troubles_with(&lines, |facts| {
+        edit(facts, "rtb-0m", |table| table.associations.clear());
+        edit(facts, "rtb-0a", |table| table.associations.push(association(None)));
+    });
+    let said: Vec<_> = found.iter().map(|one| (one.id, one.remedy.as_deref().unwrap())).collect();
+    assert!(said.contains(&("left-out", "name these in takeover.subnets too, or give them another table")), "{said:?}");
+    let command = "aws ec2 replace-route-table-association --association-id rtbassoc-main --route-table-id TABLE";
+    assert!(said.contains(&("main-table", command)), "{said:?}");
 }
 
 #[test]

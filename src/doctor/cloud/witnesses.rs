@@ -12,11 +12,10 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let guarded = subnets::guarded(facts, subject);
     let blocks: Vec<_> = guarded.iter().flat_map(|one| &one.cidrs).collect();
     if blocks.is_empty() {
-        return vec![unknown(
-            TOPIC,
-            ID,
-            "which backends are behind the primary is not known, as the guarded subnets are not",
-        )];
+        return vec![
+            unknown(TOPIC, ID, "which backends are behind the primary is not known, as the guarded subnets are not")
+                .remedy("aws ec2 describe-subnets"),
+        ];
     }
     let inside = |addr: &IpAddr| blocks.iter().any(|block| block.contains(addr));
     let public: Vec<IpAddr> = facts.backends.iter().flatten().flat_map(|one| one.public.clone()).collect();
@@ -35,7 +34,7 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     if behind < threshold {
         let text =
             format!("{} behind the primary, and it takes {threshold} to accuse it (decision.threshold)", are(behind));
-        let remedy = "list more backends of the guarded subnets, by address or by names that resolve here; or lower \
+        let remedy = "list more backends of the guarded subnets, by address or by names that resolve here, or lower \
                       decision.threshold";
         found.push(unfit(TOPIC, ID, text).remedy(remedy));
     } else {
@@ -57,11 +56,8 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
         );
     }
     if let Err(why) = &facts.backends {
-        found.push(unknown(
-            TOPIC,
-            "public-address",
-            format!("whether backends have public addresses of their own is not known: {why}"),
-        ));
+        let text = format!("whether backends have public addresses of their own is not known: {why}");
+        found.push(unknown(TOPIC, "public-address", text).remedy("aws ec2 describe-network-interfaces"));
     }
     found
 }

@@ -2,7 +2,37 @@
 
 use super::super::{Facts, fit, named, unfit, warning};
 use super::{COMMANDS, Nat};
-use crate::model::{Acl, Cidr, Finding, Fitness, Guarded, Lets, Packets, SubnetId, Topic};
+use crate::model::{Acl, AclId, Cidr, Finding, Fitness, Guarded, Lets, Packets, SubnetId, Topic};
+
+/// The numbers that the commands of one report give to new entries. EC2 refuses one that is taken (`NetworkAclEntryAlreadyExists`), and each
+/// side of an ACL counts by itself; what is to pass at two places that share an ACL needs one entry.
+#[derive(Default)]
+pub(super) struct Given(Vec<(AclId, bool, Packets, Cidr, i32)>);
+
+/// The numbers of entries that operators make go up to this one ("Network ACL rules" in the Amazon VPC user guide).
+const LAST: i32 = 32766;
+
+impl Given {
+    /// A free number for an entry that allows this, before the one that denies it; anywhere, where none does. `None`: there is none.
+    fn number(&mut self, acl: &Acl, passage: &Passage, denied_by: Option<i32>) -> Option<i32> {
+        let Passage { egress, packets, peer, .. } = passage;
+        let ours = |one: &&(AclId, bool, Packets, Cidr, i32)| one.0 == acl.id && one.1 == *egress;
+        if let Some((.., number)) = self.0.iter().filter(ours).find(|one| one.2 == *packets && one.3 == *peer) {
+            return Some(*number);
+        }
+        let free = |number: &i32| {
+            let there = acl.entries.iter().any(|one| one.egress == *egress && one.number == *number);
+            !there && !self.0.iter().filter(ours).any(|one| one.4 == *number)
+        };
+        // Below the usual 100, so that what an operator has there stays the last word; the rest is for lists that are full.
+        let number = match denied_by {
+            Some(entry) => (1..entry.min(LAST + 1)).rev().find(free),
+            None => (1..100).rev().chain(100..=LAST).find(free),
+        }?;
+        self.0.push((acl.id.clone(), *egress, packets.clone(), *peer, number));
+        Some(number)
+    }
+}
 
 /// One kind of packets, one way, and what it means that they are dropped.
 struct Passage {
@@ -17,7 +47,7 @@ fn acl_of<'a>(facts: &'a Facts, subnet: &SubnetId) -> Option<&'a Acl> {
 }
 
 /// What goes through a NAT instance passes its subnet's ACL twice each way: from the subnets and to the internet, and back.
-pub(super) fn of_nat(facts: &Facts, nat: &Nat<'_>, guarded: &[Guarded]) -> Option<Finding> {
+pub(super) fn of_nat(facts: &Facts, nat: &Nat<'_>, guarded: &[Guarded], given: &mut Given) -> Option<Finding> {
     let acl = acl_of(facts, &nat.interface.subnet)?;
     // What the standby can't get back makes a takeover useless; at the primary only pings bear on anything, as they make witnesses.
     let (pings, traffic) =
@@ -40,11 +70,11 @@ pub(super) fn of_nat(facts: &Facts, nat: &Nat<'_>, guarded: &[Guarded]) -> Optio
         }));
     }
     let where_ = format!("of the subnet of {}, {}", nat.who, facts.called(&nat.interface.subnet));
-    Some(judge(acl, Topic::Forwarding, "acl", &where_, &passages).of(nat.role))
+    Some(judge(acl, Topic::Forwarding, "acl", &where_, &passages, given).of(nat.role))
 }
 
 /// Pings leave the guarded subnets, and their answers come back.
-pub(super) fn of_subnets(facts: &Facts, guarded: &[Guarded]) -> Vec<Finding> {
+pub(super) fn of_subnets(facts: &Facts, guarded: &[Guarded], given: &mut Given) -> Vec<Finding> {
     let anywhere: Cidr = ipnet::Ipv4Net::default().into();
     let mut found: Vec<Finding> = Vec::new();
     let mut well = 0;
@@ -53,7 +83,7 @@ pub(super) fn of_subnets(facts: &Facts, guarded: &[Guarded]) -> Vec<Finding> {
         let passage = |egress, packets| Passage { egress, packets, peer: anywhere, dropped: Fitness::Warning };
         let passages = [passage(true, Packets::PING), passage(false, Packets::PONG)];
         let place = format!("of {}", named(&subnet.subnet, subnet.name.as_deref()));
-        let finding = judge(acl, Topic::Backends, "subnet-acl", &place, &passages).of(&subnet.subnet);
+        let finding = judge(acl, Topic::Backends, "subnet-acl", &place, &passages, given).of(&subnet.subnet);
         if finding.fitness == Fitness::Fit {
             well += 1;
         } else {
@@ -71,7 +101,7 @@ pub(super) fn of_subnets(facts: &Facts, guarded: &[Guarded]) -> Vec<Finding> {
     found
 }
 
-fn judge(acl: &Acl, topic: Topic, id: &'static str, place: &str, passages: &[Passage]) -> Finding {
+fn judge(acl: &Acl, topic: Topic, id: &'static str, place: &str, passages: &[Passage], given: &mut Given) -> Finding {
     let name = named(&acl.id, acl.name.as_deref());
     let (mut details, mut commands, mut worst) = (Vec::new(), Vec::new(), None);
     for passage in passages {
@@ -79,8 +109,12 @@ fn judge(acl: &Acl, topic: Topic, id: &'static str, place: &str, passages: &[Pas
         let (way, side) = if passage.egress { ("to", "leave") } else { ("from", "come in") };
         let entry =
             number.map_or_else(|| "no entry allows it".to_owned(), |number| format!("entry {number} denies it"));
-        details.push(format!("{} {way} {} can't {side}: {entry}", passage.packets, passage.peer));
-        commands.push(command(acl, passage, number));
+        let mut line = format!("{} {way} {} can't {side}: {entry}", passage.packets, passage.peer);
+        match given.number(acl, passage, number) {
+            Some(free) => commands.push(command(acl, passage, free)),
+            None => line.push_str("; no number before it is free for an entry that allows it: number its entries anew"),
+        }
+        details.push(line);
         if worst != Some(Fitness::Unfit) {
             worst = Some(passage.dropped);
         }
@@ -89,6 +123,9 @@ fn judge(acl: &Acl, topic: Topic, id: &'static str, place: &str, passages: &[Pas
         return fit(topic, id, format!("the network ACL {place} ({name}) lets the traffic pass"));
     };
     commands.truncate(COMMANDS);
+    if commands.is_empty() {
+        commands.push(format!("aws ec2 describe-network-acls --network-acl-ids {}", acl.id));
+    }
     let text = format!("the network ACL {place} ({name}) drops {}", dropped(passages, acl));
     let finding = if worst == Fitness::Unfit { unfit } else { warning };
     finding(topic, id, text).details(details).remedy(commands.join("; "))
@@ -106,11 +143,8 @@ fn dropped(passages: &[Passage], acl: &Acl) -> String {
     kinds.join(", ")
 }
 
-/// The command that allows it, by an entry before the one that denies it, or anywhere.
-fn command(acl: &Acl, passage: &Passage, denied_by: Option<i32>) -> String {
-    let taken = |number: &i32| acl.entries.iter().any(|one| one.egress == passage.egress && one.number == *number);
-    // Numbers go from 1 to 32766, the last one is the end of every list.
-    let number = (1..denied_by.unwrap_or(100).max(2)).rev().find(|number| !taken(number)).unwrap_or(1);
+/// The command that allows it, by an entry of this number.
+fn command(acl: &Acl, passage: &Passage, number: i32) -> String {
     let what = match &passage.packets {
         Packets::Icmp(kind) => format!("--protocol icmp --icmp-type-code Type={},Code=-1", kind.unwrap_or(-1)),
         Packets::Tcp(from, to) => format!("--protocol tcp --port-range From={from},To={to}"),

@@ -31,7 +31,7 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Option<Finding> {
     groups.dedup();
     let command = |id: &&str| {
         format!(
-            "aws ec2 authorize-security-group-egress --group-id {id} --ip-permissions IpProtocol=icmp,FromPort=-1,ToPort=-1,IpRanges=[{{CidrIp=0.0.0.0/0}}]"
+            "aws ec2 authorize-security-group-egress --group-id {id} --ip-permissions 'IpProtocol=icmp,FromPort=-1,ToPort=-1,IpRanges=[{{CidrIp=0.0.0.0/0}}]'"
         )
     };
     let remedy = groups.iter().take(COMMANDS).map(command).collect::<Vec<_>>().join("; ");

@@ -36,9 +36,89 @@ fn f109_what_the_standbys_groups_admit_is_told_subnet_by_subnet() {
     let found = troubles(with("sg-0b", vec![rule(Packets::All, &["10.0.10.0/24"])]));
     only(found, "admits", Fitness::Unfit, "admit nothing from 10.0.11.0/24 (private-2)", "--cidr 10.0.11.0/24");
     let pings = [web(), vec![rule(Packets::Icmp(None), vpc)]].concat();
-    assert_eq!(troubles(with("sg-0b", pings.clone())), [], "what is forwarded is the operator's choice");
-    let less = troubles_with(&PRIMARY, with("sg-0b", [web(), vec![rule(Packets::Icmp(None), vpc)]].concat()));
-    only(less, "admits", Fitness::Warning, "those of the primary also admit", "authorize-security-group-ingress");
+    let both = |facts: &mut Facts| {
+        with("sg-0a", pings.clone())(facts);
+        with("sg-0b", pings.clone())(facts);
+    };
+    assert_eq!(troubles(both), [], "what is forwarded is the operator's choice");
+    for lines in [&[][..], &PRIMARY] {
+        let less = troubles_with(lines, with("sg-0b", pings.clone()));
+        only(less, "admits", Fitness::Warning, "those of the primary also admit", "authorize-security-group-ingress");
+    }
+}
+
+#[test]
+fn f109_groups_that_would_drop_all_tcp_are_not_fit_whoever_the_primary_is() {
+    let vpc = &["10.0.0.0/16"][..];
+    let icmp = || rule(Packets::Icmp(None), vpc);
+    // The primary admits no more, or nobody knows who it is.
+    let alike = |rules: Vec<GroupRule>| {
+        move |facts: &mut Facts| {
+            with("sg-0a", rules.clone())(facts);
+            with("sg-0b", rules)(facts);
+        }
+    };
+    let nobodys = |rules: Vec<GroupRule>| {
+        move |facts: &mut Facts| {
+            with("sg-0b", rules)(facts);
+            facts.interfaces.as_mut().unwrap().retain(|one| one.id.as_str() == "eni-0b");
+        }
+    };
+    for rules in [vec![icmp()], vec![icmp(), rule(Packets::Tcp(22, 22), vpc)]] {
+        for found in [troubles(alike(rules.clone())), troubles(nobodys(rules.clone()))] {
+            let one =
+                only(found, "admits", Fitness::Warning, "not TCP 443 (HTTPS), which a takeover would cut off", "");
+            assert_eq!(one.of.as_deref(), Some("standby"));
+            assert!(one.remedy.unwrap().starts_with(
+                "aws ec2 authorize-security-group-ingress --group-id sg-0b --protocol tcp --port 443 --cidr 10.0.10.0/24; "
+            ));
+        }
+    }
+    // From one of the two subnets, from a part of one, by two rules together.
+    let web = |blocks: &[&str]| vec![icmp(), rule(Packets::HTTPS, blocks)];
+    let found = troubles(alike(web(&["10.0.10.0/24"])));
+    only(
+        found,
+        "admits",
+        Fitness::Warning,
+        "admit ICMP from 10.0.11.0/24 (private-2); not TCP 443",
+        "--cidr 10.0.11.0/24",
+    );
+    let found = troubles(alike(web(&["10.0.10.0/24", "10.0.11.0/25"])));
+    only(found, "admits", Fitness::Warning, "from 10.0.11.0/24 (private-2); not TCP 443", "--port 443");
+    let halves = vec![
+        icmp(),
+        rule(Packets::Tcp(80, 443), &["10.0.10.0/25", "10.0.11.0/24"]),
+        rule(Packets::Tcp(443, 444), &["10.0.10.128/25"]),
+    ];
+    assert_eq!(troubles(alike(halves)), []);
+    let listed = GroupRule { lists: vec!["pl-1".to_owned()], ..rule(Packets::HTTPS, &[]) };
+    let found = troubles(alike(vec![icmp(), listed]));
+    only(found, "admits", Fitness::Unknown, "whether TCP 443 (HTTPS) too", "--port 443");
+    // Neither pings nor HTTPS: both are to be opened.
+    let found = troubles_with(&[], with("sg-0b", vec![rule(Packets::Tcp(22, 22), vpc)]));
+    let one = only(found, "admits", Fitness::Warning, "not TCP 443 (HTTPS)", "--protocol icmp --port -1");
+    assert!(one.remedy.as_ref().unwrap().contains("--protocol tcp --port 443"), "{one:?}");
+}
+
+#[test]
+fn f097_without_its_instance_the_primary_is_who_its_table_leads_to() {
+    let found = troubles(with("sg-0a", Vec::new()));
+    let one = only(found, "admits", Fitness::Unfit, "of the primary (sg-0a (nat)) admit nothing", "--group-id sg-0a");
+    assert_eq!(one.of.as_deref(), Some("primary"));
+    // By its interface alone, where EC2 does not say whose that is.
+    let found = troubles(|facts| {
+        with("sg-0a", Vec::new())(facts);
+        edit(facts, "rtb-0a", |table| table.routes[1].instance = None);
+        facts.instances.as_mut().unwrap().retain(|one| one.id.as_str() == "i-0b");
+    });
+    only(found, "admits", Fitness::Unfit, "of the primary (sg-0a (nat)) admit nothing", "--group-id sg-0a");
+    // A table that leads here says nothing of the primary.
+    let found = troubles(|facts| {
+        with("sg-0a", Vec::new())(facts);
+        edit(facts, "rtb-0a", |table| table.routes[1] = route("0.0.0.0/0", "i-0b"));
+    });
+    assert!(found.iter().all(|one| one.of.as_deref() != Some("primary")), "{found:?}");
 }
 
 #[test]
@@ -69,8 +149,6 @@ fn f097_where_the_primary_admits_no_pings_nobody_can_become_a_witness() {
     let rules = vec![rule(Packets::HTTPS, vpc), rule(Packets::PING, &["10.0.10.0/24"])];
     let found = troubles_with(&PRIMARY, with("sg-0a", rules));
     only(found, "admits", Fitness::Warning, "no pings from 10.0.11.0/24 (private-2)", "");
-    // Which groups are the primary's is not known where nobody says who that is.
-    assert_eq!(troubles(with("sg-0a", Vec::new())), []);
 }
 
 #[test]
@@ -123,21 +201,26 @@ fn f097_f109_acls_are_looked_at_both_ways() {
             acls.push(acl(subnets, [open(), more].concat()));
         }
     };
+    let standbys = |found: Vec<Finding>| -> Vec<Finding> {
+        found.into_iter().filter(|one| one.of.as_deref() != Some("primary")).collect()
+    };
     let no_pings_in = vec![entry(50, false, false, Packets::Icmp(Some(8)), "10.0.0.0/8")];
-    let found = troubles(behind(&["subnet-0p"], no_pings_in.clone()));
+    let found = standbys(troubles(behind(&["subnet-0p"], no_pings_in.clone())));
     let one = only(found, "acl", Fitness::Warning, "acl-2 (tight)) drops pings", "");
     assert_eq!(one.details[0], "pings from 10.0.10.0/24 can't come in: entry 50 denies it");
     assert!(one.remedy.unwrap().starts_with(
         "aws ec2 create-network-acl-entry --network-acl-id acl-2 --ingress --rule-number 49 --protocol icmp --icmp-type-code Type=8,Code=-1 \
          --cidr-block 10.0.10.0/24 --rule-action allow"
     ));
-    let found = troubles_with(&PRIMARY, behind(&["subnet-0p"], no_pings_in));
-    let fitness: Vec<_> = found.iter().map(|one| (one.of.as_deref(), one.fitness)).collect();
-    assert_eq!(fitness, [(Some("standby"), Fitness::Warning), (Some("primary"), Fitness::Unfit)]);
+    for lines in [&[][..], &PRIMARY] {
+        let found = troubles_with(lines, behind(&["subnet-0p"], no_pings_in.clone()));
+        let fitness: Vec<_> = found.iter().map(|one| (one.of.as_deref(), one.fitness)).collect();
+        assert_eq!(fitness, [(Some("standby"), Fitness::Warning), (Some("primary"), Fitness::Unfit)]);
+    }
     // What the standby itself can't hear makes every target bad.
     let no_answers = vec![entry(50, false, false, Packets::Icmp(Some(0)), "0.0.0.0/0")];
     only(
-        troubles(behind(&["subnet-0p"], no_answers.clone())),
+        standbys(troubles(behind(&["subnet-0p"], no_answers.clone()))),
         "acl",
         Fitness::Unfit,
         "drops the answers to pings",
@@ -150,6 +233,66 @@ fn f097_f109_acls_are_looked_at_both_ways() {
     assert_eq!(one.of.as_deref(), Some("subnet-1"));
     let all = troubles(behind(&["subnet-1", "subnet-2"], no_answers));
     assert!(all.len() == 2 && all.iter().all(|one| one.fitness == Fitness::Unfit), "{all:?}");
+}
+
+/// The numbers in a remedy, with the side that each is of.
+fn numbers(remedy: &str) -> Vec<(&str, i32)> {
+    let of = |command: &'_ str| {
+        let number = command.split("--rule-number ").nth(1)?.split(' ').next()?.parse().ok()?;
+        Some((if command.contains("--egress") { "egress" } else { "ingress" }, number))
+    };
+    remedy.split("; ").filter_map(of).collect()
+}
+
+#[test]
+fn f097_f109_each_entry_that_is_to_be_made_has_a_number_of_its_own() {
+    let with =
+        |entries: Vec<AclEntry>| troubles_with(&PRIMARY, |facts| facts.acls.as_mut().unwrap()[0].entries = entries);
+    let open = |egress| entry(100, egress, true, Packets::All, "0.0.0.0/0");
+    let deny = |number| entry(number, false, false, Packets::All, "0.0.0.0/0");
+    let said = |found: &[Finding], role: &str| {
+        let of = |one: &&Finding| one.id == "acl" && one.of.as_deref() == Some(role);
+        found.iter().find(of).unwrap().clone()
+    };
+    let found =
+        with(vec![open(false), open(true), deny(50), entry(49, false, true, Packets::Tcp(22, 22), "0.0.0.0/0")]);
+    let (standby, primary) = (said(&found, "standby"), said(&found, "primary"));
+    let in_order = [48, 47, 46, 45, 44].map(|number| ("ingress", number));
+    assert_eq!(numbers(standby.remedy.as_deref().unwrap()), in_order, "{standby:?}");
+    // What the primary needs too is the same entry: no command is made for it that EC2 would refuse beside the first.
+    for command in primary.remedy.as_deref().unwrap().split("; ").take(2) {
+        assert!(standby.remedy.as_deref().unwrap().contains(command), "{primary:?}");
+    }
+    let all: Vec<&str> = found.iter().flat_map(|one| one.remedy.as_deref().unwrap().split("; ")).collect();
+    for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
+        assert!(one == other || numbers(one) != numbers(other), "{one} and {other}");
+    }
+    // An empty list is opened from below 100, each side by itself.
+    let found = with(Vec::new());
+    let numbers = numbers(said(&found, "standby").remedy.unwrap().leak());
+    assert_eq!(numbers, [("egress", 99), ("ingress", 99), ("egress", 98), ("ingress", 98), ("ingress", 97)]);
+}
+
+#[test]
+fn f097_f109_where_no_number_is_free_before_the_entry_that_denies_that_is_said() {
+    let found = troubles_with(&PRIMARY, |facts| {
+        facts.acls.as_mut().unwrap()[0].entries.push(entry(1, false, false, Packets::Icmp(None), "0.0.0.0/0"));
+    });
+    let of = |one: &&Finding| one.id == "acl" && one.of.as_deref() == Some("standby");
+    let one = found.iter().find(of).unwrap();
+    assert_eq!(
+        one.details[0],
+        "the answers to pings from 0.0.0.0/0 can't come in: entry 1 denies it; no number before it is free for an entry \
+         that allows it: number its entries anew"
+    );
+    assert_eq!(one.remedy.as_deref(), Some("aws ec2 describe-network-acls --network-acl-ids acl-1"));
+    // Two are free below entry 3, and more are needed.
+    let found = troubles_with(&PRIMARY, |facts| {
+        facts.acls.as_mut().unwrap()[0].entries.push(entry(3, false, false, Packets::All, "0.0.0.0/0"));
+    });
+    let one = found.iter().find(of).unwrap();
+    assert_eq!(numbers(one.remedy.as_deref().unwrap()), [("ingress", 2), ("ingress", 1)], "{one:?}");
+    assert!(one.details[2].ends_with("number its entries anew"), "{one:?}");
 }
 
 #[test]

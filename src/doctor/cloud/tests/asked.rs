@@ -38,7 +38,8 @@ impl Account for Cloud {
     }
 
     async fn may(&self, right: &Right) -> Answer {
-        self.note(format!("may {}", right.action()), Answer::Allowed).await
+        let with = if let Right::Associate(id, table) = right { format!(" {id} to {table}") } else { String::new() };
+        self.note(format!("may {}{with}", right.action()), Answer::Allowed).await
     }
 }
 
@@ -125,20 +126,17 @@ async fn ask(facts: Facts, lines: &[(&str, &str)], hangs: bool) -> (Vec<String>,
 
 #[tokio::test]
 async fn everything_is_asked_once_and_nobody_about_nothing() {
-    let mut one = facts();
-    // As EC2 answers: of one id, one instance.
-    one.instances.as_mut().unwrap().remove(0);
-    let (mut asked, found) = ask(one, &[], false).await;
+    let (mut asked, found) = ask(facts(), &[], false).await;
     assert!(found.iter().any(|one| one.id == "behind-primary"));
     asked.sort();
     assert_eq!(
         asked,
         [
-            "1 interfaces",
+            "2 interfaces",
             "2 tables",
             "3 groups",
             "ACLs in vpc-1",
-            "instances i-0b",
+            "instances i-0a i-0b",
             "interfaces in vpc-1 at 3 addresses",
             "may DescribeInstances",
             "may DescribeNetworkAcls",
@@ -147,10 +145,23 @@ async fn everything_is_asked_once_and_nobody_about_nothing() {
             "may DescribeSecurityGroups",
             "may DescribeSubnets",
             "may ModifyNetworkInterfaceAttribute",
-            "may ReplaceRouteTableAssociation",
+            "may ReplaceRouteTableAssociation rtbassoc-1 to rtb-0a",
+            "may ReplaceRouteTableAssociation rtbassoc-1 to rtb-0b",
+            "may ReplaceRouteTableAssociation rtbassoc-2 to rtb-0b",
             "subnets in vpc-1",
             "tables in vpc-1",
         ]
+    );
+    // An interface that the primary's table leads to is asked about, whosever it is.
+    let mut elsewhere = facts();
+    edit(&mut elsewhere, "rtb-0a", |table| {
+        (table.routes[1].instance, table.routes[1].interface) = (None, Some(id("eni-0z")))
+    });
+    elsewhere.instances.as_mut().unwrap().remove(0);
+    let (asked, _) = ask(elsewhere, &[], false).await;
+    assert!(
+        asked.iter().any(|one| one == "instances i-0b") && asked.iter().any(|one| one == "2 interfaces"),
+        "{asked:?}"
     );
     // Without tables there is no VPC to ask about, and without an instance no interface.
     let nothing = Facts { tables: Ok(Vec::new()), instances: Ok(Vec::new()), ..facts() };
@@ -182,16 +193,24 @@ fn wanted(lines: &[(&str, &str)], change: impl FnOnce(&mut Facts)) -> (Vec<Right
     (changes, unasked.into_iter().map(|(action, _)| action).collect())
 }
 
+fn found_with(change: impl FnOnce(&mut Facts)) -> Vec<Finding> {
+    let mut facts = facts();
+    change(&mut facts);
+    found(&facts, &settings(&[]))
+}
+
 #[test]
 fn f057_only_what_the_configuration_needs_is_asked_with_what_a_takeover_would_say() {
     let here = || Way { interface: Some(id("eni-0b")), instance: None };
-    let move_it = Right::Associate(id("rtbassoc-1"), id("rtb-0b"));
+    let moved = |one: &str| Right::Associate(id(&format!("rtbassoc-{one}")), id("rtb-0b"));
+    let back = |one: &str| Right::Associate(id(&format!("rtbassoc-{one}")), id("rtb-0a"));
+    let moves = || vec![moved("1"), moved("2"), back("1")];
+    let and = |more: &[Right]| [moves(), more.to_vec()].concat();
     let check = Right::DisableCheck(id("eni-0b"));
     let all: Cidr = "0.0.0.0/0".parse().unwrap();
-    assert_eq!(wanted(&[], |_| {}).0, [move_it.clone(), check.clone()]);
-    assert_eq!(wanted(&[("takeover", "disable_source_dest_check = false")], |_| {}).0, std::slice::from_ref(&move_it));
-    let second = Right::Associate(id("rtbassoc-2"), id("rtb-0b"));
-    assert_eq!(wanted(&[("takeover", "subnets = [\"subnet-2\"]")], |_| {}).0, [second, check.clone()]);
+    assert_eq!(wanted(&[], |_| {}).0, and(std::slice::from_ref(&check)));
+    assert_eq!(wanted(&[("takeover", "disable_source_dest_check = false")], |_| {}).0, moves());
+    assert_eq!(wanted(&[("takeover", "subnets = [\"subnet-2\"]")], |_| {}).0, [moved("2"), back("2"), check.clone()]);
     let routes = [
         Right::ReplaceRoute(id("rtb-0a"), all, here()),
         Right::CreateRoute(id("rtb-0a"), all, here()),
@@ -200,16 +219,31 @@ fn f057_only_what_the_configuration_needs_is_asked_with_what_a_takeover_would_sa
     ];
     assert_eq!(wanted(&[("takeover", "method = \"route\"")], |_| {}).0, routes);
     let reboot = [("primary", "instance = \"i-0a\""), ("takeover", "reboot_primary = true")];
-    assert_eq!(wanted(&reboot, |_| {}).0, [move_it.clone(), check.clone(), Right::Reboot(id("i-0a"))]);
+    assert_eq!(wanted(&reboot, |_| {}).0, and(&[check.clone(), Right::Reboot(id("i-0a"))]));
     let address = [("takeover", "elastic_ip = \"eipalloc-1\"")];
     let (rights, unasked) = wanted(&address, |facts| facts.address = Some(Ok(None)));
-    assert_eq!(rights, [move_it, check, Right::AssociateAddress(id("eipalloc-1"), here())]);
+    assert_eq!(rights, and(&[check, Right::AssociateAddress(id("eipalloc-1"), here())]));
     assert_eq!(unasked, ["DisassociateAddress"]);
     let (_, unasked) = wanted(&[], |facts| {
         edit(facts, "rtb-0a", |table| table.associations.clear());
         facts.instances = Ok(Vec::new());
     });
     assert_eq!(unasked, ["ReplaceRouteTableAssociation", "ModifyNetworkInterfaceAttribute"]);
+    // Who is here already is asked about too, after those who are at home.
+    let (rights, _) = wanted(&[("takeover", "disable_source_dest_check = false")], |facts| {
+        edit(facts, "rtb-0a", |table| table.associations.retain(|one| one.id.as_str() == "rtbassoc-2"));
+        edit(facts, "rtb-0b", |table| table.associations.push(association(Some("subnet-1"))));
+    });
+    assert_eq!(rights, [moved("2"), moved("1"), back("2")]);
+    let many = |facts: &mut Facts| {
+        let all: Vec<String> = (0..20).map(|one| format!("subnet-{one}")).collect();
+        edit(facts, "rtb-0a", |table| table.associations = all.iter().map(|one| association(Some(one))).collect());
+    };
+    let (rights, _) = wanted(&[("takeover", "disable_source_dest_check = false")], many);
+    assert_eq!(rights.len(), 16 + 1, "no more than a burst that leaves room for a takeover: {rights:?}");
+    let found = found_with(many);
+    let allowed = found.iter().find(|one| one.id == "allowed").unwrap();
+    assert_eq!(allowed.details, ["ReplaceRouteTableAssociation: asked for 16 of 20 subnets"]);
 }
 
 #[test]

@@ -9,7 +9,11 @@ fn f058_what_is_wrong_with_the_metadata_service_is_named_with_its_remedy() {
         (Metadata::Absent, "no connection", "ip route get 169.254.169.254"),
         (Metadata::TokenLost(401), "too few hops", "--http-put-response-hop-limit 2"),
         (Metadata::TokenRefused(403, Some(403)), "switched off for this instance", "--http-endpoint enabled"),
-        (Metadata::TokenRefused(404, Some(200)), "version 1 only", "let version 2 through"),
+        (
+            Metadata::TokenRefused(404, Some(200)),
+            "version 1 only (a token is refused with HTTP 404): what stands before 169.254.169.254 must let version 2 through",
+            "iptables -t nat -S",
+        ),
         (Metadata::TokenRefused(500, None), "HTTP 500", "--http-endpoint enabled"),
         (Metadata::Silent, "says nothing", "iptables -t nat -S"),
     ] {
@@ -53,13 +57,9 @@ fn an_instance_that_ec2_does_not_know_is_in_another_region_or_account() {
 fn the_primary_is_there_runs_and_is_another_instance_than_this() {
     let primary = [("primary", "instance = \"i-0a\"")];
     let gone = |facts: &mut Facts| facts.instances.as_mut().unwrap().retain(|one| one.id.as_str() != "i-0a");
-    only(
-        troubles_with(&primary, gone),
-        "primary-instance",
-        Fitness::Warning,
-        "not known to EC2",
-        "correct primary.instance",
-    );
+    let remedy = "aws ec2 describe-instances --instance-ids i-0a";
+    let one = only(troubles_with(&primary, gone), "primary-instance", Fitness::Warning, "not known to EC2", remedy);
+    assert_eq!((one.remedy.as_deref(), &one.details[..]), (Some(remedy), &["correct primary.instance".to_owned()][..]));
     let stopped = |facts: &mut Facts| facts.instances.as_mut().unwrap()[0].state = "stopped".to_owned();
     only(
         troubles_with(&primary, stopped),
@@ -78,10 +78,10 @@ fn the_primary_is_there_runs_and_is_another_instance_than_this() {
 fn f057_missing_and_expired_credentials_are_one_finding() {
     let why = "DescribeRouteTables: no AWS credentials; give this instance a role".to_owned();
     let found = troubles(|facts| facts.answers = vec![(Right::DescribeRouteTables, Answer::Unsigned(why))]);
-    only(found, "credentials", Fitness::Unfit, "no AWS credentials", "");
+    only(found, "credentials", Fitness::Unfit, "no AWS credentials", "aws sts get-caller-identity");
     let why = "DescribeRouteTables: no answer within 2.0 s".to_owned();
     let found = troubles(|facts| facts.answers = vec![(Right::DescribeRouteTables, Answer::Unclear(why))]);
-    only(found, "credentials", Fitness::Unknown, "no answer within 2.0 s", "");
+    only(found, "credentials", Fitness::Unknown, "no answer within 2.0 s", "aws sts get-caller-identity");
 }
 
 #[test]
@@ -106,7 +106,37 @@ fn f057_each_action_that_is_refused_is_named_with_what_it_is_needed_for() {
     }
     let unclear = Answer::Unclear("Reboot: RequestLimitExceeded".to_owned());
     let found = troubles(|facts| facts.answers.push((Right::Reboot(id("i-0a")), unclear)));
-    only(found, "action", Fitness::Unknown, "RequestLimitExceeded", "");
+    only(found, "action", Fitness::Unknown, "RequestLimitExceeded", "natwatch doctor");
     let found = troubles(|facts| facts.unasked.push(("ReplaceRoute", "no interface".to_owned())));
     only(found, "action", Fitness::Warning, "could not be asked about: no interface", "");
+}
+
+#[test]
+fn f057_a_policy_that_is_narrowed_to_some_subnets_or_one_table_is_told_with_the_subnet() {
+    let to = |one: &str, table: &str| Right::Associate(id(&format!("rtbassoc-{one}")), id(table));
+    let answers = |first: Answer, second: Answer, back: Answer| {
+        move |facts: &mut Facts| {
+            let moves = [(to("1", "rtb-0b"), first), (to("2", "rtb-0b"), second), (to("1", "rtb-0a"), back)];
+            facts.answers.extend(moves);
+        }
+    };
+    let allowed = || Answer::Allowed;
+    assert_eq!(troubles(answers(allowed(), allowed(), allowed())), []);
+    let found = troubles(answers(allowed(), Answer::Denied, allowed()));
+    let text = "ec2:ReplaceRouteTableAssociation is not allowed for subnet-2 (private-2): it is not moved";
+    let one = only(found, "action", Fitness::Unfit, text, "natwatch print iam-policy");
+    assert_eq!(one.of.as_deref(), Some("subnet-2"));
+    let found = troubles(answers(Answer::Denied, Answer::Denied, allowed()));
+    only(found, "action", Fitness::Unfit, "ec2:ReplaceRouteTableAssociation is not allowed: nothing is moved", "");
+    let found = troubles(answers(allowed(), allowed(), Answer::Denied));
+    let text = "is not allowed: failback can't move subnets back to the primary's table";
+    only(found, "action", Fitness::Warning, text, "natwatch print iam-policy");
+    // What is unclear of each is said once; what is refused somewhere is not said to be allowed.
+    let unclear = || Answer::Unclear("ReplaceRouteTableAssociation: RequestLimitExceeded".to_owned());
+    only(troubles(answers(unclear(), unclear(), unclear())), "action", Fitness::Unknown, "RequestLimitExceeded", "");
+    let mut facts = facts();
+    answers(allowed(), Answer::Denied, allowed())(&mut facts);
+    let found = super::found(&facts, &settings(&[]));
+    let one = found.iter().find(|one| one.id == "allowed").unwrap();
+    assert_eq!(one.text, "allowed, by DryRun: DescribeRouteTables");
 }

@@ -14,6 +14,8 @@ fn f056_tables_that_do_not_exist_or_are_of_two_vpcs_are_unfit() {
     let one = found.iter().find(|one| one.id == "tables").unwrap();
     assert_eq!((one.fitness, one.of.as_deref()), (Fitness::Unfit, Some("rtb-0b")));
     assert!(one.text.contains("standby.route_table = rtb-0b does not exist"), "{one:?}");
+    assert_eq!(one.remedy.as_deref(), Some("aws ec2 describe-route-tables"));
+    assert_eq!(one.details, ["correct standby.route_table or standby.region"]);
     let found = troubles(|facts| edit(facts, "rtb-0b", |table| table.vpc = id("vpc-2")));
     only(found, "tables", Fitness::Unfit, "rtb-0a is in vpc-1, rtb-0b in vpc-2", "one VPC");
     let found = troubles(|facts| facts.tables = Err("DescribeRouteTables: no answer".to_owned()));
@@ -109,13 +111,9 @@ fn the_address_that_comes_along_is_with_the_primary_or_with_nobody() {
     assert_eq!(set(Ok(None)), []);
     only(set(with("i-0b")), "elastic-ip", Fitness::Warning, "with this instance already", "aws ec2 associate-address");
     only(set(with("i-0z")), "elastic-ip", Fitness::Warning, "i-0z, which is not the primary", "--allow-reassociation");
-    only(
-        set(Err("eipalloc-1 does not exist".to_owned())),
-        "elastic-ip",
-        Fitness::Unfit,
-        "does not exist",
-        "correct takeover.elastic_ip",
-    );
+    let gone = set(Err("eipalloc-1 does not exist".to_owned()));
+    let one = only(gone, "elastic-ip", Fitness::Unfit, "does not exist", "aws ec2 describe-addresses");
+    assert_eq!(one.details, ["correct takeover.elastic_ip"]);
 }
 
 #[test]
@@ -153,7 +151,9 @@ fn f053_subnets_that_depend_on_the_primary_by_the_main_table_are_named_with_the_
     assert_eq!(troubles(|facts| facts.subnets.as_mut().unwrap().push(subnet("subnet-3"))), []);
     let third = table("rtb-0t", &[("0.0.0.0/0", "i-0a")], &["subnet-4"]);
     let found = troubles(|facts| facts.all_tables.as_mut().unwrap().push(third.clone()));
-    only(found, "left-out", Fitness::Warning, "rtb-0t also leads to the primary", "of its own");
+    let remedy = "aws ec2 replace-route-table-association --association-id rtbassoc-4 --route-table-id rtb-0a";
+    let one = only(found, "left-out", Fitness::Warning, "rtb-0t also leads to the primary", remedy);
+    assert_eq!(one.details, ["or a natwatch of its own, with this table in primary.route_table"]);
 }
 
 #[test]
@@ -166,13 +166,9 @@ fn f053_f056_a_listed_subnet_that_is_on_neither_table_is_unfit() {
     assert!(one.text.contains("subnet-0p (public) of takeover.subnets is on rtb-0c"), "{one:?}");
     assert!(one.remedy.as_ref().unwrap().contains("--association-id rtbassoc-0p --route-table-id rtb-0a"), "{one:?}");
     let gone = set("subnet-9", |_| {});
-    only(
-        gone,
-        "listed",
-        Fitness::Unfit,
-        "subnet-9 of takeover.subnets does not exist in vpc-1",
-        "correct takeover.subnets",
-    );
+    let text = "subnet-9 of takeover.subnets does not exist in vpc-1";
+    let one = only(gone, "listed", Fitness::Unfit, text, "aws ec2 describe-subnets");
+    assert_eq!(one.details, ["correct takeover.subnets"]);
     let implicit = set("subnet-3", |facts| {
         facts.subnets.as_mut().unwrap().push(Subnet { id: id("subnet-3"), name: None, cidrs: Vec::new() });
     });
@@ -205,7 +201,8 @@ fn nothing_too_much_and_what_is_away_are_told_of_the_guarded_subnets() {
             table.associations = ["subnet-1", "subnet-2"].map(|one| association(Some(one))).into();
         });
     });
-    let one = only(found, "guarded", Fitness::Warning, "none is on the primary", "natwatch failback");
+    let one = only(found, "guarded", Fitness::Warning, "none is on the primary", "natwatch status");
+    assert_eq!(one.details[2], "when the primary is well: natwatch failback");
     assert_eq!(one.details[0], "subnet-1 (private-1) 10.0.10.0/24: on this standby");
 }
 
@@ -269,7 +266,7 @@ fn f003_the_standbys_own_way_out_does_not_lead_through_the_primary() {
         "own-route",
         Fitness::Unfit,
         "is routed to this instance itself",
-        "aws ec2 replace-route-table-association --association-id rtbassoc-0p --route-table-id <a table whose",
+        "aws ec2 replace-route-table-association --association-id rtbassoc-0p --route-table-id TABLE",
     );
     let found = troubles(|facts| edit(facts, "rtb-0c", |table| table.routes.truncate(1)));
     only(found, "own-route", Fitness::Unfit, "has no default route", "--association-id rtbassoc-0p");
