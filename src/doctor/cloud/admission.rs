@@ -87,19 +87,18 @@ fn places(facts: &Facts, subject: Subject<'_>) -> (Option<InterfaceId>, Option<I
     let pair = facts.pair(subject);
     let standby = pair.and_then(|(_, table)| leads_here(table, facts.standby(subject)?, Family::V4).ok()?);
     let led = facts.led(subject).and_then(|route| route.interface.clone());
-    let primary = match facts.primary(subject) {
-        Some(id) => facts.instance(id).and_then(|instance| {
+    let primary = if let Some(id) = facts.primary(subject) {
+        facts.instance(id).and_then(|instance| {
             let mut all = instance.interfaces.iter();
             let by_route = all.clone().find(|one| Some(&one.id) == led.as_ref());
             by_route.or_else(|| all.find(|one| one.device_index == 0)).map(|one| one.id.clone())
-        }),
+        })
+    } else {
         // A route to an interface of which EC2 does not say whose it is: its groups are known all the same.
-        None => {
-            let here = |id: &InterfaceId| {
-                facts.standby(subject).is_some_and(|instance| instance.interfaces.iter().any(|one| one.id == *id))
-            };
-            led.filter(|id| !here(id))
-        }
+        let here = |id: &InterfaceId| {
+            facts.standby(subject).is_some_and(|instance| instance.interfaces.iter().any(|one| one.id == *id))
+        };
+        led.filter(|id| !here(id))
     };
     (standby.map(|one| one.id.clone()), primary)
 }

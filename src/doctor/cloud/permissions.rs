@@ -171,17 +171,14 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
         match answer {
             Answer::Denied => {
                 let (fitness, without) = purpose(right, facts, subject);
-                let finding = match one_of_several(right, facts, subject) {
-                    Some(subnet) => {
-                        let text = format!("ec2:{action} is not allowed for {}: it is not moved", facts.called(subnet));
-                        Finding::new(TOPIC, "action", fitness, text).of(subnet)
-                    }
-                    None => {
-                        let text = format!("ec2:{action} is not allowed: {without}");
-                        Finding::new(TOPIC, "action", fitness, text).of(action)
-                    }
-                }
-                .remedy(POLICY);
+                let finding = if let Some(subnet) = one_of_several(right, facts, subject) {
+                    let text = format!("ec2:{action} is not allowed for {}: it is not moved", facts.called(subnet));
+                    Finding::new(TOPIC, "action", fitness, text).of(subnet)
+                } else {
+                    let text = format!("ec2:{action} is not allowed: {without}");
+                    Finding::new(TOPIC, "action", fitness, text).of(action)
+                };
+                let finding = finding.remedy(POLICY);
                 if !found.contains(&finding) {
                     found.push(finding);
                 }

@@ -155,7 +155,7 @@ async fn everything_is_asked_once_and_nobody_about_nothing() {
     // An interface that the primary's table leads to is asked about, whosever it is.
     let mut elsewhere = facts();
     edit(&mut elsewhere, "rtb-0a", |table| {
-        (table.routes[1].instance, table.routes[1].interface) = (None, Some(id("eni-0z")))
+        (table.routes[1].instance, table.routes[1].interface) = (None, Some(id("eni-0z")));
     });
     elsewhere.instances.as_mut().unwrap().remove(0);
     let (asked, _) = ask(elsewhere, &[], false).await;
@@ -204,12 +204,12 @@ fn f057_only_what_the_configuration_needs_is_asked_with_what_a_takeover_would_sa
     let here = || Way { interface: Some(id("eni-0b")), instance: None };
     let moved = |one: &str| Right::Associate(id(&format!("rtbassoc-{one}")), id("rtb-0b"));
     let back = |one: &str| Right::Associate(id(&format!("rtbassoc-{one}")), id("rtb-0a"));
-    let moves = || vec![moved("1"), moved("2"), back("1")];
-    let and = |more: &[Right]| [moves(), more.to_vec()].concat();
+    let usual = || vec![moved("1"), moved("2"), back("1")];
+    let and = |more: &[Right]| [usual(), more.to_vec()].concat();
     let check = Right::DisableCheck(id("eni-0b"));
     let all: Cidr = "0.0.0.0/0".parse().unwrap();
     assert_eq!(wanted(&[], |_| {}).0, and(std::slice::from_ref(&check)));
-    assert_eq!(wanted(&[("takeover", "disable_source_dest_check = false")], |_| {}).0, moves());
+    assert_eq!(wanted(&[("takeover", "disable_source_dest_check = false")], |_| {}).0, usual());
     assert_eq!(wanted(&[("takeover", "subnets = [\"subnet-2\"]")], |_| {}).0, [moved("2"), back("2"), check.clone()]);
     let routes = [
         Right::ReplaceRoute(id("rtb-0a"), all, here()),
