@@ -22,7 +22,7 @@ pub(super) type Refusal = (String, Option<String>);
 /// The access list that a file has besides its mode (acl(5)).
 const ACL: &str = "system.posix_acl_access";
 
-/// Tags of its entries (acl(5); linux/posix_acl.h).
+/// Tags of its entries (acl(5); `linux/posix_acl.h`).
 const USER: u16 = 0x02;
 const GROUP_OBJ: u16 = 0x04;
 const GROUP: u16 = 0x08;
@@ -50,7 +50,7 @@ impl User {
         root || self.class((owner, group), mode, &[]) & wanted == wanted
     }
 
-    /// By the first class that fits, as the kernel does (path_resolution(7), acl(5)).
+    /// By the first class that fits, as the kernel does (`path_resolution(7)`, acl(5)).
     fn class(self, (owner, group): (u32, u32), mode: u32, acl: &[Entry]) -> u32 {
         if self.uid == owner {
             return mode >> 6 & 0o7;
@@ -105,7 +105,7 @@ fn entries(path: &Path) -> Vec<Entry> {
     parsed(bytes.get(..length).unwrap_or_default())
 }
 
-/// A version of four bytes, then eight for each entry, little-endian (linux/posix_acl_xattr.h).
+/// A version of four bytes, then eight for each entry, little-endian (`linux/posix_acl_xattr.h`).
 fn parsed(bytes: &[u8]) -> Vec<Entry> {
     let entries = bytes.get(4..).unwrap_or_default().as_chunks::<8>().0;
     let entry = |[t0, t1, p0, p1, a, b, c, d]: [u8; 8]| Entry {
