@@ -61,6 +61,13 @@ pub fn drill(case: &Case, practice: &Practice<'_>) -> Result<Plan, Conclusion> {
     holds.extend(unready(survey, case.guarded.as_ref(), &case.rules));
     let Some(plan) = plan.filter(|_| holds.is_empty()) else { return Err(held(holds)) };
     let chosen = choose(&plan, practice, case, survey).map_err(|hold| held(vec![hold]))?;
+    // A takeover goes ahead where some are admitted, and a drill is of this one alone.
+    let rules = &case.rules;
+    let seen = case.guarded.as_ref();
+    let seen = seen.filter(|set| set.primary == rules.primary_table && set.standby == rules.standby_table);
+    if let Some(hold) = gates::refused(chosen.subnets(), seen) {
+        return Err(held(vec![hold]));
+    }
     Ok(Plan { moves: vec![chosen], address: None, reboot: None, ..plan })
 }
 
