@@ -114,3 +114,22 @@ fn f077_a_primary_that_dies_in_the_middle_of_a_drill_is_taken_over_whoever_looks
     }
     assert!(others > 100, "hardly ever was it taken over beside the drill: {others}");
 }
+
+#[test]
+fn a_subnet_that_neither_the_standby_nor_the_primary_was_seen_to_carry_stays_on_the_primary() {
+    for seed in 0..10 {
+        race(seed, async |_, folder| {
+            let vpc = Vpc::new(&['a'; 3], SmallRng::seed_from_u64(!seed)).at_its_best();
+            let one = seasoned(&vpc, &folder, seed).await;
+            let now = Instant::now();
+            vpc.dead.borrow_mut().extend([('b', now), ('a', now + Duration::from_secs(12))]);
+            let pass = one.drill(&Stop::default()).await.pass;
+            assert_eq!((pass.outcome, pass.exit), (Outcome::Unverified, 2), "seed {seed}: {}", pass.because);
+            assert!(pass.because.contains("stays on the primary"), "seed {seed}: {}", pass.because);
+            assert!(pass.commands[0].contains("--route-table-id rtb-0b"), "seed {seed}: {:?}", pass.commands);
+            let home = SUBNETS.iter().all(|subnet| vpc.on(*subnet) == 'a');
+            assert!(home && vpc.moved.borrow().len() == 2, "seed {seed}: {:?}", vpc.moved.borrow());
+            assert!(one.recorded().is_none(), "seed {seed}: {}", pass.because);
+        });
+    }
+}

@@ -166,6 +166,10 @@ fn the_table_of_drills() {
         ),
         (there(Moved, Verified), Some((Steps::default(), 0)), Outcome::Failed, 2, "somebody else"),
     ];
+    let nowhere = drilled(&there(Moved, Unverified), Some((&back(Moved, Unverified), 0)), None);
+    assert_eq!((nowhere.outcome, nowhere.exit), (Outcome::Unverified, 2), "{nowhere:?}");
+    assert!(nowhere.because.contains("stays on the primary"), "{nowhere:?}");
+    assert!(nowhere.commands[0].contains("--route-table-id rtb-0b"), "{nowhere:?}");
     let gap = |ms| Some(Gap { backends: 2, pings: 50, lost: 1, longest: Duration::from_millis(ms), open: false });
     let leg = |ms| Leg { took: Duration::from_secs(5), gap: gap(ms) };
     let measured = Drill { subnet: id("subnet-1"), there: leg(300), back: Some(leg(200)) };
