@@ -133,3 +133,31 @@ fn a_subnet_that_neither_the_standby_nor_the_primary_was_seen_to_carry_stays_on_
         });
     }
 }
+
+#[test]
+fn f068_a_subnet_that_a_killed_drill_left_on_a_standby_that_does_not_carry_it_is_unverified_until_a_failback() {
+    for seed in 0..10 {
+        race(seed, async |_, folder| {
+            let vpc = Vpc::new(&['a'; 3], SmallRng::seed_from_u64(!seed)).at_its_best();
+            let one = seasoned(&vpc, &folder, seed).await;
+            vpc.dead.borrow_mut().push(('b', Instant::now()));
+            let stop = Stop::default();
+            tokio::select! {
+                _ = one.drill(&stop) => panic!("seed {seed}: nothing was left to kill"),
+                () = sleep(Duration::from_secs(12)) => {}
+            }
+            let now = one.pass().await.pass;
+            assert_eq!((now.outcome, now.exit), (Outcome::Locked, 5), "seed {seed}: {}", now.because);
+            for _ in 0..3 {
+                sleep(Duration::from_mins(1)).await;
+                let later = one.pass().await.pass;
+                assert_eq!((later.outcome, later.exit), (Outcome::Unverified, 2), "seed {seed}: {}", later.because);
+                assert!(later.because.contains("natwatch failback"), "seed {seed}: {}", later.because);
+            }
+            let back = one.failback().await.pass;
+            assert_eq!(back.outcome, Outcome::FailedBack, "seed {seed}: {}", back.because);
+            let last = one.pass().await.pass;
+            assert_eq!(last.outcome, Outcome::Healthy, "seed {seed}: {}", last.because);
+        });
+    }
+}
