@@ -161,3 +161,32 @@ fn f068_a_subnet_that_a_killed_drill_left_on_a_standby_that_does_not_carry_it_is
         });
     }
 }
+
+#[test]
+fn a_drill_on_a_standby_that_does_not_carry_is_no_evidence_against_the_primary_for_a_watch_beside_it() {
+    let mut missed = 0;
+    for seed in 0..60 {
+        race(seed, async |mut rng, folder| {
+            let vpc = Vpc::new(&['a'], SmallRng::seed_from_u64(!seed)).at_its_best().late(Duration::from_secs(5));
+            let after = Duration::from_secs(20) + ms(&mut rng, 2_000);
+            let one = Watchdog::new(&vpc, ('b', 'a'), &[0], &[], &folder, seed);
+            one.passes(2, Duration::from_secs(1)).await;
+            let beside = Watchdog::new(&vpc, ('b', 'a'), &[0], &[], &folder, !seed);
+            vpc.dead.borrow_mut().push(('b', Instant::now()));
+            let (over, stop) = (Stop::default(), Stop::default());
+            let drilling = async {
+                sleep(after).await;
+                let done = one.drill(&stop).await;
+                over.ask();
+                done
+            };
+            let (done, passes) = tokio::join!(drilling, beside.watch(over.wait()));
+            let said: Vec<_> = passes.iter().map(|pass| (pass.outcome, pass.because.clone())).collect();
+            assert!(done.pass.because.contains("back on the primary"), "seed {seed}: {} {said:?}", done.pass.because);
+            assert_eq!((vpc.on(0), vpc.moved.borrow().len()), ('a', 2), "seed {seed}: {:?}", vpc.moved.borrow());
+            assert!(one.recorded().is_none(), "seed {seed}");
+            missed += usize::from(passes.iter().any(|pass| pass.outcome == Outcome::Down));
+        });
+    }
+    assert!(missed > 5, "hardly ever did the watch see anything: {missed}");
+}
