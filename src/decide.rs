@@ -16,6 +16,7 @@
 //! | `case` | a whole pass: from all that it knew to the plan, or to what it came to |
 //! | `failback` | the way back: which subnets, which one first, and what it came to |
 //! | `drill` | practice: which subnet, what keeps it from being begun, and what it came to |
+//! | `unseen` | what a failback or drill that was cut short left on the standby, unverified |
 //! | `outcome` | what a pass came to, and its exit status |
 //! | `reason` | why, in one sentence |
 //! | `explain` | the same, rule by rule, for who asks why |
@@ -38,6 +39,7 @@ mod outcome;
 mod own;
 mod reason;
 mod service;
+mod unseen;
 
 pub use carried::carried;
 pub use case::{Case, Decision, Look, because, conclude, decide, grounds};

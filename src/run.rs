@@ -40,6 +40,7 @@ mod post;
 mod remember;
 mod rest;
 mod rounds;
+mod sent;
 mod signals;
 mod takeover;
 mod targets;

@@ -6,15 +6,14 @@
 mod evidence;
 mod names;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::commands::{finish_commands, held_commands, reboot_commands, undo_commands};
 use super::{
-    DecideSettings, Ending, Lock, Next, Redundancy, Situation, families, guarded, judge, lead, outcome, outcome_of,
-    own, plan, reason,
+    DecideSettings, Ending, Lock, Next, Redundancy, Situation, guarded, lead, outcome, outcome_of, own, plan, reason,
+    unseen,
 };
 use crate::model::failure::exit;
 use crate::model::{
@@ -36,6 +35,9 @@ pub struct Case {
     pub out_of_time: bool,
     /// The takeover record.
     pub lock: Lock,
+    /// The record is older than one at which anybody could be at work: what nobody has verified by now, nobody will.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
     /// A pause that is not over.
     pub paused: Option<Paused>,
     /// The guarded subnets as known.
@@ -89,6 +91,7 @@ impl Case {
             looks: Vec::new(),
             out_of_time: false,
             lock: Lock::Free,
+            left: false,
             paused: None,
             guarded: None,
             accusers: None,
@@ -100,24 +103,6 @@ impl Case {
             busy: None,
             forgets: None,
         }
-    }
-
-    /// The rounds as judged, by family, oldest first.
-    #[must_use]
-    pub fn judgements(&self) -> BTreeMap<Family, Vec<Judgement>> {
-        let mut all: BTreeMap<Family, Vec<Judgement>> = BTreeMap::new();
-        for look in &self.looks {
-            for family in families(&look.round) {
-                all.entry(family).or_default().push(judge(&look.round, &self.rules, family));
-            }
-        }
-        all
-    }
-
-    /// The latest judgement of each family.
-    #[must_use]
-    pub fn latest(&self) -> Vec<Judgement> {
-        self.judgements().into_values().filter_map(|mut all| all.pop()).collect()
     }
 
     /// The report of a pass that came to `over`, without what only who ran it knows: how long it took, and notes.
@@ -266,11 +251,13 @@ fn rested(case: &Case) -> Conclusion {
         Lock::Held { phase, .. } => Some(*phase),
         Lock::Free | Lock::Unreadable(_) => None,
     };
-    let redundancy = Redundancy::of(phase, case.guarded.as_ref());
+    let unseen = unseen::unseen(case);
+    let redundancy = unseen.map_or_else(|| Redundancy::of(phase, case.guarded.as_ref()), |_| Redundancy::Unseen);
     let (outcome, exit) = outcome(Ending::Rested { judgement, redundancy });
     let round = because(case);
     let because = match (outcome, phase) {
         _ if case.out_of_time => reason::out_of_time(&round),
+        (Outcome::Unverified, _) => reason::unseen(unseen, &round),
         (Outcome::Locked, Some(Phase::FailingBack)) => reason::half_back(&round),
         _ => reason::rested(outcome, &round),
     };

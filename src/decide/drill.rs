@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::failback::canary;
 use super::gates::{self, hold};
-use super::{Case, Lock, Situation, Steps, failed_back, own, plan, unready};
+use super::{Case, Lock, Situation, Steps, failed_back, own, plan, undo_commands, unready};
 use crate::model::failure::exit;
 use crate::model::{
-    Change, Conclusion, Drill, Family, Gap, Gate, Hold, Leg, Method, Move, MoveResult, Outcome, Plan, SubnetId, Survey,
-    Verdict, Verification,
+    Change, Conclusion, Drill, Family, Gap, Gate, Hold, LastSteps, Leg, Method, Move, MoveResult, Outcome, Plan,
+    SubnetId, Survey, Verdict, Verification,
 };
 
 /// Which subnet is wanted, and who could tell.
@@ -61,6 +61,13 @@ pub fn drill(case: &Case, practice: &Practice<'_>) -> Result<Plan, Conclusion> {
     holds.extend(unready(survey, case.guarded.as_ref(), &case.rules));
     let Some(plan) = plan.filter(|_| holds.is_empty()) else { return Err(held(holds)) };
     let chosen = choose(&plan, practice, case, survey).map_err(|hold| held(vec![hold]))?;
+    // A takeover goes ahead where some are admitted, and a drill is of this one alone.
+    let rules = &case.rules;
+    let seen = case.guarded.as_ref();
+    let seen = seen.filter(|set| set.primary == rules.primary_table && set.standby == rules.standby_table);
+    if let Some(hold) = gates::refused(chosen.subnets(), seen) {
+        return Err(held(vec![hold]));
+    }
     Ok(Plan { moves: vec![chosen], address: None, reboot: None, ..plan })
 }
 
@@ -135,6 +142,16 @@ fn returned(there: &Move, steps: &Steps, left: usize, measured: Option<&Drill>) 
             format!("{subnet} was NOT seen to reach anything through the standby")
         }
     };
+    let lost = |one: &&Move| one.result.moved() && one.verification == Verification::Unverified;
+    if steps.again.is_empty() && there.verification != Verification::Verified && steps.back.iter().any(|one| lost(&one))
+    {
+        let lost: Vec<Move> = steps.back.iter().filter(lost).cloned().collect();
+        let because = format!(
+            "{seen}; {}; {subnet} stays on the primary, as the standby was not seen to carry it either",
+            home.because
+        );
+        return Conclusion { because, commands: undo_commands(&lost, &LastSteps::default()), ..home };
+    }
     if home.outcome != Outcome::FailedBack {
         return Conclusion { because: format!("{seen}; {}", home.because), ..home };
     }

@@ -13,6 +13,8 @@ pub enum Redundancy {
     Locked,
     /// A takeover that is not complete is on record.
     Incomplete,
+    /// A failback or drill was cut short, and nobody has seen what it left on the standby reach from there.
+    Unseen,
     /// Traffic flows, but nothing stands by: the standby carries without a lock, or a lock stands with nothing on the standby.
     Gone,
 }
@@ -66,6 +68,8 @@ pub fn outcome(ending: Ending<'_>) -> (Outcome, u8) {
             // A run of rounds that stopped at `down` without enough evidence (its deadline came first).
             (Verdict::Down, _) => (Outcome::Down, 2),
             (_, Redundancy::Incomplete) => (Outcome::Partial, 2),
+            // That others reach, or that nobody can tell, makes it no better.
+            (_, Redundancy::Unseen) => (Outcome::Unverified, 2),
             (Verdict::Isolated, _) => (Outcome::Isolated, 3),
             (Verdict::Unheard, _) => (Outcome::Unheard, 3),
             (Verdict::Degraded, _) => (Outcome::Degraded, 1),

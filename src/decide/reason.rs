@@ -154,6 +154,15 @@ pub(super) fn half_back(round: &str) -> String {
     )
 }
 
+/// Not down, and what a failback or drill left on the standby when it was cut short was never seen to reach from there.
+pub(super) fn unseen(change: Option<&Change>, round: &str) -> String {
+    let what = change.map_or_else(String::new, ToString::to_string);
+    format!(
+        "{what} was left on the standby by a failback or drill that was cut short, and nobody has seen it reach anything from there: \
+         natwatch failback brings it back; {round}"
+    )
+}
+
 /// Healthy, but nothing can be remembered.
 pub(super) fn forgets(round: &str, why: &str) -> String {
     format!("{round}; but nothing can be remembered, so this standby can't be relied on ({why})")

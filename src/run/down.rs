@@ -53,6 +53,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         }
         let own = self.case.survey.as_ref().and_then(|survey| survey.identity.clone().ok());
         let mut remembered = self.remember(own);
+        if let Some(record) = remembered.record.as_ref().filter(|_| !self.case.planned) {
+            self.go_by(record).await;
+        }
         if let (Some(record), Some(Ok(tables))) =
             (&mut remembered.record, self.case.survey.as_ref().map(|survey| &survey.tables))
             && record.phase != Phase::Taken

@@ -31,6 +31,13 @@ pub(super) fn outlived(record: &Record, now: Timestamp) -> bool {
     now.duration_since(record.changed).abs() >= LAG
 }
 
+/// Whether nobody can be at work any more at what the record says: who lives writes it anew before each way, and verifies each for
+/// `verify_for` at most.
+pub(super) fn left(record: &Record, now: Timestamp, verify_for: Duration) -> bool {
+    let at_work = SignedDuration::try_from(verify_for.saturating_mul(2)).unwrap_or(SignedDuration::MAX);
+    now.duration_since(record.changed).abs() >= LAG.saturating_add(at_work)
+}
+
 /// Makes the record of a failback that of a takeover again: whoever is `back` is no longer of it, whoever is still on the standby was
 /// taken.
 pub(super) fn return_home(record: &mut Record, primary: &RouteTableId, back: impl Fn(&Change) -> bool) {

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::pass::{Going, Mode, World};
-use super::remember::Remembered;
+use super::remember::{Remembered, left};
 use crate::act::Changer;
 use crate::config::Settings;
 use crate::decide::{self, DecideSettings, Lock};
@@ -83,6 +83,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         if let Some(record) = remembered.record.take() {
             remembered.record = Some(self.make_up(record).await);
         }
+        let (now, verify_for) = ((self.world.wall)(), self.settings.act.verify_for);
+        self.case.left = remembered.record.as_ref().is_some_and(|record| left(record, now, verify_for));
         self.case.accusers = self.accusers();
         self.case.lock = remembered.lock();
         let incomplete = matches!(self.case.lock, Lock::Held { phase: Phase::Taking | Phase::Partial, .. });

@@ -114,3 +114,79 @@ fn f077_a_primary_that_dies_in_the_middle_of_a_drill_is_taken_over_whoever_looks
     }
     assert!(others > 100, "hardly ever was it taken over beside the drill: {others}");
 }
+
+#[test]
+fn a_subnet_that_neither_the_standby_nor_the_primary_was_seen_to_carry_stays_on_the_primary() {
+    for seed in 0..10 {
+        race(seed, async |_, folder| {
+            let vpc = Vpc::new(&['a'; 3], SmallRng::seed_from_u64(!seed)).at_its_best();
+            let one = seasoned(&vpc, &folder, seed).await;
+            let now = Instant::now();
+            vpc.dead.borrow_mut().extend([('b', now), ('a', now + Duration::from_secs(12))]);
+            let pass = one.drill(&Stop::default()).await.pass;
+            assert_eq!((pass.outcome, pass.exit), (Outcome::Unverified, 2), "seed {seed}: {}", pass.because);
+            assert!(pass.because.contains("stays on the primary"), "seed {seed}: {}", pass.because);
+            assert!(pass.commands[0].contains("--route-table-id rtb-0b"), "seed {seed}: {:?}", pass.commands);
+            let home = SUBNETS.iter().all(|subnet| vpc.on(*subnet) == 'a');
+            assert!(home && vpc.moved.borrow().len() == 2, "seed {seed}: {:?}", vpc.moved.borrow());
+            assert!(one.recorded().is_none(), "seed {seed}: {}", pass.because);
+        });
+    }
+}
+
+#[test]
+fn f068_a_subnet_that_a_killed_drill_left_on_a_standby_that_does_not_carry_it_is_unverified_until_a_failback() {
+    for seed in 0..10 {
+        race(seed, async |_, folder| {
+            let vpc = Vpc::new(&['a'; 3], SmallRng::seed_from_u64(!seed)).at_its_best();
+            let one = seasoned(&vpc, &folder, seed).await;
+            vpc.dead.borrow_mut().push(('b', Instant::now()));
+            let stop = Stop::default();
+            tokio::select! {
+                _ = one.drill(&stop) => panic!("seed {seed}: nothing was left to kill"),
+                () = sleep(Duration::from_secs(12)) => {}
+            }
+            let now = one.pass().await.pass;
+            assert_eq!((now.outcome, now.exit), (Outcome::Locked, 5), "seed {seed}: {}", now.because);
+            for _ in 0..3 {
+                sleep(Duration::from_mins(1)).await;
+                let later = one.pass().await.pass;
+                assert_eq!((later.outcome, later.exit), (Outcome::Unverified, 2), "seed {seed}: {}", later.because);
+                assert!(later.because.contains("natwatch failback"), "seed {seed}: {}", later.because);
+            }
+            let back = one.failback().await.pass;
+            assert_eq!(back.outcome, Outcome::FailedBack, "seed {seed}: {}", back.because);
+            let last = one.pass().await.pass;
+            assert_eq!(last.outcome, Outcome::Healthy, "seed {seed}: {}", last.because);
+        });
+    }
+}
+
+#[test]
+fn a_drill_on_a_standby_that_does_not_carry_is_no_evidence_against_the_primary_for_a_watch_beside_it() {
+    let mut missed = 0;
+    for seed in 0..60 {
+        race(seed, async |mut rng, folder| {
+            let vpc = Vpc::new(&['a'], SmallRng::seed_from_u64(!seed)).at_its_best().late(Duration::from_secs(5));
+            let after = Duration::from_secs(20) + ms(&mut rng, 2_000);
+            let one = Watchdog::new(&vpc, ('b', 'a'), &[0], &[], &folder, seed);
+            one.passes(2, Duration::from_secs(1)).await;
+            let beside = Watchdog::new(&vpc, ('b', 'a'), &[0], &[], &folder, !seed);
+            vpc.dead.borrow_mut().push(('b', Instant::now()));
+            let (over, stop) = (Stop::default(), Stop::default());
+            let drilling = async {
+                sleep(after).await;
+                let done = one.drill(&stop).await;
+                over.ask();
+                done
+            };
+            let (done, passes) = tokio::join!(drilling, beside.watch(over.wait()));
+            let said: Vec<_> = passes.iter().map(|pass| (pass.outcome, pass.because.clone())).collect();
+            assert!(done.pass.because.contains("back on the primary"), "seed {seed}: {} {said:?}", done.pass.because);
+            assert_eq!((vpc.on(0), vpc.moved.borrow().len()), ('a', 2), "seed {seed}: {:?}", vpc.moved.borrow());
+            assert!(one.recorded().is_none(), "seed {seed}");
+            missed += usize::from(passes.iter().any(|pass| pass.outcome == Outcome::Down));
+        });
+    }
+    assert!(missed > 5, "hardly ever did the watch see anything: {missed}");
+}

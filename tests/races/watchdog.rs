@@ -2,13 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use natwatch::config::{Files, Role, Settings};
-use natwatch::model::{Family, Record};
+use natwatch::model::{Family, Pass, Record};
 use natwatch::record::State;
 use natwatch::record::witnesses::Witnesses;
+use natwatch::run::lasting::Lasting;
 use natwatch::run::pass::{self, Done, Mode, World};
 use natwatch::run::{Stop, drill, failback};
 use rand::SeedableRng as _;
@@ -116,7 +118,23 @@ impl<'v> Watchdog<'v> {
         self.state.read_record(None).present()
     }
 
-    async fn made(&self, pass: impl AsyncFnOnce(&Own<'_, 'v>, Witnesses) -> Done) -> Done {
+    /// `natwatch watch`, until `over`; what its passes came to.
+    pub(crate) async fn watch(&self, over: impl Future<Output = ()>) -> Vec<Pass> {
+        let mut over = pin!(over);
+        let mut all = Vec::new();
+        self.made(async |world, witnesses| {
+            let interval = self.settings.watch.interval;
+            let mut lasting = Lasting::begin(world, &self.settings, witnesses, Mode::Act, interval).await;
+            while let Ok(passed) = lasting.next(&mut over).await {
+                all.push(passed.pass);
+            }
+            lasting.close().await;
+        })
+        .await;
+        all
+    }
+
+    async fn made<T>(&self, pass: impl AsyncFnOnce(&Own<'_, 'v>, Witnesses) -> T) -> T {
         let wall = || {
             let since = SignedDuration::try_from(self.began.elapsed()).unwrap();
             Timestamp::from_second(BEGIN).unwrap().checked_add(since).unwrap()

@@ -107,6 +107,11 @@ impl Vpc {
         Self { lag: Duration::ZERO, faults: 0, ..self }
     }
 
+    /// A describe may show what was before for as long as this.
+    pub(crate) fn late(self, lag: Duration) -> Self {
+        Self { lag, ..self }
+    }
+
     pub(crate) fn on(&self, subnet: usize) -> Nat {
         self.places.borrow()[subnet].on
     }

@@ -5,9 +5,27 @@ use std::collections::BTreeMap;
 
 use super::Case;
 use crate::decide::{Course, Next, families, judge};
-use crate::model::{Change, Family, Moment, Plan, Round};
+use crate::model::{Change, Family, Judgement, Moment, Plan, Round};
 
 impl Case {
+    /// The rounds as judged, by family, oldest first.
+    #[must_use]
+    pub fn judgements(&self) -> BTreeMap<Family, Vec<Judgement>> {
+        let mut all: BTreeMap<Family, Vec<Judgement>> = BTreeMap::new();
+        for look in &self.looks {
+            for family in families(&look.round) {
+                all.entry(family).or_default().push(judge(&look.round, &self.rules, family));
+            }
+        }
+        all
+    }
+
+    /// The latest judgement of each family.
+    #[must_use]
+    pub fn latest(&self) -> Vec<Judgement> {
+        self.judgements().into_values().filter_map(|mut all| all.pop()).collect()
+    }
+
     /// What follows from the evidence so far.
     #[must_use]
     pub fn next(&self) -> Next {

@@ -7,8 +7,8 @@ use super::gates::{guarded, route, survey, tables};
 use super::support::{round, settings};
 use crate::decide::{Case, Lock, Look, Practice, Steps, drill, drilled};
 use crate::model::{
-    Change, Conclusion, Drill, Gap, Gate, LastSteps, Leg, Method, Move, MoveResult, Outcome, Paused, Phase, Plan,
-    PlannedMove, SubnetId, Verification,
+    Admission, Change, Conclusion, Drill, Gap, Gate, LastSteps, Leg, Method, Move, MoveResult, Outcome, Paused, Phase,
+    Plan, PlannedMove, SubnetId, Verification,
 };
 
 fn id(subnet: &str) -> SubnetId {
@@ -97,6 +97,25 @@ fn a_drill_begins_in_health_only_with_a_subnet_that_can_be_seen_and_moved_alone(
     assert_eq!(elsewhere.holds[0].gate, Gate::Foreign, "{elsewhere:?}");
 }
 
+#[test]
+fn f109_a_subnet_of_which_the_standby_admits_nothing_is_not_practised_with_although_another_is_admitted() {
+    let mut case = case();
+    let refused = vec![id("subnet-1")];
+    let admission = Admission { groups: vec!["sg-0b".parse().unwrap()], refused, seen: jiff::Timestamp::UNIX_EPOCH };
+    case.guarded.as_mut().unwrap().admission = Some(admission);
+    let able = [("subnet-1", 3), ("subnet-2", 3)];
+    for (wanted, canary) in [(Some("subnet-1"), None), (None, Some("subnet-1"))] {
+        let over = with(&case, wanted, canary, &able).unwrap_err();
+        assert_eq!((over.outcome, over.exit, over.holds[0].gate), (Outcome::Failed, 2, Gate::Unfit), "{over:?}");
+        assert!(over.because.contains("sg-0b) admitted nothing from subnet-1"), "{over:?}");
+    }
+    let other = with(&case, Some("subnet-2"), None, &able).unwrap();
+    assert_eq!(other.moves[0].to_string(), "subnet-2");
+    // What was seen of other tables says nothing of these.
+    case.guarded.as_mut().unwrap().standby = "rtb-0c".parse().unwrap();
+    assert_eq!(with(&case, Some("subnet-1"), None, &able).unwrap().moves.len(), 1);
+}
+
 fn done(from: &str, to: &str, result: MoveResult, verification: Verification) -> Move {
     let plan = Change::Association(PlannedMove {
         subnet: id("subnet-1"),
@@ -147,6 +166,10 @@ fn the_table_of_drills() {
         ),
         (there(Moved, Verified), Some((Steps::default(), 0)), Outcome::Failed, 2, "somebody else"),
     ];
+    let nowhere = drilled(&there(Moved, Unverified), Some((&back(Moved, Unverified), 0)), None);
+    assert_eq!((nowhere.outcome, nowhere.exit), (Outcome::Unverified, 2), "{nowhere:?}");
+    assert!(nowhere.because.contains("stays on the primary"), "{nowhere:?}");
+    assert!(nowhere.commands[0].contains("--route-table-id rtb-0b"), "{nowhere:?}");
     let gap = |ms| Some(Gap { backends: 2, pings: 50, lost: 1, longest: Duration::from_millis(ms), open: false });
     let leg = |ms| Leg { took: Duration::from_secs(5), gap: gap(ms) };
     let measured = Drill { subnet: id("subnet-1"), there: leg(300), back: Some(leg(200)) };

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::support::*;
-use crate::decide::{Ending, Redundancy, lead, outcome};
+use crate::decide::{Case, Ending, Lock, Look, Redundancy, conclude, lead, outcome};
 use crate::model::{
-    Change, Family, Gate, Hold, Judgement, Move, MoveResult, Outcome, Phase, PlannedMove, Verdict, Verification,
+    Change, Family, Gate, Hold, Judgement, LastSteps, Move, MoveResult, Outcome, Phase, PlannedMove, Verdict,
+    Verification,
 };
 
 fn judged(verdict: Verdict) -> Judgement {
@@ -49,7 +50,67 @@ fn the_table_of_passes_that_end_without_a_takeover() {
         let judgement = judged(verdict);
         let found = outcome(Ending::Rested { judgement: &judgement, redundancy });
         assert_eq!(found, expected, "{verdict}, {redundancy:?}");
+        let unseen = outcome(Ending::Rested { judgement: &judgement, redundancy: Redundancy::Unseen });
+        let expected = if verdict == Verdict::Down { Outcome::Down } else { Outcome::Unverified };
+        assert_eq!(unseen, (expected, 2), "{verdict}");
     }
+}
+
+/// A failback or drill was cut short with subnet-1 on its way to `to`, and subnet-2 reaches by the primary.
+fn cut_short(to: &str, result: MoveResult, verification: Verification) -> Case {
+    let mut one = moved(result, verification);
+    if let Change::Association(plan) = &mut one.plan {
+        plan.to = to.parse().unwrap();
+    }
+    let round = round().reaching("subnet-2", 4);
+    Case {
+        lock: Lock::Held { phase: Phase::FailingBack, moves: vec![one], last: LastSteps::default() },
+        left: true,
+        guarded: Some(guarded(&[("subnet-1", "rtb-0b"), ("subnet-2", "rtb-0a")])),
+        looks: vec![Look { weighed: round.ended, round }],
+        ..Case::new(settings())
+    }
+}
+
+#[test]
+fn f068_what_was_left_on_the_standby_and_never_seen_to_reach_from_there_is_unverified() {
+    use MoveResult::{AlreadyThere, Failed, Moved, Pending};
+    use Verification::{Unverified, Unwitnessed, Verified};
+    let unverified = (Outcome::Unverified, 2);
+    let locked = (Outcome::Locked, 5);
+    let came_to = |case: &Case| {
+        let over = conclude(case);
+        let tells = over.because.contains("subnet-1") && over.because.contains("natwatch failback");
+        assert_eq!(tells, over.outcome == Outcome::Unverified, "{over:?}");
+        (over.outcome, over.exit)
+    };
+    let nobody = || Verification::Pending;
+    for (to, result, verification, expected) in [
+        ("rtb-0b", Moved, nobody(), unverified),
+        ("rtb-0b", AlreadyThere, nobody(), unverified),
+        ("rtb-0b", Pending, nobody(), unverified),
+        ("rtb-0b", MoveResult::Unknown("lost".to_owned()), nobody(), unverified),
+        ("rtb-0b", Moved, Unverified, unverified),
+        ("rtb-0b", Moved, Verified, locked),
+        ("rtb-0b", Moved, Unwitnessed, locked),
+        ("rtb-0b", Failed("no".to_owned()), nobody(), locked),
+        ("rtb-0a", Moved, nobody(), locked),
+    ] {
+        let case = cut_short(to, result.clone(), verification.clone());
+        assert_eq!(came_to(&case), expected, "to {to}, {result:?}, {verification:?}");
+        assert_eq!(came_to(&Case { left: false, ..case }), locked, "whoever moved it may be at it still");
+    }
+    let left = cut_short("rtb-0b", Moved, nobody());
+    let home = guarded(&[("subnet-1", "rtb-0a"), ("subnet-2", "rtb-0a")]);
+    assert_eq!(came_to(&Case { guarded: Some(home), ..left.clone() }), (Outcome::Healthy, 0));
+    let seen = round().reaching("subnet-1", 1).reaching("subnet-2", 4);
+    let looks = vec![Look { weighed: seen.ended, round: seen }];
+    assert_eq!(came_to(&Case { looks, ..left.clone() }), locked, "it was seen just now");
+    let lock = |phase| match &left.lock {
+        Lock::Held { moves, last, .. } => Lock::Held { phase, moves: moves.clone(), last: last.clone() },
+        other => other.clone(),
+    };
+    assert_eq!(came_to(&Case { lock: lock(Phase::Taken), ..left.clone() }), locked, "a takeover has told how it ended");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::{Begun, PRACTICE, failed};
 use crate::act::{self, Changer};
 use crate::decide::{self, Steps};
-use crate::model::{Conclusion, Hold, LastSteps, Move, Phase, Record, SubnetId, Survey};
+use crate::model::{Conclusion, Hold, LastSteps, Move, Phase, Record, SubnetId, Survey, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
 use crate::record::VERSION;
@@ -66,14 +66,15 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         }
         let took = begun.start.elapsed();
         let back = Instant::now();
-        let told_as = |steps: &Steps, left: usize| {
+        let entry = |steps: &Steps, left: usize| {
             let drill = begun.measure((subnet, took), Some(back));
             let outcome = decide::drilled(&there, Some((steps, left)), Some(&drill)).outcome;
             begun.measured.replace(Some(drill.clone()));
             let moves = std::iter::once(&there).chain(&steps.back).chain(&steps.again).cloned().collect();
             begun.entry(moves, outcome, Some(drill))
         };
-        let brought = self.home_again(subnet, &told_as).await;
+        let carried = there.verification == Verification::Verified;
+        let brought = self.home_again(subnet, &ToldAs { entry: &entry, carried }).await;
         let (concluded, moves) = match brought {
             Ok((steps, left)) => {
                 let concluded = decide::drilled(&there, Some((&steps, left)), begun.measured.borrow().as_ref());

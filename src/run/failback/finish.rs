@@ -77,8 +77,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'_, '_, V, U,
         let Self { going, steps, mut trouble, at, start, untold, told_as, .. } = self;
         let moves: Vec<Move> = untold.into_iter().chain(steps.back.iter().chain(&steps.again).cloned()).collect();
         let last = LastSteps { address: steps.address.clone(), reboot: None };
-        if let Some(entry) = told_as {
-            let told = going.world.state.append_history(&entry(&steps, left));
+        if let Some(whole) = told_as {
+            let told = going.world.state.append_history(&(whole.entry)(&steps, left));
             trouble.extend(told.err().map(|error| error.to_string()));
         } else if !(moves.is_empty() && last.is_empty()) {
             let outcome = decide::failed_back(&steps, left).outcome;

@@ -36,8 +36,13 @@ pub(super) struct Failback<'a, 'b, V: Vantages, U, C, H> {
     pub(super) told_as: Option<&'a ToldAs<'a>>,
 }
 
-/// The line of the history, from what was done and how many subnets are left on the standby.
-pub(in crate::run) type ToldAs<'a> = dyn Fn(&Steps, usize) -> Entry + 'a;
+/// What this is the way back of.
+pub(in crate::run) struct ToldAs<'a> {
+    /// The line of the history, from what was done and how many subnets are left on the standby.
+    pub(in crate::run) entry: &'a dyn Fn(&Steps, usize) -> Entry,
+    /// The standby was seen to carry what comes back.
+    pub(in crate::run) carried: bool,
+}
 
 impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, 'b, V, U, C, H> {
     /// The intent, recorded.
@@ -174,7 +179,9 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         }
         let lost: Vec<Move> =
             moves.iter().filter(|one| one.verification == Verification::Unverified).cloned().collect();
-        let lost = if lost.is_empty() { false } else { self.again(&lost).await };
+        // What was taken flows through the standby; what was there to try it goes again only to where it was seen to reach.
+        let carried = self.told_as.is_none_or(|whole| whole.carried);
+        let lost = !lost.is_empty() && (!carried || self.again(&lost).await);
         let well = !lost && moves.iter().all(|one| one.result.settled());
         (well, moves.iter().any(|one| one.verification == Verification::Verified))
     }

@@ -46,6 +46,16 @@ fn f060_f068_a_record_younger_than_half_a_minute_is_not_cleared_by_what_ec2_show
 }
 
 #[test]
+fn f068_whoever_drills_may_be_at_work_for_both_verifications_and_half_a_minute() {
+    let record = record(Phase::FailingBack, Vec::new());
+    for (age, expected) in [(0, false), (30, false), (59, false), (60, true), (-59, false), (-60, true)] {
+        let now = record.changed + SignedDuration::from_secs(age);
+        assert_eq!(left(&record, now, Duration::from_secs(15)), expected, "{age} s");
+    }
+    assert!(!left(&record, record.changed, Duration::MAX));
+}
+
+#[test]
 fn a_failback_that_is_taken_over_leaves_no_move_homeward_on_record() {
     let mut record = record(
         Phase::FailingBack,
