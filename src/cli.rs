@@ -414,9 +414,9 @@ mod tests {
         let mut words = vec![String::from("natwatch")];
         for (n, part) in line.trim().split('\'').enumerate() {
             if n % 2 == 0 {
-                words.extend(part.split_whitespace().map(str::to_owned))
+                words.extend(part.split_whitespace().map(str::to_owned));
             } else {
-                words.push(part.to_owned())
+                words.push(part.to_owned());
             }
         }
         words

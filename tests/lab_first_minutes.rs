@@ -186,7 +186,7 @@ fn steady_line(line: &str) -> String {
             steady = word.replace(core, "ms");
             padded = true;
         }
-        before = core.to_owned();
+        core.clone_into(&mut before);
         words.push(steady);
     }
     words.join(" ")

@@ -25,6 +25,7 @@ const TRAITS: [(&str, Of); 3] = [
 ];
 
 /// A room, and what it may use of others.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
     let model = ("model", All);
     Some(match room {

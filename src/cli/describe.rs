@@ -38,11 +38,11 @@ pub struct Argument {
 #[must_use]
 pub fn described() -> Vec<Described> {
     let mut all = Vec::new();
-    describe(&super::definition(), String::new(), &mut all);
+    describe(&super::definition(), "", &mut all);
     all
 }
 
-fn describe(command: &Command, words: String, all: &mut Vec<Described>) {
+fn describe(command: &Command, words: &str, all: &mut Vec<Described>) {
     let inner: Vec<&Command> = command.get_subcommands().collect();
     if words.is_empty() || inner.is_empty() {
         let about = command.get_long_about().or_else(|| command.get_about());
@@ -50,14 +50,14 @@ fn describe(command: &Command, words: String, all: &mut Vec<Described>) {
             command.get_arguments().filter(|one| !one.is_hide_set() && !is_clap_s_own(one)).map(argument).collect();
         all.push(Described {
             about: about.map(ToString::to_string).unwrap_or_default(),
-            examples: examples(&words),
+            examples: examples(words),
             arguments,
-            words: words.clone(),
+            words: words.to_owned(),
         });
     }
     for one in inner {
         let words = if words.is_empty() { one.get_name().to_owned() } else { format!("{words} {}", one.get_name()) };
-        describe(one, words, all);
+        describe(one, &words, all);
     }
 }
 

@@ -38,12 +38,11 @@ pub(super) fn written(duration: Duration) -> String {
     if nanos == 0 {
         return "0s".to_owned();
     }
-    match UNITS.iter().rev().find(|(_, unit)| nanos.is_multiple_of(*unit)) {
-        Some((suffix, unit)) => format!("{}{suffix}", nanos / unit),
-        None => {
-            let decimals = format!("{:06}", nanos % 1_000_000);
-            format!("{}.{}ms", nanos / 1_000_000, decimals.trim_end_matches('0'))
-        }
+    if let Some((suffix, unit)) = UNITS.iter().rev().find(|(_, unit)| nanos.is_multiple_of(*unit)) {
+        format!("{}{suffix}", nanos / unit)
+    } else {
+        let decimals = format!("{:06}", nanos % 1_000_000);
+        format!("{}.{}ms", nanos / 1_000_000, decimals.trim_end_matches('0'))
     }
 }
 

@@ -115,7 +115,8 @@ impl Names {
                 let name = printable(name, LONGEST);
                 // No parentheses within parentheses: `eni-0b (i-0b, nat2)`.
                 let within = rest.starts_with(')') && out[..out.len() - word.len()].ends_with('(');
-                out.push_str(&if within { format!(", {name}") } else { format!(" ({name})") });
+                let (open, close) = if within { (", ", "") } else { (" (", ")") };
+                out.extend([open, &name, close]);
                 told.push(word);
             }
             before = word;

@@ -109,6 +109,11 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         self.settings.timeout * 2 + REPORTS
     }
 
+    /// How much later than its round a member is asked.
+    fn later(&self, pace: Pace, index: usize, majority: usize) -> Duration {
+        if pace == Pace::AtOnce && index >= majority { self.settings.timeout / LATER } else { Duration::ZERO }
+    }
+
     /// Pings a target from the standby.
     pub(super) async fn control_ping(&self, addr: IpAddr, tries: u32) -> ControlFate {
         self.uplink.ping(addr, self.settings.timeout, tries).await
@@ -157,10 +162,7 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
         let mut pool = rest.into_iter().chain(unreached);
         let wanted = if self.settings.panel == 0 { usize::MAX } else { self.settings.panel };
         let majority = pool.size_hint().0.min(wanted) / 2 + 1;
-        let later = if ask.pace == Pace::AtOnce { self.settings.timeout / LATER } else { Duration::ZERO };
-        let mut heard = 0;
-        let mut awaited = 0;
-        let mut pinging = 0;
+        let (mut heard, mut awaited, mut pinging) = (0, 0, 0);
         let mut second_wave = false;
 
         for (index, control) in round.controls.iter().enumerate() {
@@ -180,7 +182,7 @@ impl<'a, V: Vantages, U: Uplink> Observer<'a, V, U> {
                 left.push(Rc::clone(&on_the_way));
                 let shout = Shout { good: good_seen.clone(), miss: miss.clone(), left: on_the_way };
                 let asked = Question { backend: drawn.backend.clone(), missed: drawn.missed, pace: ask.pace };
-                let at = if index < majority { start } else { start + later };
+                let at = start + self.later(ask.pace, index, majority);
                 work.push(self.hear(index, asked, targets, at, shout).boxed_local());
                 round.members.push(Member {
                     backend: drawn.backend,

@@ -187,7 +187,7 @@ fn ids_have_their_names_behind_them_wherever_people_read_them_and_nowhere_else()
     }
     let why = "rtb-0b sends 0.0.0.0/0 to i-0c".to_owned();
     let remedy = "aws ec2 replace-route --route-table-id rtb-0b".to_owned();
-    let named = Pass {
+    let told = Pass {
         names,
         because: "3 of 4 backends are cut off, all of those heard in subnet-0a".to_owned(),
         holds: vec![Hold { gate: Gate::Unfit, why, remedy }],
@@ -204,24 +204,24 @@ fn ids_have_their_names_behind_them_wherever_people_read_them_and_nowhere_else()
         row,
     ];
     for style in [TERMINAL, Style::PLAIN] {
-        let text = text::run(&named, "natwatch", style);
+        let text = text::run(&told, "natwatch", style);
         for sentence in sentences {
             assert!(text.contains(sentence), "no {sentence:?} in:\n{text}");
         }
     }
-    let full = text::run(&named, "natwatch", TERMINAL);
+    let full = text::run(&told, "natwatch", TERMINAL);
     assert!(full.contains("  web1          subnet-0a (web-a)         cut off  8.8.8.8  no reply\n"), "{full}");
-    assert!(text::run(&named, "natwatch", Style::PLAIN).contains("cut off in subnet-0a (web-a): web1, web2\n"));
-    assert!(text::plan(&named).contains(row) && text::plan(&named).ends_with("heard in subnet-0a (web-a)\n"));
+    assert!(text::run(&told, "natwatch", Style::PLAIN).contains("cut off in subnet-0a (web-a): web1, web2\n"));
+    assert!(text::plan(&told).contains(row) && text::plan(&told).ends_with("heard in subnet-0a (web-a)\n"));
 
-    let json: serde_json::Value = serde_json::from_str(&json::run(&named)).unwrap();
-    assert_eq!(json["because"], named.because);
+    let json: serde_json::Value = serde_json::from_str(&json::run(&told)).unwrap();
+    assert_eq!(json["because"], told.because);
     assert_eq!(json["moves"][1]["from"], "rtb-0a");
     assert_eq!(json["names"]["rtb-0b"], "nat2");
     let bare: serde_json::Value = serde_json::from_str(&json::run(&partial())).unwrap();
     assert!(bare.get("names").is_none(), "{bare}");
 
-    let status = Status { names: named.names.clone(), last_round: None, ..status() };
+    let status = Status { names: told.names.clone(), last_round: None, ..status() };
     let told = status::text(&status, Style::PLAIN);
     assert!(told.contains("rtb-0a (nat1) -> rtb-0b (nat2)"), "{told}");
 }

@@ -354,7 +354,7 @@ impl<'s> Standby<'s> {
                         std::iter::once(one).chain(twin).collect::<Vec<Done>>()
                     })
                 };
-                match fate.meet(sim, this.n, passing).await {
+                match Box::pin(fate.meet(sim, this.n, passing)).await {
                     Some(Some(done)) => check::after(sim, &seen, &done, this.state),
                     Some(None) => return,
                     None => {
