@@ -42,8 +42,7 @@ const LATE: Duration = Duration::from_secs(1);
 /// their answers, and what a `ping` of whole seconds is given. Only a round whose verdict stands waits for this.
 const REPORTS: Duration = Duration::from_millis(500);
 
-/// In a burst that has found the primary down, whoever is not needed for a majority of the panel is asked this part of the timeout later: a panel's
-/// pings are some thirty processes, and those that are not waited for would hold up those that are.
+/// In a burst, whom a majority of the panel can do without is asked this part of the timeout later: his processes would hold up theirs.
 const LATER: u32 = 6;
 
 /// Control pings are repeated inside the timeout, so that an uplink which loses a third of its packets is still seen to
