@@ -2,13 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "support/aftermath.rs"]
+mod aftermath;
 #[path = "support/seasoned.rs"]
 mod support;
 #[path = "support/systemd.rs"]
 #[expect(dead_code, reason = "shared with lab_watch, which uses all of it")]
 mod systemd;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use natwatch::record::State;
@@ -17,6 +18,7 @@ use natwatch_lab::testing::{FLOWS_WITHIN, carried_by, expect, json};
 use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat, Run, Running, Signal};
 use serde_json::Value;
 
+use aftermath::{on, record, status, told};
 use support::seasoned;
 use systemd::Systemd;
 
@@ -40,28 +42,6 @@ fn pair() -> Lab {
 
 fn drill(lab: &Lab, more: &[&str]) -> Run {
     lab.natwatch(&[&["drill", "--yes", "--format", "json"], more].concat()).unwrap()
-}
-
-fn status(lab: &Lab) -> Value {
-    json(&lab.natwatch(&["status", "--format", "json"]).unwrap())
-}
-
-fn record(lab: &Lab) -> PathBuf {
-    lab.plan().state().join("natwatch/takeover.json")
-}
-
-/// What the history has, by kind and outcome.
-fn told(lab: &Lab) -> Vec<(String, Value)> {
-    let history = lab.natwatch(&["history", "--format", "json"]).unwrap();
-    expect(&history, 0);
-    let events = json(&history)["events"].as_array().unwrap().clone();
-    events.iter().map(|one| (one["kind"].as_str().unwrap().to_owned(), one["outcome"].clone())).collect()
-}
-
-#[track_caller]
-fn on(lab: &Lab, subnet: usize, nat: Nat) {
-    let table = if nat == Nat::Primary { &lab.ids().primary.table } else { &lab.ids().standby.table };
-    assert_eq!(&lab.carrier(subnet).unwrap(), table, "subnet {subnet}");
 }
 
 /// Nothing is left of a drill: everything is at home, guarded, and nobody is held by anything.
