@@ -161,10 +161,25 @@ pub async fn carry_out(
     deadline: Instant,
     seed: u64,
     dry_run: bool,
+    on_step: impl FnMut(&Move),
+) -> Carried {
+    carry_out_while(changer, plan, (deadline, &|| true), seed, dry_run, on_step).await
+}
+
+/// The same where evidence calls for it: no attempt at the check or at a move begins when it is no longer `current`, however much time
+/// there is, and what was not moved by then says so. What is under way is brought to its end, and the address, which comes after all moves
+/// and which no evidence asks for again, has all the time to `deadline`.
+pub async fn carry_out_while(
+    changer: &impl Changer,
+    plan: &Plan,
+    (deadline, current): (Instant, &dyn Fn() -> bool),
+    seed: u64,
+    dry_run: bool,
     mut on_step: impl FnMut(&Move),
 ) -> Carried {
     let began = Instant::now();
-    let budget = |n: usize| Budget::until(deadline, seed.wrapping_add(n as u64));
+    let whenever = |n: usize| Budget::until(deadline, seed.wrapping_add(n as u64));
+    let budget = |n: usize| whenever(n).while_current(current);
     let outcome = |planned: &Change, result| Move {
         plan: planned.clone(),
         result,
@@ -198,7 +213,7 @@ pub async fn carry_out(
     let ours = moves.is_empty() || moves.iter().any(|one| one.result.moved() || one.result == MoveResult::WouldMove);
     if let Some(step) = address.as_mut().filter(|_| stands && ours) {
         let began = Instant::now();
-        let (plan, result) = address::bring(changer, &step.plan, budget(moves.len() + 1), dry_run).await;
+        let (plan, result) = address::bring(changer, &step.plan, whenever(moves.len() + 1), dry_run).await;
         *step = AddressStep { plan, result, took: began.elapsed() };
     }
     Carried { moves, address }
@@ -239,7 +254,7 @@ pub async fn reboot(
 }
 
 /// One change, by its method.
-async fn change(changer: &impl Changer, planned: &Change, budget: Budget, dry_run: bool) -> MoveResult {
+async fn change(changer: &impl Changer, planned: &Change, budget: Budget<'_>, dry_run: bool) -> MoveResult {
     match planned {
         Change::Association(one) => association::replace(changer, one, budget, dry_run).await,
         Change::Route(one) => route::replace(changer, one, budget, dry_run).await,
@@ -250,11 +265,14 @@ async fn change(changer: &impl Changer, planned: &Change, budget: Budget, dry_ru
 async fn disable_check(
     changer: &impl Changer,
     interface: &InterfaceId,
-    mut budget: Budget,
+    mut budget: Budget<'_>,
     dry_run: bool,
 ) -> Result<(), String> {
     let mut last = None;
     loop {
+        if budget.closed() {
+            return Err(budget.spent(last.as_deref()));
+        }
         last = match budget.call(changer.disable_check(interface, dry_run)).await {
             Some(Ok(())) => return Ok(()),
             Some(Err(ChangeError::Refused(why) | ChangeError::Stale(why))) => return Err(why),

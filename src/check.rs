@@ -19,7 +19,7 @@ use crate::model::{Failure, Found, Outcome, Pass, ServiceState, printable};
 use crate::record::State;
 use crate::record::events::Events;
 use crate::record::lock::{self, LockError, Watcher};
-use crate::record::pause::Boot;
+use crate::record::pause::in_force;
 use crate::record::round::LastRound;
 use crate::record::witnesses::Witnesses;
 use crate::report;
@@ -34,10 +34,6 @@ const MAX_AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fro
 /// Nagios and Icinga kill a check after 60 s (`service_check_timeout`, `check_timeout`), and then nobody learns why. The longest way
 /// takes about half of this: EC2 twice, 5 s each, and a round with slow logins between.
 const ANSWER_WITHIN: Duration = Duration::from_secs(50);
-
-/// Beside a `watch`, its last round is judged if it is younger than this: while nothing changes it is written each half a minute, what
-/// changes at once, and a takeover that goes well takes less than the rest. An older one is of a watch that hangs.
-const WATCHED: Duration = Duration::from_mins(1);
 
 /// Of a pause, whose reason an operator may have given at length.
 const PAUSE_SHOWN: usize = 100;
@@ -54,14 +50,16 @@ pub async fn command(settings: &Settings, global: &Global, max_age: Option<&str>
     let state = State::look(&settings.state).map_err(|error| Failure::new(exit::FAILED, error.to_string()))?;
     let last = Last::read(&state, Timestamp::now());
     let watcher = lock::watching(&state);
-    let mut check = match last.young(max_age.or(watcher.as_ref().map(|_| WATCHED))) {
+    // Beside a `watch` its last round is judged, unless that is of one that hangs.
+    let within = settings.watched_within();
+    let mut check = match last.young(max_age.or(watcher.as_ref().map(|_| within))) {
         Some(pass) => Check { saved: true, ..judged(settings, pass.clone(), pass.because.clone()) },
         None => look(settings, &state).await?,
     };
     check.age = last.age();
     check.max_age = max_age;
-    let paused = state.read_pause().present().and_then(|pause| pause.holds(Timestamp::now(), Boot::now().as_ref()));
-    let (remark, unwatched) = last.remark(check.saved, max_age, watcher.as_ref());
+    let paused = in_force(state.read_pause(), Timestamp::now());
+    let (remark, unwatched) = last.remark(check.saved, max_age, watcher.as_ref().map(|watcher| (watcher, within)));
     if (unwatched || paused.is_some()) && check.state == ServiceState::Ok {
         // The network is well, and nobody would do anything about it if it were not.
         check.state = ServiceState::Warning;
@@ -154,12 +152,12 @@ impl Last {
         }
     }
 
-    /// What to say of it, and whether it shows that nobody watches.
-    fn remark(&self, judged: bool, max_age: Option<Duration>, watcher: Option<&Watcher>) -> (String, bool) {
+    /// What to say of it, and whether it shows that nobody watches; with a watcher, the age from which on it hangs.
+    fn remark(&self, judged: bool, max_age: Option<Duration>, watcher: Option<(&Watcher, Duration)>) -> (String, bool) {
         match (self, watcher) {
-            (Self::Known { age, .. }, Some(Watcher { pid, .. })) => {
+            (Self::Known { age, .. }, Some((Watcher { pid, .. }, within))) => {
                 let ago = report::span(*age);
-                let late = *age > max_age.unwrap_or(WATCHED);
+                let late = *age > max_age.unwrap_or(within);
                 let text = if judged {
                     format!("by the watch (process {pid}) {ago} ago")
                 } else if late {
@@ -177,7 +175,7 @@ impl Last {
                     _ => (format!("last run {ago} ago"), false),
                 }
             }
-            (Self::Never, Some(Watcher { pid, .. })) => {
+            (Self::Never, Some((Watcher { pid, .. }, _))) => {
                 (format!("a watch (process {pid}) is at work, and no round of it is on record"), false)
             }
             (Self::Never, None) => {

@@ -126,7 +126,11 @@ pub enum Command {
         watch: bool,
     },
     /// Is this standby able to take over, and are the backends able to witness? Each finding with what to do. Changes nothing
-    Doctor,
+    Doctor {
+        /// Ask every backend, however long that takes. Else, where there are more than can be asked in a few seconds, some at random
+        #[arg(long)]
+        all: bool,
+    },
     /// Move the subnets to this standby now, for planned work; no evidence against the primary is needed
     Takeover {
         /// Do not ask for confirmation; needed where there is no terminal
@@ -195,6 +199,9 @@ pub enum Command {
         /// Where backends are listed. Default: /etc/natwatch/hosts, else /etc/hosts
         #[arg(long, value_name = "FILE")]
         hosts_file: Option<PathBuf>,
+        /// Ask nothing, on a terminal either: what can't be known is left open
+        #[arg(long)]
+        yes: bool,
     },
     /// Print what is to be installed elsewhere
     Print {
@@ -312,7 +319,8 @@ mod tests {
             ("check --max-age 10m", Command::Check { max_age: Some("10m".to_owned()) }),
             ("status", Command::Status { watch: false }),
             ("status --watch", Command::Status { watch: true }),
-            ("doctor", Command::Doctor),
+            ("doctor", Command::Doctor { all: false }),
+            ("doctor --all", Command::Doctor { all: true }),
             ("reset", Command::Reset { yes: false, force: false }),
             ("reset --yes --force", Command::Reset { yes: true, force: true }),
             ("takeover", Command::Takeover { yes: false, dry_run: false }),
@@ -337,10 +345,10 @@ mod tests {
             ("replay last-round.json", Command::Replay { file: "last-round.json".into() }),
             ("pause --for 30m --reason x", Command::Pause { length: "30m".to_owned(), reason: "x".to_owned() }),
             ("resume", Command::Resume),
-            ("init", Command::Init { output: None, hosts_file: None }),
+            ("init", Command::Init { output: None, hosts_file: None, yes: false }),
             (
-                "init --output - --hosts-file /etc/hosts",
-                Command::Init { output: Some("-".into()), hosts_file: Some("/etc/hosts".into()) },
+                "init --output - --hosts-file /etc/hosts --yes",
+                Command::Init { output: Some("-".into()), hosts_file: Some("/etc/hosts".into()), yes: true },
             ),
             ("print iam-policy", Command::Print { what: Print::IamPolicy }),
             ("print authorized-key k.pub", Command::Print { what: Print::AuthorizedKey { key: "k.pub".into() } }),

@@ -13,12 +13,16 @@ mod error;
 mod file;
 mod hosts;
 mod how;
+mod joining;
 mod keys;
+mod pace;
 mod permissions;
+mod place;
 mod reader;
 mod sample;
 mod times;
 mod told;
+pub mod typed;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -33,8 +37,10 @@ use crate::preflight::PreflightSettings;
 
 pub use error::{ConfigError, Violation};
 pub use hosts::hosts_within;
+pub use joining::{Joined, Joining};
 pub use keys::{KEYS, Key, Kind, Presence};
 pub use permissions::{Disk, Role};
+pub use place::Places;
 pub use sample::{Filled, filled, sample};
 pub(crate) use values::duration;
 
@@ -65,6 +71,8 @@ pub struct Settings {
     pub watch: WatchSettings,
     /// `backends.hosts_file`, from which some of the backends are: `watch` reads the configuration again when it is another.
     pub hosts_file: Option<PathBuf>,
+    /// `backends.ec2_subnets`: who joins the backends, and has joined; `None`: nobody does.
+    pub fleet: Option<Joining>,
     /// `failback.canary`: the subnet that is brought back first.
     pub canary: Option<crate::model::SubnetId>,
     /// `[notify]`: the hook, where there is one.
@@ -108,6 +116,12 @@ pub trait Files {
 }
 
 impl Settings {
+    /// The rules as a `watch` goes by them, which has a span of its own.
+    #[must_use]
+    pub fn watched(&self) -> DecideSettings {
+        DecideSettings { span: self.watch.span, ..self.decide.clone() }
+    }
+
     /// Reads and checks the configuration at `path`, the hosts file it names, and who may change them.
     ///
     /// # Errors
@@ -126,7 +140,14 @@ impl Settings {
         let file = shown(path);
         let of_file = |text| Violation { file: file.clone(), line: None, text };
         let content = files.read(path).map_err(|why| {
-            let remedy = if why == permissions::MISSING { "; natwatch init writes one" } else { "" };
+            let remedy = match () {
+                () if why == permissions::MISSING => "; natwatch init writes one".to_owned(),
+                // Whether it is natwatch's user who asks, only who installed it knows.
+                () if why.ends_with(permissions::DENIED) => format!(
+                    "; ask as natwatch's user: sudo -u natwatch natwatch; if that is you: sudo chgrp natwatch {file} && sudo chmod g+r {file}"
+                ),
+                () => String::new(),
+            };
             of_file(format!("{why}{remedy}"))
         })?;
         // A configuration that others can write is refused, and all that is wrong with it is said nevertheless.

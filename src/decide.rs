@@ -10,6 +10,7 @@
 //! | `gates` | whether this standby may take over, and the plan; `gates/fit`: whether it could carry the traffic; `gates/route`: the plan of method `route` |
 //! | `lock` | the takeover record as the rules see it |
 //! | `guarded` | what is wrong with the guarded subnets themselves |
+//! | `unfit` | what would hold a takeover, while all is well |
 //! | `differences` | what who is moved loses, besides |
 //! | `own` | whether the standby carries its own subnets |
 //! | `carried` | whether the traffic of a recorded change is this standby's now |
@@ -19,6 +20,7 @@
 //! | `unseen` | what a failback or drill that was cut short left on the standby, unverified |
 //! | `outcome` | what a pass came to, and its exit status |
 //! | `reason` | why, in one sentence |
+//! | `ruled` | whether a kept pass went by the rules of now |
 //! | `explain` | the same, rule by rule, for who asks why |
 //! | `service` | what a pass is in the terms of a monitoring system |
 //! | `commands` | what an operator would type instead |
@@ -38,22 +40,26 @@ mod lock;
 mod outcome;
 mod own;
 mod reason;
+mod ruled;
 mod service;
+mod unfit;
 mod unseen;
 
-pub use carried::carried;
+pub use carried::{carried, shows_before};
 pub use case::{Case, Decision, Look, because, conclude, decide, grounds};
 pub use commands::{finish_commands, held_commands, reboot_commands, undo_commands};
 pub use course::{Course, Next, Row};
 pub use differences::differences;
-pub use drill::{Practice, drill, drilled, not_back};
+pub use drill::{OVERTAKEN, Practice, drill, drilled, not_back};
 pub use explain::explain;
 pub use failback::{Steps, WayBack, Wish, address_back, failback, failed_back, homeward, unready};
 pub use gates::{Situation, leads_here, plan};
 pub use judge::{families, judge, outlook};
 pub use lock::Lock;
 pub use outcome::{Ending, Redundancy, lead, outcome, outcome_of};
+pub use ruled::{Ruled, another, apart};
 pub use service::{bearable, service_state};
+pub use unfit::{misled, unfit};
 
 use std::time::Duration;
 

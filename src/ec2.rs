@@ -35,13 +35,15 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::config::SharedHttpClient;
+use aws_sdk_ec2::config::{ProvideCredentials as _, SharedHttpClient};
 use aws_sdk_ec2::types::{self, Filter, Reservation};
 use tokio::sync::Mutex;
 
 use crate::act::ChangeError;
 use crate::doctor::cloud::Network;
-use crate::model::{Instance, InstanceId, InterfaceId, RouteTable, RouteTableId, SecurityGroup, Subnet, SubnetId};
+use crate::model::{
+    Instance, InstanceId, InterfaceId, Machine, RouteTable, RouteTableId, SecurityGroup, Subnet, SubnetId,
+};
 use crate::preflight::{Cloud, Identity};
 
 pub use iam::{IAM_ACTIONS, iam_policy};
@@ -159,6 +161,14 @@ impl Ec2 {
         self.client(|clients| &clients.read).await
     }
 
+    /// Where credentials come from, by the SDK's name for it (`IMDSv2`, `EnvironmentVariable`, `ProfileFile`…); `None`: there are none.
+    pub(crate) async fn credentials_from(&self) -> Option<String> {
+        // It makes the clients where there are none yet.
+        drop(self.reading().await.ok()?);
+        let provider = self.clients.lock().await.as_ref()?.shared.credentials_provider()?;
+        credentials::source(&provider.provide_credentials().await.ok()?)
+    }
+
     /// For what changes something. Where it can't be had nothing was sent, and it may be there the next moment.
     async fn changing(&self) -> Result<Client, ChangeError> {
         self.client(|clients| &clients.change).await.map_err(ChangeError::Throttled)
@@ -248,6 +258,11 @@ impl Cloud for Ec2 {
         let interfaces =
             reservations.iter().flat_map(Reservation::instances).flat_map(types::Instance::network_interfaces);
         Ok(interfaces.flat_map(convert::public).collect())
+    }
+
+    async fn running(&self, subnets: &[SubnetId]) -> Result<Vec<Machine>, String> {
+        let reservations = self.running_in(&texts(subnets)).await?;
+        reservations.iter().flat_map(Reservation::instances).map(atlas::machine).collect()
     }
 
     async fn groups_of(&self, interface: &InterfaceId) -> Result<Option<Vec<SecurityGroup>>, String> {

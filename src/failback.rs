@@ -8,7 +8,7 @@ use crate::model::{EventKind, Failure, Pass, SubnetId, printable};
 use crate::report;
 use crate::run::clients::Live;
 use crate::run::pass::Mode;
-use crate::run::{self, Deed, Post, Stop};
+use crate::run::{self, Deed, Post, Signals, Stop};
 
 const QUESTION: Question = Question {
     command: "natwatch failback",
@@ -42,6 +42,7 @@ pub async fn command(
         };
         QUESTION.ask(&report::text::plan(&shown)).await?;
     }
+    let mut heard = Signals::or_hangup();
     match pass(settings, global, &wanted, if dry_run { Mode::DryRun } else { Mode::Act }).await? {
         Ok(pass) => {
             let state = run::open(settings)?;
@@ -53,7 +54,7 @@ pub async fn command(
             }
             run::tell(settings, global, &pass, report::text::failback);
             if told {
-                post.deliver().await;
+                post.deliver(&mut heard).await;
             }
             Ok(pass.exit)
         }

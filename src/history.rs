@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal as _;
 
+use jiff::Timestamp;
+
 use crate::cli::{Format, Global};
 use crate::config::Settings;
 use crate::model::failure::exit;
@@ -18,7 +20,10 @@ use crate::report::history::{Event, History};
 pub fn command(settings: &Settings, global: &Global) -> Result<u8, Failure> {
     let failed = |why: String| Failure::new(exit::FAILED, why);
     let state = State::look(&settings.state).map_err(|error| failed(error.to_string()))?;
-    let (entries, unreadable) = state.read_history().map_err(|error| failed(error.to_string()))?;
+    let (mut entries, unreadable) = state.read_history().map_err(|error| failed(error.to_string()))?;
+    // What no pass has noted yet, as after a pause that outlasted the service.
+    let ended = state.ended_pause(Timestamp::now()).filter(|line| !entries.contains(line));
+    entries.extend(ended);
     // What is called how now: the history knows of the subnets that it moved how they were called then.
     let mut names = Names::new();
     names.learn_moves(entries.iter().flat_map(|entry| &entry.moves));

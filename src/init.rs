@@ -1,18 +1,21 @@
 //! `natwatch init`: a first configuration, from what this instance, its VPC and its hosts file show.
 //!
-//! What was found is filled in and explained; what was not, or of which there are several, stays a comment with what to choose from, and is
-//! told. It asks EC2 and changes nothing there; a file that exists is never touched.
+//! What was found is filled in and explained; on a terminal, what can't be known from here is asked for. What is not known then, or could be
+//! one of several, stays a comment with what to choose from, and is told. It asks EC2 and changes nothing there; a file that exists is
+//! never touched.
 
 mod around;
 mod draft;
 mod file;
 mod hosts;
+mod questions;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cli::{Format, Global};
 use crate::config::{Filled, Settings, filled};
+use crate::confirm::{self, Answer};
 use crate::ec2::Ec2;
 use crate::model::Failure;
 use crate::model::failure::exit;
@@ -21,28 +24,30 @@ use crate::report::init::Written;
 use around::Around;
 use draft::Draft;
 use hosts::Hosts;
+use questions::Questions;
 
 /// What stands for standard output where a path is wanted.
 const STDOUT: &str = "-";
 
-/// Writes a configuration to `output`, else to the `--config` path; exit status 0, also where something is left to be filled in.
+/// Writes a configuration to `output`, else to the `--config` path; exit status 0, also where something is left to be filled in. With
+/// `yes`, and without a terminal, nothing is asked.
 ///
 /// # Errors
-/// 2: the file exists or can't be written, or the way to EC2 can't be set up (`AWS_CA_BUNDLE`). 128 and the signal's number: a signal
-/// instead of an answer.
-pub async fn command(global: &Global, output: Option<&Path>, hosts_file: Option<&Path>) -> Result<u8, Failure> {
+/// 2: the file exists or can't be written, the terminal can't be read, or the way to EC2 can't be set up (`AWS_CA_BUNDLE`). 128 and the
+/// signal's number: a signal instead of an answer.
+pub async fn command(
+    global: &Global,
+    output: Option<&Path>,
+    hosts_file: Option<&Path>,
+    yes: bool,
+) -> Result<u8, Failure> {
     let failed = |why: String| Failure::new(exit::FAILED, why);
     let path = output.unwrap_or(&global.config);
     let path = Some(path).filter(|path| *path != Path::new(STDOUT));
     if let Some(path) = path {
         file::free(path).map_err(failed)?;
     }
-    let ec2 = Ec2::connect(None).map_err(failed)?;
-    let around = Box::pin(Around::look(&ec2)).await;
-    let standby = around.standbys().chosen("Which route table is this standby's own?").await?;
-    let primary = around.primaries().chosen("Which route table's subnets are to be guarded?").await?;
-    let hosts = Hosts::read(hosts_file, primary.one());
-    let draft = Draft::of(&around, &standby, &primary, &hosts);
+    let draft = Box::pin(draft(hosts_file, yes)).await?;
     let text = configuration(&draft);
     let mut written =
         Written { path: path.map(Path::to_owned), found: draft.told(), missing: draft.missing, refused: Vec::new() };
@@ -58,6 +63,31 @@ pub async fn command(global: &Global, output: Option<&Path>, hosts_file: Option<
     }
     tell(global, &written, &text).map_err(|error| failed(format!("stdout: {error}")))?;
     Ok(0)
+}
+
+/// Looks around, and asks.
+async fn draft(hosts_file: Option<&Path>, yes: bool) -> Result<Draft, Failure> {
+    let look = async |region: Option<&str>| {
+        let ec2 = Ec2::connect(region).map_err(|why| Failure::new(exit::FAILED, why))?;
+        confirm::unless_ended(Box::pin(Around::look(&ec2)), "nothing is written").await
+    };
+    let mut questions = Questions::new(yes);
+    let mut around = look(None).await?;
+    let region = questions.region(&around).await?;
+    if let Answer::This(region) = &region {
+        around = look(Some(region)).await?;
+    }
+    let (standby, primary) = (around.standbys(), around.primaries());
+    let question = "Which route table is this standby's own?";
+    let standby = questions.table(standby, &around, primary.id(), question).await?;
+    let question = "Which route table's subnets are to be guarded?";
+    let primary = questions.table(primary, &around, standby.id(), question).await?;
+    let mut hosts = Hosts::read(hosts_file, primary.one());
+    if hosts_file.is_none() {
+        hosts = questions.hosts(hosts).await?;
+    }
+    let said = questions.rest(region).await?;
+    Ok(Draft::of(&around, &standby, &primary, &hosts, &said))
 }
 
 fn configuration(draft: &Draft) -> String {
@@ -79,3 +109,6 @@ fn tell(global: &Global, written: &Written, configuration: &str) -> std::io::Res
         (Format::Text, Some(_)) => report::stdout(&report::init::text(written)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@
 //! | `check`, `status`, `takeover`, `failback`, `drill`, `reset`, `pause`, `history` | one command each, made of the stages' parts | what they need of the stages, and `run`'s passes |
 //! | `doctor` | looks at everything that a takeover and its evidence depend on | the stages' parts and clients, `report` |
 //! | `init` | a first configuration from what is there | cli, config, confirm, model, the traits of preflight, ec2, report |
-//! | `confirm` | asks on a terminal before something is changed | model, report |
+//! | `confirm` | asks on a terminal: before something is changed, and what only an operator knows | model, report |
 //! | `replay` | decide again from a saved round or a scenario, and say why | cli, model, decide, record (what it reads), report |
 //! | `print` | what is installed elsewhere | the rooms that know it |
 //! | `limits` | descriptors and threads that this process may have | – |
@@ -68,6 +68,7 @@ use cli::{Cli, Command};
 use config::Settings;
 use model::Failure;
 use model::failure::exit;
+use run::fleet::{self, First};
 
 /// Does what was typed, and returns the exit status.
 ///
@@ -93,19 +94,40 @@ fn carry_out(cli: &Cli, json: bool) -> Result<u8, Failure> {
     if let Command::Replay { file } = &cli.command {
         return replay::command(file, &cli.global);
     }
-    if let Command::Init { output, hosts_file } = &cli.command {
-        return waiting(Box::pin(init::command(&cli.global, output.as_deref(), hosts_file.as_deref())));
+    if let Command::Init { output, hosts_file, yes } = &cli.command {
+        return waiting(Box::pin(init::command(&cli.global, output.as_deref(), hosts_file.as_deref(), *yes)));
     }
     let loaded = Settings::load(&cli.global.config);
-    if matches!(cli.command, Command::Doctor) {
+    if let Command::Doctor { all } = cli.command {
         // What is wrong with a configuration is one of its findings.
-        return waiting(Box::pin(doctor::command(loaded, &cli.global)));
+        return waiting(Box::pin(doctor::command(loaded, &cli.global, all)));
     }
     let settings = loaded.map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
     for advice in &settings.advice {
         tracing::info!(event = "advice", "{advice}");
     }
-    waiting(Box::pin(configured(cli, &settings)))
+    waiting(Box::pin(async {
+        let settings = fleet::joined(settings, first(&cli.command)).await;
+        configured(cli, &settings).await
+    }))
+}
+
+/// What a command does where nobody has seen yet who runs in the guarded subnets: what makes rounds asks, what changes something saves it.
+const fn first(command: &Command) -> First {
+    match command {
+        Command::Run { dry_run: false }
+        | Command::Watch { dry_run: false }
+        | Command::Takeover { dry_run: false, .. }
+        | Command::Failback { dry_run: false, .. }
+        | Command::Drill { dry_run: false, .. } => First::Keep,
+        Command::Run { .. }
+        | Command::Watch { .. }
+        | Command::Takeover { .. }
+        | Command::Failback { .. }
+        | Command::Drill { .. }
+        | Command::Check { .. } => First::Ask,
+        _ => First::Leave,
+    }
 }
 
 /// Waits for a command on a runtime of its own, with the descriptors and threads that it takes.
@@ -147,6 +169,6 @@ async fn configured(cli: &Cli, settings: &Settings) -> Result<u8, Failure> {
         Command::Reset { yes, force } => Box::pin(reset::command(settings, &cli.global, *yes, *force)).await,
         Command::Pause { length, reason } => Box::pin(pause::pause(settings, &cli.global, length, reason)).await,
         Command::Resume => Box::pin(pause::resume(settings, &cli.global)).await,
-        Command::Doctor | Command::Replay { .. } | Command::Print { .. } | Command::Init { .. } => Ok(0),
+        Command::Doctor { .. } | Command::Replay { .. } | Command::Print { .. } | Command::Init { .. } => Ok(0),
     }
 }

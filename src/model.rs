@@ -1,13 +1,14 @@
 //! The vocabulary: data and `Display` only.
 //!
 //! Every stage speaks these words and no other stage's. Nothing here does I/O, reads a clock or decides anything.
-//! Its groups: what EC2 has ([`cloud`]), what lets packets pass there ([`firewall`]) and how people call it ([`names`]), what was observed and
+//! Its groups: what EC2 has ([`cloud`]), what lets packets pass there ([`firewall`]), what runs behind the NAT ([`fleet`]) and how people call it ([`names`]), what was observed and
 //! how it is judged ([`evidence`], [`judgement`], [`own`]), what is to be changed and what came of it ([`change`], [`last`]), what holds it back
-//! and what is remembered ([`takeover`]), what a whole pass came to and what a
+//! and what is remembered ([`takeover`]) since when ([`boot`]), what a whole pass came to and what a
 //! file of ours had to say ([`pass`]), and why ([`explanation`]); what a drill showed ([`drill`]) and `doctor` found ([`finding`]); what a monitoring system is
 //! told ([`service`]), a hook ([`event`]) and a collector of metrics ([`figures`]).
 
 pub mod address;
+pub mod boot;
 pub mod change;
 pub mod cloud;
 pub mod drill;
@@ -18,6 +19,7 @@ pub mod failure;
 pub mod figures;
 pub mod finding;
 pub mod firewall;
+pub mod fleet;
 pub mod id;
 pub mod judgement;
 pub mod last;
@@ -28,6 +30,7 @@ mod result;
 pub mod service;
 pub mod takeover;
 
+pub use boot::{Boot, Stamp};
 pub use change::{Change, Method, Move, MoveResult, Plan, PlannedMove, PlannedRoute, Verification, Way};
 pub use cloud::{Association, Cidr, Instance, Interface, Machine, Route, RouteTable, Subnet, Survey};
 pub use drill::{Drill, Gap, Leg};
@@ -38,8 +41,9 @@ pub use evidence::{
 pub use explanation::{Explanation, Item, RoundWhy, RowWhy, Rule};
 pub use failure::Failure;
 pub use figures::{Counts, Figures};
-pub use finding::{Finding, Fitness, Topic, quoted};
+pub use finding::{Edit, Finding, Fitness, Topic, quoted};
 pub use firewall::{Acl, AclEntry, GroupRule, Lets, NetworkInterface, Packets, SecurityGroup};
+pub use fleet::{Fleet, Resident};
 pub use id::{
     AclId, AllocationId, AssociationId, EipAssociationId, GroupId, IdError, InstanceId, InterfaceId, RouteTableId,
     SubnetId, VpcId,
@@ -50,7 +54,7 @@ pub use names::Names;
 pub use own::{OwnWitness, Said};
 pub use pass::{Conclusion, Found, Pass};
 pub use service::ServiceState;
-pub use takeover::{Admission, Gate, Guarded, GuardedSet, Hold, Outcome, Paused, Phase, Record};
+pub use takeover::{Admission, Gate, Guarded, GuardedSet, Hold, Outcome, Own, Paused, Phase, Purpose, Record};
 
 use std::fmt;
 use std::net::IpAddr;

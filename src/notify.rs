@@ -80,10 +80,14 @@ pub fn finding(settings: &NotifySettings, may: impl FnOnce(&Path) -> Result<(), 
     let path = Path::new(command);
     match regular(path).map_err(|why| (why, None)).and_then(|()| may(path)) {
         Ok(()) => found(Fitness::Fit, format!("the hook {shown} is there and may be run")),
-        Err((why, remedy)) => Finding {
-            remedy,
-            ..found(Fitness::Warning, format!("the hook {shown} can't be run: {why}; nobody is told of events"))
-        },
+        Err((why, remedy)) => {
+            let text = format!("the hook {shown} can't be run: {why}; nobody is told of events");
+            let found = found(Fitness::Warning, text).cause("hook-not-run");
+            match remedy {
+                Some(remedy) => found.remedy(remedy),
+                None => found.change("notify.command", "command = [\"the path of a program that may be run\"]"),
+            }
+        }
     }
 }
 

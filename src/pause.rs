@@ -11,10 +11,11 @@ use crate::config::{Settings, duration};
 use crate::model::failure::exit;
 use crate::model::{EventKind, Failure, printable};
 use crate::record::history::{Deed, Entry};
+use crate::record::lock::{PATIENT, Turn};
 use crate::record::pause::{Boot, Pause};
 use crate::record::{State, VERSION};
 use crate::report;
-use crate::run::{Deed as Told, Post};
+use crate::run::{Deed as Told, Post, Signals};
 
 /// A week: longer than any maintenance, and short enough that nobody forgets that it was asked for.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
@@ -41,14 +42,19 @@ pub async fn pause(settings: &Settings, global: &Global, length: &str, reason: &
     let state = open(settings)?;
     let now = Timestamp::now();
     let pause = Pause::new(now, Boot::now(), length, reason.to_owned());
+    let turn = Turn::take(&state, PATIENT);
+    // One that is in its place, and nobody has noticed the end of.
+    let closed = state.close_pause(now);
     state.write_pause(&pause).map_err(|error| failed(&error))?;
+    closed.map_err(|error| unwritten(&error))?;
     remember(&state, Deed::Pause, now, reason, length)?;
+    drop(turn);
     let paused = pause.holds(now, Boot::now().as_ref());
     let text = paused.as_ref().map_or_else(String::new, ToString::to_string);
     let post = Post::new(settings, &state);
     post.did(EventKind::Paused, Told { because: &text, paused: paused.as_ref(), ..Told::default() });
     let said = say(global, paused.as_ref().map(|one| one.until), &text);
-    post.deliver().await;
+    post.deliver(&mut Signals::new()).await;
     said
 }
 
@@ -59,19 +65,23 @@ pub async fn pause(settings: &Settings, global: &Global, length: &str, reason: &
 pub async fn resume(settings: &Settings, global: &Global) -> Result<u8, Failure> {
     let state = open(settings)?;
     let now = Timestamp::now();
+    let turn = Turn::take(&state, PATIENT);
+    let closed = state.close_pause(now);
     let pause = state.read_pause().present();
     let running = pause.as_ref().and_then(|pause| pause.holds(now, Boot::now().as_ref()));
     state.clear_pause().map_err(|error| failed(&error))?;
+    closed.map_err(|error| unwritten(&error))?;
     match running {
         None => say(global, None, "nothing was paused"),
         Some(paused) => {
             let lasted = pause.and_then(|pause| Duration::try_from(now.duration_since(pause.since)).ok());
             remember(&state, Deed::Resume, now, &paused.reason, lasted.unwrap_or_default())?;
+            drop(turn);
             let post = Post::new(settings, &state);
             let because = "an operator has ended the pause before its time";
             post.did(EventKind::Resumed, Told { because, ..Told::default() });
             let said = say(global, None, "resumed; the next run may take over again");
-            post.deliver().await;
+            post.deliver(&mut Signals::new()).await;
             said
         }
     }
@@ -98,8 +108,11 @@ fn remember(state: &State, kind: Deed, at: Timestamp, why: &str, took: Duration)
         moves: Vec::new(),
         took,
     };
-    let done = state.append_history(&entry);
-    done.map_err(|error| Failure::new(exit::FAILED, format!("done, but the history could not be written: {error}")))
+    state.append_history(&entry).map_err(|error| unwritten(&error))
+}
+
+fn unwritten(error: &dyn std::error::Error) -> Failure {
+    Failure::new(exit::FAILED, format!("done, but the history could not be written: {error}"))
 }
 
 fn say(global: &Global, until: Option<Timestamp>, text: &str) -> Result<u8, Failure> {

@@ -5,6 +5,7 @@
 //! `takeover.subnets` names a subnet that is on neither table, a second one.
 
 mod admission;
+mod fleet;
 pub mod guarded;
 pub mod host;
 
@@ -14,7 +15,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::{join, join3};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::cloud::Masquerade;
 use crate::model::{
@@ -22,8 +23,9 @@ use crate::model::{
     SubnetId, Survey, VpcId,
 };
 
-pub use guarded::{families, guarded_set, make_guarded, now_on};
-pub use host::{Identity, LocalHost, masquerade};
+pub use fleet::fleet;
+pub use guarded::{brings_six, families, guarded_set, make_guarded, now_on};
+pub use host::{Guarding, Identity, LocalHost, Reading, rules};
 
 /// What to ask about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +56,10 @@ pub trait Cloud {
     fn subnets(&self, ids: &[SubnetId]) -> impl Future<Output = Result<Vec<Subnet>, String>>;
     /// The private addresses in these subnets that have a public IPv4 address of their own.
     fn public(&self, subnets: &[SubnetId]) -> impl Future<Output = Result<Vec<IpAddr>, String>>;
+    /// The instances that run in these subnets by their primary interface; none where nobody looks at them.
+    fn running(&self, _subnets: &[SubnetId]) -> impl Future<Output = Result<Vec<Machine>, String>> {
+        std::future::ready(Ok(Vec::new()))
+    }
     /// The security groups of an interface, in two calls; `None`: nobody looks at them.
     fn groups_of(&self, _interface: &InterfaceId) -> impl Future<Output = Result<Option<Vec<SecurityGroup>>, String>> {
         std::future::ready(Ok(None))
@@ -90,7 +96,7 @@ pub trait Host {
     ///
     /// Where the sysctl cannot be read: one line fit to print.
     fn forwards(&self, family: Family) -> Result<bool, String>;
-    /// Whether something masquerades.
+    /// Whether something masquerades, and nothing drops all that is forwarded before.
     fn masquerade(&self) -> impl Future<Output = Masquerade>;
 }
 
@@ -132,21 +138,15 @@ pub async fn identity(host: &impl Host, settings: &PreflightSettings) -> Result<
 pub async fn survey(cloud: &impl Cloud, host: &impl Host, settings: &PreflightSettings, patience: Duration) -> Survey {
     let late = || format!("EC2 gave no answer within {} s", patience.as_secs());
     let tables = async { timeout(patience, tables(cloud, settings)).await.unwrap_or_else(|_| Err(late())) };
-    let instances = async {
-        let unknown =
-            |_| (settings.standby_instance.clone().ok_or_else(|| IdentityError::Unknown(late())), Err(late()));
-        timeout(patience, instances(cloud, host, settings)).await.unwrap_or_else(unknown)
-    };
+    let instances = instances(cloud, host, settings, patience);
     let ((identity, instances), tables, masquerade) = join3(instances, tables, host.masquerade()).await;
     let find = |id: &InstanceId| {
         let known = instances.as_ref().map_err(Clone::clone);
         known.map(|known| known.iter().find(|instance| &instance.id == id).cloned())
     };
-    let guards_v6 = tables.as_ref().is_ok_and(|tables| families(settings, tables).contains(&Family::V6));
-    let ip_forward = match host.forwards(Family::V4) {
-        Ok(true) if guards_v6 => host.forwards(Family::V6),
-        v4 => v4,
-    };
+    let comes = |tables: &Vec<RouteTable>| guarded::six_comes(settings, &families(settings, tables), Some(tables));
+    let six = tables.as_ref().is_ok_and(comes);
+    let (ip_forward, ip_forward_of) = forwards(host, six);
     Survey {
         standby: identity.as_ref().map_err(ToString::to_string).and_then(find),
         primary: settings.primary_instance.as_ref().map(find),
@@ -154,28 +154,67 @@ pub async fn survey(cloud: &impl Cloud, host: &impl Host, settings: &PreflightSe
         tables,
         uptime: host.uptime(),
         ip_forward,
+        ip_forward_of,
         masquerade,
     }
 }
 
-/// Who this is, and both instances in one call. A configured id need not wait for IMDS.
+/// What shows without EC2, in some milliseconds: for who only wants to know whether this machine is fit.
+pub async fn here(host: &impl Host, settings: &PreflightSettings, six: bool) -> Survey {
+    let unasked = || "EC2 was not asked".to_owned();
+    let identity = async {
+        match &settings.standby_instance {
+            Some(configured) => Ok(configured.clone()),
+            None => host.instance().await,
+        }
+    };
+    let (identity, masquerade) = join(identity, host.masquerade()).await;
+    let (ip_forward, ip_forward_of) = forwards(host, six);
+    Survey {
+        identity,
+        tables: Err(unasked()),
+        standby: Err(unasked()),
+        primary: None,
+        uptime: host.uptime(),
+        ip_forward,
+        ip_forward_of,
+        masquerade,
+    }
+}
+
+/// Whether packets are forwarded, IPv6's too where a takeover brings `six` here, and by whose sysctl. Where that can't be read, why: one line fit to print.
+pub fn forwards(host: &impl Host, six: bool) -> (Result<bool, String>, Family) {
+    match host.forwards(Family::V4) {
+        Ok(true) if six => (host.forwards(Family::V6), Family::V6),
+        v4 => (v4, Family::V4),
+    }
+}
+
+/// Who this is, and both instances in one call. A configured id need not wait for IMDS. That EC2 is late says nothing of who this is.
 async fn instances(
     cloud: &impl Cloud,
     host: &impl Host,
     settings: &PreflightSettings,
+    patience: Duration,
 ) -> (Result<InstanceId, IdentityError>, Result<Vec<Instance>, String>) {
+    let until = Instant::now() + patience;
+    let late = |who: &str| format!("{who} gave no answer within {} s", patience.as_secs());
     let ask = async |standby: Option<&InstanceId>| {
         let ids: BTreeSet<&InstanceId> = standby.into_iter().chain(&settings.primary_instance).collect();
         if ids.is_empty() {
-            Ok(Vec::new())
-        } else {
-            cloud.instances(&ids.into_iter().cloned().collect::<Vec<_>>()).await
+            return Ok(Vec::new());
         }
+        let ids: Vec<InstanceId> = ids.into_iter().cloned().collect();
+        timeout_at(until, cloud.instances(&ids)).await.unwrap_or_else(|_| Err(late("EC2")))
+    };
+    let who = async {
+        let silent = |_| settings.standby_instance.clone().ok_or_else(|| IdentityError::Unknown(late("IMDS")));
+        timeout_at(until, identity(host, settings)).await.unwrap_or_else(silent)
     };
     if settings.standby_instance.is_some() {
-        join(identity(host, settings), ask(settings.standby_instance.as_ref())).await
+        join(who, ask(settings.standby_instance.as_ref())).await
     } else {
-        let identity = identity(host, settings).await;
+        let identity = who.await;
         let instances = ask(identity.as_ref().ok()).await;
         (identity, instances)
     }

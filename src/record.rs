@@ -12,6 +12,7 @@ pub mod counts;
 pub mod durable;
 pub mod events;
 pub mod facts;
+pub mod fleet;
 mod folder;
 pub mod history;
 pub mod lock;
@@ -41,10 +42,14 @@ use folder::Folder;
 pub(crate) const RUN_LOCK: &str = "run.lock";
 /// The lock of the one `watch`.
 pub(crate) const WATCH_LOCK: &str = "watch.lock";
+/// The turn at what several of ours change.
+pub(crate) const TURN_LOCK: &str = "turn.lock";
 /// The takeover record, which is the lock that outlives us.
 pub(crate) const TAKEOVER: &str = "takeover.json";
 /// The guarded subnets as last seen.
 pub(crate) const GUARDED: &str = "guarded.json";
+/// The running instances of the guarded subnets as last seen.
+pub const FLEET: &str = "fleet.json";
 /// Who has been seen reaching through the primary.
 pub(crate) const WITNESSES: &str = "witnesses.json";
 /// Where targets' names were last found, and how steadily targets answered.
@@ -68,8 +73,8 @@ pub(crate) const EVENTS: &str = "events";
 
 /// Every file of ours, for the check at [`State::open`].
 const FILES: &[&str] = &[
-    RUN_LOCK, WATCH_LOCK, TAKEOVER, GUARDED, WITNESSES, TARGETS, LAST_ROUND, PAUSE, FACTS, PRINTED, HISTORY, TOLD,
-    COUNTS,
+    RUN_LOCK, WATCH_LOCK, TURN_LOCK, TAKEOVER, GUARDED, FLEET, WITNESSES, TARGETS, LAST_ROUND, PAUSE, FACTS, PRINTED,
+    HISTORY, TOLD, COUNTS,
 ];
 
 /// Layout of the files that this program writes.
@@ -129,6 +134,12 @@ pub enum StateError {
 }
 
 impl StateError {
+    /// Whether another of ours was at it, and it is only to be tried again.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Io { reason, .. } if reason.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// For `map_err`: `doing` on `path` failed.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

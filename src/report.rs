@@ -3,6 +3,7 @@
 //! It decides nothing and asks nobody. Nothing from outside (names, tags, what a remote host said) reaches the output
 //! other than through `safe`, since a terminal obeys escape sequences whoever sent them.
 
+pub mod ask;
 pub mod doctor;
 mod drill;
 pub mod event;

@@ -14,9 +14,13 @@
 //! | `verify` | whether it helped |
 //! | `targets` | where the targets are, and what is remembered of them |
 //! | `remember` | the takeover record as found |
-//! | `astray` | where the subnets of its moves went that somebody else took |
+//! | `aside` | what may hang in the kernel, beside everything else |
+//! | `lapse` | evidence again, where it lapsed before EC2 did what it called for |
+//! | `lag` | what a record is worth by its age |
+//! | `asked` | what EC2 says of a record that is not complete |
 //! | `untold` | a complete takeover that a killed process did not tell |
 //! | `own` | the standby's own witnesses |
+//! | `fleet` | whom EC2 shows running in the guarded subnets |
 //! | `facts` | what only root can see, left for those who can't |
 //! | `beside` | a pass beside a `watch` |
 //! | `lasting` | passes without end |
@@ -24,7 +28,8 @@
 //! | `figures` | the metrics |
 //! | `signals` | what a signal does to a pass |
 
-mod astray;
+mod aside;
+mod asked;
 mod beside;
 pub(crate) mod clients;
 mod down;
@@ -32,6 +37,9 @@ pub mod drill;
 pub(crate) mod facts;
 pub mod failback;
 mod figures;
+pub(crate) mod fleet;
+pub(crate) mod lag;
+mod lapse;
 pub mod lasting;
 mod own;
 pub mod pass;
@@ -78,6 +86,8 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
     let mode = if dry_run { Mode::DryRun } else { Mode::Act };
     let state = open(settings)?;
     let pass = async |world: &Live<'_>, witnesses| Box::pin(pass::pass(world, settings, witnesses, mode)).await;
+    // Whoever is told to end in a takeover brings that to its end, and has no time for a hook.
+    let mut heard = Signals::or_hangup();
     let done = match make(settings, global, &state, &Stop::default(), !dry_run, pass).await? {
         Ok(done) => done,
         Err(number) => return Ok(128 + number),
@@ -93,9 +103,11 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
     if let Err(error) = print(settings, global, &state, &done, dry_run) {
         tracing::warn!(event = "stdout", "stdout: {error}");
     }
+    measured(gauges.settle().await);
     // Last of all, since it may take as long as `notify.timeout`: the run lock is free, and the next run need not wait for this one.
-    if tells && post.deliver().await {
+    if tells && post.deliver(&mut heard).await {
         measured(gauges.write(&done.pass, &done.witnesses));
+        measured(gauges.settle().await);
     }
     Ok(done.pass.exit)
 }
@@ -161,7 +173,8 @@ pub(crate) async fn make(
     // A takeover that was asked for and held says nothing of the network.
     let held = done.case.planned && done.case.moves.is_none();
     if keep && !held && done.pass.outcome != Outcome::Busy {
-        done.pass.notes.extend(facts::leave(state).await);
+        let seen = done.case.survey.as_ref().map(|survey| &survey.masquerade);
+        done.pass.notes.extend(facts::leave(settings, state, seen).await);
         remember(settings, state, &clients.ssh, &mut done);
     }
     Ok(Ok(done))

@@ -14,12 +14,12 @@ use jiff::Timestamp;
 use serde::de::IgnoredAny;
 
 use crate::cli::{Format, Global};
-use crate::config::Settings;
+use crate::config::{Joining, Settings};
 use crate::decide::{self, Lock, Situation};
 use crate::ec2::Ec2;
 use crate::model::failure::exit;
-use crate::model::{Failure, Family, Found, GuardedSet, Move, Names, Pass, Paused, Record, Survey};
-use crate::preflight::{self, LocalHost};
+use crate::model::{Failure, Family, Found, GuardedSet, Move, Names, Pass, Paused, Record, RouteTable, Survey};
+use crate::preflight::{self, Guarding, LocalHost};
 use crate::record::events::Events;
 use crate::record::history::Deed;
 use crate::record::pause::{Boot, in_force};
@@ -51,10 +51,23 @@ pub async fn command(settings: &Settings, global: &Global) -> Result<u8, Failure
 /// # Errors
 /// The way to EC2 can't be set up (`AWS_CA_BUNDLE`).
 pub(crate) async fn gather(settings: &Settings, state: &State) -> Result<Status, String> {
+    Ok(Box::pin(gather_with_tables(settings, state)).await?.0)
+}
+
+/// The same, with the route tables that it goes by; none where EC2 did not show them.
+///
+/// # Errors
+/// As [`gather`].
+pub(crate) async fn gather_with_tables(
+    settings: &Settings,
+    state: &State,
+) -> Result<(Status, Vec<RouteTable>), String> {
     let ec2 = Ec2::connect(settings.region.as_deref())?;
     let asked = Box::pin(ask(&ec2, settings, state)).await;
     let last = state.read_last_round::<IgnoredAny>();
-    Ok(tell(settings, state, Some(&asked), (last.trouble(), last.present().map(|last| (last.at, last.pass)))))
+    let last = (last.trouble(), last.present().map(|last| (last.at, last.pass)));
+    let status = tell(settings, state, Some(&asked), last);
+    Ok((status, asked.survey.tables.unwrap_or_default()))
 }
 
 /// What EC2 and this machine said.
@@ -67,21 +80,29 @@ struct Asked {
 }
 
 async fn ask(ec2: &Ec2, settings: &Settings, state: &State) -> Asked {
-    let host = LocalHost::new(ec2).told(state.sighting(Boot::now().as_ref()));
     let at = Timestamp::now();
     let saved = saved(settings, state).0;
+    let observe = &settings.observe;
+    let guarding = Guarding::of(&settings.preflight, &observe.targets, &observe.backends, saved.as_ref());
+    let host = LocalHost::new(ec2).told(state.sightings(Boot::now().as_ref())).guarding(move || guarding.clone());
     let locked = !matches!(state.read_record(None), Found::Absent);
-    let (survey, guarded, answers) = tokio::join!(
+    let (survey, mut guarded, answers) = tokio::join!(
         preflight::survey(ec2, &host, &settings.preflight, ASKING),
         preflight::guarded_set(ec2, &settings.preflight, saved.as_ref(), at),
         outlook::answers(settings, locked),
     );
+    if let Ok(set) = &mut guarded {
+        set.forget_refusals(at);
+    }
     Asked { at, survey, guarded, answers }
 }
 
 /// The guarded subnets as last seen, of this configuration, and what to warn about.
 fn saved(settings: &Settings, state: &State) -> (Option<GuardedSet>, Option<String>) {
-    let (saved, trouble) = state.read_guarded();
+    let (mut saved, trouble) = state.read_guarded();
+    if let Some(set) = &mut saved {
+        set.forget_refusals(Timestamp::now());
+    }
     (saved.filter(|set| set.primary == settings.decide.primary_table), trouble)
 }
 
@@ -102,7 +123,10 @@ fn tell(
     let locked = !matches!(record, Found::Absent | Found::Foreign { .. });
     let not_before = outlook::not_before(settings, asked, paused.as_ref(), now);
     let primary = asked.filter(|_| locked).and_then(|asked| outlook::primary(settings, asked, saved.as_ref()));
+    notes.extend(settings.fleet.as_ref().and_then(Joining::told));
     notes.extend(undelivered(state));
+    notes.extend(outdated(settings, state));
+    notes.extend(asked.into_iter().flat_map(|asked| outlook::besides(settings, asked, state)));
     let (active, holds) = match asked {
         None => (Err("EC2 has not answered yet".to_owned()), Vec::new()),
         Some(Asked { survey, guarded, .. }) => (
@@ -139,6 +163,14 @@ fn tell(
         notes,
         names,
     }
+}
+
+/// That a `watch` at work goes by other rules than this configuration has.
+fn outdated(settings: &Settings, state: &State) -> Option<String> {
+    lock::watching(state)?;
+    let Found::Present(last) = state.read_last_round::<decide::Ruled>() else { return None };
+    let apart = decide::apart(&last.case.rules, &settings.watched());
+    (!apart.is_empty()).then(|| format!("{}: systemctl reload natwatch-watch", decide::another(&apart)))
 }
 
 /// Who carries each guarded subnet; and of the record's, whether or not they are guarded still, those that the standby does.

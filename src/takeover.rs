@@ -8,7 +8,7 @@ use crate::record::State;
 use crate::report;
 use crate::run::clients::Live;
 use crate::run::pass::{Done, Mode};
-use crate::run::{self, Post, Stop};
+use crate::run::{self, Post, Signals, Stop};
 
 const QUESTION: Question = Question {
     command: "natwatch takeover",
@@ -37,6 +37,7 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, dry_run: b
     }
     let state = run::open(settings)?;
     let post = Post::new(settings, &state);
+    let mut heard = Signals::or_hangup();
     match make(settings, global, &state, if dry_run { Mode::DryRun } else { Mode::Act }).await? {
         Ok(done) => {
             if !dry_run {
@@ -44,7 +45,7 @@ pub async fn command(settings: &Settings, global: &Global, yes: bool, dry_run: b
             }
             run::tell(settings, global, &done.pass, report::text::run);
             if !dry_run {
-                post.deliver().await;
+                post.deliver(&mut heard).await;
             }
             Ok(done.pass.exit)
         }

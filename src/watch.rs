@@ -1,7 +1,7 @@
 //! `natwatch watch`: passes without end.
 //!
-//! What it watches by is one snapshot of the configuration; a new one is read when somebody asks for it (SIGHUP) or when the hosts file
-//! is another, and then everything is made anew from it, sessions too. One that is not valid changes nothing.
+//! What it watches by is one snapshot of the configuration; a new one is read when somebody asks for it (SIGHUP) or when the hosts file or
+//! the list of what EC2 shows is another, and then everything is made anew from it, sessions too. One that is not valid changes nothing.
 //!
 //! | file | job |
 //! |---|---|
@@ -18,6 +18,7 @@ mod pulse;
 mod tell;
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -27,9 +28,9 @@ use crate::config::Settings;
 use crate::daemon::{Changes, Manager, Why};
 use crate::model::failure::exit;
 use crate::model::{Failure, Outcome};
-use crate::record::State;
 use crate::record::lock::WatchLock;
 use crate::record::witnesses::Witnesses;
+use crate::record::{FLEET, State};
 use crate::run::clients::{self, Clients, Live};
 use crate::run::lasting::Lasting;
 use crate::run::pass::Mode;
@@ -79,7 +80,8 @@ enum End {
 /// instance's.
 pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Result<u8, Failure> {
     let mut signals = Signals::new();
-    let changes = Changes::new(settings.hosts_file.as_deref());
+    let lists = lists(settings);
+    let changes = Changes::new(lists.iter().map(PathBuf::as_path));
     let state = run::open(settings)?;
     let lock = if dry_run { None } else { Some(lock(&state).await?) };
     let mut made = Box::new(Made::of(again::lasting(settings.clone())).await?);
@@ -103,6 +105,12 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
     }
     watch.manager.borrow_mut().stopping();
     Ok(0)
+}
+
+/// The files that say who the backends are, besides the configuration.
+fn lists(settings: &Settings) -> Vec<PathBuf> {
+    let fleet = settings.fleet.as_ref().map(|_| settings.state.join(FLEET));
+    settings.hosts_file.iter().cloned().chain(fleet).collect()
 }
 
 async fn lock(state: &State) -> Result<WatchLock, Failure> {
@@ -151,11 +159,12 @@ impl Watch<'_> {
         };
         let world: Live<'_> = clients.world(&host, state, &clock, &tell);
         let stop = Stop::default();
-        let post = Post::new(settings, state);
+        let post = Post::new(settings, state).beside_rounds();
         let watching = async {
-            let mut outward = Outward::new(&post, Gauges::new(settings, state));
+            let mut outward = Outward::new(&post, Gauges::new(settings, state).beside_rounds());
             let mut lasting = Lasting::begin(&world, settings, witnesses, *mode, settings.watch.interval).await;
-            let mut pulse = Pulse::new(again::round(settings), manager.borrow().watchdog(), *ready);
+            manager.borrow_mut().waits_for(settings.longest_pass());
+            let mut pulse = Pulse::new(settings.calm_pass(), manager.borrow().watchdog(), *ready);
             let end = loop {
                 let wish = async {
                     tokio::select! {
@@ -167,7 +176,7 @@ impl Watch<'_> {
                 };
                 match Box::pin(lasting.next(wish)).await {
                     Ok(passed) => {
-                        let told = teller.tell(&passed.pass, Instant::now());
+                        let told = teller.tell(&passed.pass, lasting.case().moved_anew(), Instant::now());
                         if *mode == Mode::Act && passed.pass.outcome != Outcome::Busy {
                             keeper.keep(&mut lasting, made, state, &passed, told.is_some()).await?;
                             let lasts = teller.lasts(&passed.pass);
@@ -179,13 +188,16 @@ impl Watch<'_> {
                     }
                     Err(Wish::Stop) => break End::Stop,
                     Err(Wish::Breathe) => pulse.breathe(&mut manager.borrow_mut()),
-                    Err(Wish::Read(why)) => match again::read(&global.config, &why, made, manager, refused).await {
-                        Some(next) => {
-                            changes.follow(next.settings.hosts_file.as_deref());
-                            break End::Again(next);
+                    Err(Wish::Read(why)) => {
+                        match Box::pin(again::read(&global.config, &why, made, manager, refused)).await {
+                            Some(next) => {
+                                changes.follow(lists(&next.settings).iter().map(PathBuf::as_path));
+                                keeper.anew();
+                                break End::Again(next);
+                            }
+                            None => pulse.ready(&mut manager.borrow_mut()),
                         }
-                        None => pulse.ready(&mut manager.borrow_mut()),
-                    },
+                    }
                 }
             };
             *ready = true;

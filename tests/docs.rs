@@ -5,11 +5,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is, helpers included")]
 
+#[path = "docs/dependencies.rs"]
+mod dependencies;
+#[path = "docs/evidence.rs"]
+mod evidence;
+#[path = "docs/operations.rs"]
+mod operations;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use clap::CommandFactory as _;
 use natwatch::cli::Cli;
@@ -221,6 +229,7 @@ fn every_event_of_a_hook_has_its_line_in_docs_hooks() {
         because: "",
         pass: None,
         paused: None,
+        names: &natwatch::model::Names::new(),
     };
     let document: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&event::document(&event)).unwrap();
     assert_eq!(keys, document.keys().cloned().collect());
@@ -329,26 +338,81 @@ fn promtool_accepts_the_alert_rules_and_their_tests() {
     }
 }
 
+/// Every text that is read with its links.
+fn documents() -> Vec<String> {
+    let mut all: Vec<String> =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "lab/README.md", "tests/scenarios/README.md"]
+            .map(str::to_owned)
+            .into();
+    for folder in ["docs", "deploy", "packaging"] {
+        let names = fs::read_dir(path(folder)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let texts = names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "md"));
+        all.extend(texts.map(|name| format!("{folder}/{name}")));
+    }
+    all
+}
+
+/// What a heading is called in a link, as GitHub and most others have it: lower case, no punctuation, hyphens for spaces.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut fenced = false;
+    let mut found = BTreeSet::new();
+    for line in text.lines() {
+        fenced ^= line.trim_start().starts_with("```");
+        let title = line.trim_start_matches('#');
+        if fenced || title.len() == line.len() || !title.starts_with(' ') {
+            continue;
+        }
+        let kept = title.trim().to_lowercase().replace(' ', "-");
+        found.insert(kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect());
+    }
+    found
+}
+
 #[test]
-fn every_link_leads_to_a_file() {
-    for file in [
-        "README.md",
-        "CONTRIBUTING.md",
-        "docs/bench.md",
-        "docs/design.md",
-        "docs/events.md",
-        "docs/faults.md",
-        "docs/hooks.md",
-        "docs/metrics.md",
-        "lab/README.md",
-    ] {
-        let text = read(file);
+fn every_link_leads_to_a_file_and_every_anchor_to_a_heading() {
+    let mut anchored = 0;
+    for file in documents() {
+        let text = read(&file);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let target = link.split('#').next().unwrap();
-            let found = target.is_empty() || link.contains("://") || path(file).parent().unwrap().join(target).exists();
-            assert!(found, "{file}: {link}");
+            let (target, anchor) = link.split_once('#').unwrap_or((link, ""));
+            if link.contains("://") {
+                continue;
+            }
+            let target = if target.is_empty() { path(&file) } else { path(&file).parent().unwrap().join(target) };
+            assert!(target.exists(), "{file}: {link}");
+            if !anchor.is_empty() {
+                let there = anchors(&fs::read_to_string(&target).unwrap());
+                assert!(there.contains(anchor), "{file}: {link}: there is no such heading");
+                anchored += 1;
+            }
         }
     }
+    assert!(anchored > 50, "{anchored} anchors were looked for");
+}
+
+/// Held by who reads `docs/faults.md` and by who writes it.
+static CATALOGUE: Mutex<()> = Mutex::new(());
+
+/// A row of `docs/faults.md`.
+struct Fault {
+    number: u32,
+    what: String,
+    /// After the tests, where there is a word; or instead of them.
+    remark: String,
+}
+
+/// The sections of `docs/faults.md` with their rows.
+fn catalogue(text: &str) -> Vec<(String, Vec<Fault>)> {
+    let sections = text.split("\n## ").skip(1);
+    let read = sections.map(|section| {
+        let rows = rows(section).into_iter().map(|row| Fault {
+            number: row[0].parse().unwrap(),
+            what: row[1].clone(),
+            remark: row.last().unwrap().split_once(REMARK).map_or("", |(_, remark)| remark.trim()).to_owned(),
+        });
+        (section.lines().next().unwrap().to_owned(), rows.collect())
+    });
+    read.collect()
 }
 
 /// Every test of the tree whose name begins with numbers of faults, by number.
@@ -396,6 +460,7 @@ fn numbers(name: &str) -> Vec<u32> {
 
 #[test]
 fn every_fault_names_its_tests_and_every_test_its_fault() {
+    let _alone = CATALOGUE.lock().unwrap_or_else(PoisonError::into_inner);
     let text = read("docs/faults.md");
     let (proofs, scenarios) = (proofs(), scenarios());
     let faults: BTreeSet<u32> = rows(&text).iter().map(|row| row[0].parse().unwrap()).collect();

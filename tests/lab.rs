@@ -7,10 +7,11 @@
 #[path = "support/seasoned.rs"]
 mod support;
 
+use std::fs;
 use std::time::Duration;
 
 use natwatch_lab::testing::{FLOWS_WITHIN, carried_by, expect, json, silent_for, ssh_processes};
-use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Nat};
+use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Nat, Run};
 
 use support::{raise, seasoned};
 
@@ -142,7 +143,13 @@ fn f057_a_dry_run_finds_the_missing_permission() {
 fn f080_f081_after_a_takeover_it_is_locked_until_reset() {
     let lab = seasoned();
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    lab.api().arm(ApiFault::new(ApiFaultKind::Stale).on("DescribeRouteTables"));
     expect(&lab.natwatch(&["run"]).unwrap(), 4);
+    // A description that is behind shows a subnet at home, by the token of its move.
+    let behind = lab.natwatch(&["reset", "--yes"]).unwrap();
+    expect(&behind, 2);
+    assert!(behind.stderr.contains("may be behind; try again in half a minute"), "{behind}");
+    lab.api().disarm(None);
 
     // Traffic flows through the standby, and the primary comes back: nothing is moved by itself.
     lab.heal_all().unwrap();
@@ -194,9 +201,9 @@ fn f080_a_takeover_is_made_once_though_the_standby_fails_too() {
 #[test]
 fn f006_a_standby_that_has_just_booted_holds() {
     let lab = seasoned();
-    lab.configure(&[("decision.run_span", "\"200ms\""), ("decision.min_uptime", "\"24h\"")]).unwrap();
+    lab.configure(&[("decision.run_span", "\"200ms\""), ("decision.min_uptime", "\"5m\"")]).unwrap();
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
-    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    let run = lab.command(&["run", "--format", "json"]).up_for(Duration::from_mins(2)).run().unwrap();
     expect(&run, 3);
     assert_eq!(json(&run)["gate"], "booting", "{run}");
     assert!(json(&run)["holds"][0]["why"].as_str().unwrap().contains("s to go"), "{run}");
@@ -319,6 +326,98 @@ fn f009_a_standby_that_does_not_forward_holds_and_says_how_to_mend_it() {
         assert!(run.stdout.contains(word), "{word}: {run}");
     }
     carried_by(&lab, Nat::Primary);
+}
+
+#[test]
+fn f009_f054_a_standby_that_could_not_take_over_is_no_redundancy_while_all_is_well() {
+    let lab = seasoned();
+    lab.inject(&Fault::ForwardOff(Nat::Standby)).unwrap();
+    lab.api().forget_calls();
+    let run = lab.natwatch(&["run"]).unwrap();
+    expect(&run, 1);
+    for word in ["no-redundancy", "could not take over: this instance does not forward", "sysctl -w"] {
+        assert!(run.stdout.contains(word), "{word}: {run}");
+    }
+    let said = json(&lab.natwatch(&["run", "--format", "json"]).unwrap());
+    assert_eq!((&said["outcome"], &said["gate"]), (&"no-redundancy".into(), &"unfit".into()), "{said}");
+    let check = lab.natwatch(&["check"]).unwrap();
+    expect(&check, 1);
+    assert!(check.stdout.contains("could not take over"), "{check}");
+    assert!(lab.api().calls().is_empty(), "by what the machine shows: {:?}", lab.api().calls());
+    lab.heal_all().unwrap();
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+
+    // What EC2 shows is known by the hourly refresh, and remembered until the next.
+    let (table, default) = (lab.ids().standby.table.clone(), ("DestinationCidrBlock", "0.0.0.0/0"));
+    let leads_to = |instance: &str| {
+        lab.ec2("ReplaceRoute", &[("RouteTableId", table.as_str()), default, ("InstanceId", instance)]).unwrap();
+    };
+    leads_to(&lab.ids().primary.instance);
+    let guarded = lab.plan().state().join("natwatch/guarded.json");
+    fs::remove_file(&guarded).unwrap();
+    for _ in 0..2 {
+        let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+        expect(&run, 1);
+        let said = json(&run);
+        assert_eq!((&said["outcome"], &said["gate"]), (&"no-redundancy".into(), &"unfit".into()), "{said}");
+        assert!(said["because"].as_str().unwrap().contains("not to this instance"), "{said}");
+    }
+    // Who mends it need not wait for an hour.
+    leads_to(&lab.ids().standby.instance);
+    let mut seen: serde_json::Value = serde_json::from_slice(&fs::read(&guarded).unwrap()).unwrap();
+    let at: jiff::Timestamp = seen["seen"].as_str().unwrap().parse().unwrap();
+    seen["seen"] = (at - jiff::SignedDuration::from_mins(1)).to_string().into();
+    fs::write(&guarded, seen.to_string()).unwrap();
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+}
+
+#[test]
+fn f008_f009_a_standby_at_which_ec2_would_drop_everything_is_no_redundancy_while_all_is_well() {
+    let lab = seasoned();
+    lab.configure(&[("takeover.disable_source_dest_check", "false")]).unwrap();
+    let guarded = lab.plan().state().join("natwatch/guarded.json");
+    let seen_ago = |minutes: i64| {
+        let mut seen: serde_json::Value = serde_json::from_slice(&fs::read(&guarded).unwrap()).unwrap();
+        seen["seen"] = (jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes)).to_string().into();
+        fs::write(&guarded, seen.to_string()).unwrap();
+        lab.api().forget_calls();
+    };
+    let asked = || {
+        let mut actions: Vec<String> = lab.api().calls().into_iter().map(|call| call.action).collect();
+        actions.sort();
+        actions
+    };
+    let held = |run: &Run| {
+        expect(run, 1);
+        let said = json(run);
+        assert_eq!((&said["outcome"], &said["gate"]), (&"no-redundancy".into(), &"unfit".into()), "{said}");
+        let hold = said["holds"][0].to_string();
+        assert!(hold.contains("source/destination check") && hold.contains("--no-source-dest-check"), "{said}");
+    };
+    lab.inject(&Fault::SourceDestCheckOn(Nat::Standby)).unwrap();
+    seen_ago(59);
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+    assert_eq!(asked(), [""; 0], "between two refreshes nobody asks");
+    seen_ago(60);
+    held(&lab.natwatch(&["run", "--format", "json"]).unwrap());
+    let refresh = ["DescribeInstances", "DescribeInstances", "DescribeRouteTables", "DescribeSubnets"];
+    assert_eq!(asked(), refresh, "one call more than for the guarded subnets");
+    lab.api().forget_calls();
+    held(&lab.natwatch(&["run", "--format", "json"]).unwrap());
+    assert!(lab.natwatch(&["check"]).unwrap().stdout.contains("source/destination check"));
+    assert_eq!(asked(), [""; 0], "what was seen is remembered");
+    // What was seen an hour ago, and could not be read since, holds nothing.
+    seen_ago(61);
+    lab.api().arm(ApiFault::new(ApiFaultKind::Deny).on("DescribeRouteTables").times(1));
+    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    expect(&run, 0);
+    assert!(run.stdout.contains("could not be refreshed"), "{run}");
+    held(&lab.natwatch(&["run", "--format", "json"]).unwrap());
+    // Who mends it need not wait for an hour.
+    lab.heal(&Fault::SourceDestCheckOn(Nat::Standby)).unwrap();
+    seen_ago(1);
+    expect(&lab.natwatch(&["run"]).unwrap(), 0);
+    assert_eq!(asked(), refresh);
 }
 
 #[test]

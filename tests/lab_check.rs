@@ -6,6 +6,7 @@
 #[path = "support/seasoned.rs"]
 mod support;
 
+use std::fs;
 use std::time::Duration;
 
 use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat, Run, Signal, UID};
@@ -277,6 +278,12 @@ fn a_pause_is_a_warning_and_an_outage_in_it_critical() {
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
     let (text, _) = checked(&lab, &[], 2);
     assert!(text.contains("; paused until 20"), "{text}");
+
+    // One of a newer natwatch holds, and nobody can know here for how long.
+    lab.heal_all().unwrap();
+    fs::write(lab.plan().state().join("natwatch/pause.json"), "{\"version\": 99}").unwrap();
+    let (text, _) = checked(&lab, &[], 1);
+    assert!(text.contains("paused until 9999"), "{text}");
 }
 
 #[test]

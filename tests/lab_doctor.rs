@@ -7,11 +7,11 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::{Duration, Instant};
 
 use natwatch_lab::testing::{expect, ssh_processes};
-use natwatch_lab::{Fault, Lab, Nat, Run, Signal};
+use natwatch_lab::{Fault, Lab, Nat, Run, Running, Signal};
 use serde_json::Value;
 use support::seasoned;
 
@@ -36,6 +36,9 @@ fn findings(run: &Run) -> Vec<Found> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let of_us = |one: &&Value| !OF_EC2.contains(&one["topic"].as_str().unwrap()) || one["id"] == "icmp-socket";
     let found = |one: &Value| {
+        // Whatever is not fit is so in a way that has a word, and has something to be done.
+        let fit = one["fitness"] == "fit";
+        assert_eq!((one["cause"].is_null(), fit || one["remedy"].is_string()), (fit, true), "{one}: {run}");
         let of = one["of"].as_str().map_or_else(String::new, |of| format!(" {of}"));
         Found {
             head: format!("{}{of}: {}", text(&one["id"]), text(&one["fitness"])),
@@ -110,6 +113,7 @@ fn a_healthy_standby_is_fit_in_everything_but_that_nothing_runs_natwatch() {
             "files",
             "forwarding",
             "masquerade",
+            "forward-filter",
             "reverse-path",
             "uptime",
             "conntrack",
@@ -161,10 +165,44 @@ fn looking_changes_nothing_but_what_root_leaves_for_who_may_not_look() {
     fs::remove_file(&facts).unwrap();
     assert_eq!(lab.footprint().unwrap(), before, "nothing else");
     assert_eq!(lab.api().mutations().len(), mutations);
-    // A folder that is not there is not made.
+    // A folder that is not there is not made by who could not leave anything in it.
     lab.reset_state().unwrap();
-    says(&doctor_as_root(&lab), "state-folder: fit", &["the first run makes it"]);
-    assert!(!lab.plan().state().join("natwatch").exists());
+    let folder = lab.plan().state().join("natwatch");
+    says(&doctor(&lab), "state-folder: fit", &["the first run makes it"]);
+    assert!(!folder.exists());
+    // Root's first look makes it as a run would, and it is the service's user who is told.
+    let given = fs::metadata(lab.plan().state()).unwrap();
+    assert_ne!(given.uid(), 0, "the lab's own user has it");
+    let run = doctor_as_root(&lab);
+    says(&run, "state-folder: fit", &[&format!("user {} can write", given.uid())]);
+    assert!(faults(&run).iter().all(|one| !one.head.starts_with("facts")), "{run}");
+    for path in [folder.clone(), facts] {
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!((meta.uid(), meta.gid()), (given.uid(), given.gid()), "{}", path.display());
+    }
+    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o7777, 0o750);
+    says(&doctor(&lab), "masquerade: fit", &["as root saw"]);
+}
+
+#[test]
+fn f042_of_a_fleet_some_are_asked_in_a_few_seconds_and_all_of_them_where_that_is_asked_for() {
+    let lab = set_up();
+    let dead: Vec<String> = (0..40).map(|n| format!("10.0.10.{}", 100 + n)).collect();
+    let hosts = fs::read_to_string(lab.plan().hosts_file()).unwrap();
+    let more: Vec<String> = dead.iter().map(|addr| format!("{addr} dead-{addr}\n")).collect();
+    fs::write(lab.plan().hosts_file(), hosts + &more.concat()).unwrap();
+    lab.configure(&[("backends.connect_timeout", "\"1s\""), ("decision.threshold", "1")]).unwrap();
+    let asked = |run: &Run| {
+        let of = |one: &&Found| one.head.starts_with("backend-reachable") || one.head.starts_with("backend-name");
+        findings(run).iter().filter(of).count()
+    };
+    let run = doctor(&lab);
+    says(&run, "backends-asked: fit", &["32 of 46 asked", "natwatch doctor --all"]);
+    assert_eq!(asked(&run), 32, "{run}");
+    assert!(heads(&faults(&run)).iter().all(|head| !head.ends_with(": unknown")), "{run}");
+    let run = lab.natwatch(&["doctor", "--all", "--format", "json"]).unwrap();
+    assert!(findings(&run).iter().all(|one| !one.head.starts_with("backends-asked")), "{run}");
+    assert_eq!(asked(&run), 46, "{run}");
 }
 
 #[test]
@@ -235,7 +273,7 @@ fn f015_f016_f018_f020_targets_that_are_dead_shy_or_nowhere_are_named() {
     lab.inject(&Fault::TargetShunsPrimary(2)).unwrap();
     let run = doctor(&lab);
     says(&run, "target 203.0.113.2: fit", &[]);
-    says(&run, "target-behind 203.0.113.2: warning", &["none of the", "another target"]);
+    says(&run, "target-behind 203.0.113.2: warning", &["none of the", "(targets.hosts): hosts = [", "\"ANOTHER\""]);
     says(&run, "targets IPv4: fit", &["3 of 3"]);
     lab.heal_all().unwrap();
 
@@ -282,6 +320,44 @@ fn f009_f010_f011_what_keeps_this_standby_from_carrying_the_traffic_is_unfit() {
     let run = doctor(&lab);
     says(&run, "masquerade: unfit", &["as root saw", "masquerade && natwatch doctor"]);
     assert_eq!(run.status, Some(2), "{run}");
+}
+
+#[test]
+fn f010_f077_f105_dockers_rules_carry_nothing_of_ours_and_a_policy_that_drops_all_holds() {
+    let lab = set_up();
+    let sh = |script: &str| expect(&lab.program("nat2", "/bin/sh", &["-c", script]).run().unwrap(), 0);
+    lab.inject(&Fault::MasqueradeGone(Nat::Standby)).unwrap();
+    let docker = "set -e; f=/usr/sbin/iptables; $f -P FORWARD DROP; $f -A FORWARD -i docker0 ! -o docker0 -j ACCEPT; \
+                  $f -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE";
+    sh(docker);
+    let policy = "nft add chain ip filter FORWARD '{ policy accept; }'";
+    let run = doctor_as_root(&lab);
+    says(&run, "masquerade: unfit", &["for what the guarded subnets send"]);
+    says(&run, "forward-filter: unfit", &["not what the guarded subnets send", policy]);
+    // Nothing is let pass at all: that is certain, and the service's user goes by what root saw.
+    lab.heal(&Fault::MasqueradeGone(Nat::Standby)).unwrap();
+    sh("/usr/sbin/iptables -F FORWARD");
+    let run = doctor_as_root(&lab);
+    says(&run, "masquerade: fit", &[]);
+    says(&run, "forward-filter: unfit", &["no rule accepts anything before", policy]);
+    says(&doctor(&lab), "masquerade: unfit", &["drops all that is forwarded", "as root saw"]);
+    let moves = lab.api().mutations().len();
+    let held = lab.natwatch(&["takeover", "--yes"]).unwrap();
+    assert_eq!(held.status, Some(2), "{held}");
+    assert!(held.stdout.contains("drops all that is forwarded"), "{held}");
+    assert_eq!(lab.api().mutations().len(), moves, "{held}");
+    // The remedy is what it says.
+    sh(&format!("PATH=/usr/sbin:/usr/bin; {policy}"));
+    let run = lab
+        .command(&["doctor", "--format", "json"])
+        .as_root()
+        .env("AWS_ACCESS_KEY_ID", "AKIAROOTSOWN")
+        .env("AWS_SECRET_ACCESS_KEY", "roots")
+        .run()
+        .unwrap();
+    says(&run, "forward-filter: fit", &[]);
+    assert!(run.stdout.contains("credentials of root's environment") && run.stdout.contains("env -i"), "{run}");
+    says(&doctor(&lab), "forward-filter: fit", &["as root saw"]);
 }
 
 #[test]
@@ -354,8 +430,28 @@ fn f094_whether_anybody_runs_natwatch_is_said_and_by_whom() {
     fs::remove_dir_all(&crontabs).unwrap();
     let run = doctor(&lab);
     assert_eq!(heads(&faults(&run)), [""; 0], "beside a watch all is fit: {run}");
+    goes_by_another_until_it_reads_again(&lab, &watch);
     watch.kill(Signal::TERM).unwrap();
     expect(&watch.wait(SOON).unwrap(), 0);
+}
+
+/// A configuration that was edited is not what a watch goes by before it is told.
+fn goes_by_another_until_it_reads_again(lab: &Lab, watch: &Running) {
+    lab.configure(&[("decision.rounds", "4")]).unwrap();
+    says(&doctor(lab), "watched-by: warning", &["other rules (rounds)", "systemctl reload natwatch-watch"]);
+    let status = lab.natwatch(&["status"]).unwrap();
+    assert!(format!("{status}").contains("other rules (rounds)"), "{status}");
+    watch.kill(Signal::HUP).unwrap();
+    let kept = lab.plan().state().join("natwatch/last-round.json");
+    let rounds = || {
+        let kept: Value = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
+        kept["case"]["rules"]["rounds"].as_u64()
+    };
+    let until = Instant::now() + SOON;
+    while rounds() != Some(4) {
+        assert!(Instant::now() < until, "the round after a reload is not kept: {}", watch.stderr());
+    }
+    says(&doctor(lab), "watched-by: fit", &[]);
 }
 
 #[test]

@@ -56,6 +56,10 @@ fn said(lab: &Lab) -> Vec<Value> {
     let run = lab.natwatch(&["doctor", "--format", "json"]).unwrap();
     assert_eq!(lab.api().mutations().len(), mutations, "{run}");
     let findings = json(&run)["findings"].as_array().unwrap().clone();
+    for one in &findings {
+        let fit = one["fitness"] == "fit";
+        assert_eq!((one["cause"].is_null(), fit || one["remedy"].is_string()), (fit, true), "{one}: {run}");
+    }
     let cloud = ["backends/outside", "backends/public-address", "subnets/main-table"];
     findings.into_iter().filter(|one| OURS.contains(&&*key(one)) || cloud.contains(&&*key(one))).collect()
 }
@@ -343,13 +347,13 @@ fn f045_backends_with_public_addresses_and_elsewhere_are_named() {
     let allocated = lab.ec2("AllocateAddress", &[("Domain", "vpc")]).unwrap();
     let allocation = allocated.split("<allocationId>").nth(1).unwrap().split('<').next().unwrap().to_owned();
     lab.ec2("AssociateAddress", &[("AllocationId", &allocation), ("InstanceId", &lab.ids().backends[0])]).unwrap();
-    only(&lab, "backends/public-address", "warning", ": b0", "take their public addresses away");
+    only(&lab, "backends/public-address", "warning", ": b0; without those addresses they would do", ": without b0");
     lab.configure(&[
         ("backends.hosts_file", ""),
         ("backends.hosts", "[\"10.0.10.12\", \"10.0.11.11\", \"10.0.11.13\", \"10.0.0.77\"]"),
     ])
     .unwrap();
-    only(&lab, "backends/outside", "warning", "10.0.0.77 (", "remove them from backends");
+    only(&lab, "backends/outside", "warning", "10.0.0.77 (", "(backends.hosts): without 10.0.0.77");
 }
 
 #[test]

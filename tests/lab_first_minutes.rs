@@ -6,15 +6,27 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "support/installed.rs"]
+mod installed;
+
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use natwatch_lab::{Fault, Lab, Nat, Options};
+use natwatch_lab::{Fault, Invocation, Lab, Nat, Options, UID};
+
+use installed::Installed;
+
+/// A bound for what takes seconds, not a measure.
+const SOON: Duration = Duration::from_mins(1);
 
 /// Three backends, all of which are heard in each round: what is printed hangs on no draw.
 const THREE: [(&str, &str); 2] = [("backends.match", "\"^b[024]$\""), ("backends.panel", "0")];
+
+/// The backends of the five commands, by the names that README gives them.
+const FOUR: [(&str, &str); 4] = [("b0", "web1"), ("b2", "web2"), ("b1", "db1"), ("b3", "db2")];
 
 /// What is typed, and the page that it makes.
 struct Session {
@@ -51,13 +63,7 @@ impl Session {
     }
 
     #[track_caller]
-    fn types_with(
-        &mut self,
-        who: Who,
-        args: &[&str],
-        status: i32,
-        more: impl FnOnce(natwatch_lab::Invocation) -> natwatch_lab::Invocation,
-    ) {
+    fn types_with(&mut self, who: Who, args: &[&str], status: i32, more: impl FnOnce(Invocation) -> Invocation) {
         let command = self.lab.command(args).tty().env("LC_ALL", "C.UTF-8");
         let command = match who {
             Who::Root => command.as_root(),
@@ -73,9 +79,33 @@ impl Session {
         };
         let words = args.iter().map(|word| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() });
         let line = words.collect::<Vec<_>>().join(" ");
-        let said = self.steady(&run.stdout.replace('\r', ""));
-        let _ = write!(self.page, "\n```console\n{prompt} {}\n{}", self.steady(&line), said.trim_end());
-        let _ = write!(self.page, "\n```\n\n{}\n", ended(status));
+        self.shows(&format!("{prompt} {line}"), &run.stdout, status);
+    }
+
+    /// Types a line of shell as root where natwatch was installed, and what it asks for; gives what came back.
+    #[track_caller]
+    fn shell(&mut self, standby: &Installed, line: &str, dialogue: &[(&str, &str)], status: i32) -> String {
+        let command = standby.types(&self.lab, line);
+        let run = if dialogue.is_empty() {
+            command.run().unwrap()
+        } else {
+            let running = command.typing().spawn().unwrap();
+            running.types(dialogue, SOON).unwrap();
+            running.wait(SOON).unwrap()
+        };
+        if run.status != Some(status) {
+            self.wrong.push(format!("`{line}` should end with {status}: {run}"));
+        }
+        self.shows(&format!("# {line}"), &run.stdout, status);
+        run.stdout
+    }
+
+    /// What was typed, and what came back.
+    fn shows(&mut self, typed: &str, said: &str, status: i32) {
+        let said = self.steady(&said.replace('\r', ""));
+        let said = said.trim_end();
+        let apart = if said.is_empty() { "" } else { "\n" };
+        let _ = write!(self.page, "\n```console\n{}{apart}{said}\n```\n\n{}\n", self.steady(typed), ended(status));
     }
 
     /// The text with the same in place of what is another each time.
@@ -89,7 +119,10 @@ impl Session {
             (shown(plan.hosts_file()), "/etc/natwatch/hosts"),
             (shown(plan.state()), "/var/lib/natwatch"),
             (shown(plan.root.join("etc/fresh.toml")), "/etc/natwatch/natwatch.toml"),
+            (shown(plan.root.join("etc/another.toml")), "/etc/natwatch/natwatch.toml"),
             (shown(plan.root.join("etc")), "/etc/natwatch"),
+            // Cut off where the path of a lab is longer than that of an installation.
+            (shown(plan.root.join("keys/known_…")), "/var/lib/natwatch/known_hosts"),
             (shown(plan.binary()), "/usr/bin/natwatch"),
             (shown(plan.ca()), "/etc/natwatch/ca.pem"),
             (ids.vpc.clone(), "vpc-0ccc"),
@@ -111,7 +144,12 @@ impl Session {
         for (actual, name) in same {
             text = text.replace(&actual, name);
         }
-        let mut lines: Vec<String> = text.lines().map(|line| steady_line(&figures(line))).collect();
+        // By their ids, which are others each time.
+        let (web, app) = ("subnet-0web (private-0)", "subnet-0app (private-1)");
+        text = text.replace(&format!("{web}, {app}"), &format!("{app}, {web}"));
+        let typed = |line: &str| line.starts_with("Targets on the internet");
+        let steady = |line: &str| if typed(line) { line.to_owned() } else { steady_line(&figures(line)) };
+        let mut lines: Vec<String> = aligned(text.lines().map(steady).collect());
         lines.dedup_by(|one, other| one == other && one.contains(": answers in "));
         sorted_rows(lines).join("\n")
     }
@@ -133,6 +171,25 @@ fn figures(line: &str) -> String {
         " files may be open",
         " without an answer",
     ];
+    // What ssh-keyscan(1) says of each host, in the order of their answers.
+    if let Some((host, _)) = line.split_once(" SSH-2.0-OpenSSH_").filter(|_| line.starts_with("# ")) {
+        return format!("{host} SSH-2.0-OpenSSH_9.2");
+    }
+    if let Some((head, _)) = line.split_once("Created symlink ").filter(|(head, _)| head.is_empty()) {
+        // With quotes in some versions, and without in others.
+        return format!("{head}{}", line.replace(['\'', '‘', '’'], ""));
+    }
+    // Asked once only, and of no consequence.
+    if line.contains("the primary answers no pings") {
+        return line.replace("answers no pings", "answers pings");
+    }
+    if line.starts_with("Removed ") {
+        return line.replace(['\'', '‘', '’', '"'], "").trim_end_matches('.').to_owned();
+    }
+    // How many of them the watch has asked in its first round.
+    if let Some((head, _)) = line.split_once("; ").filter(|_| line.contains("4 of 4 backends could witness")) {
+        return head.to_owned();
+    }
     if let Some((head, _)) = line.split_once("; took ") {
         return format!("{head}; took 1.2 s");
     }
@@ -163,7 +220,9 @@ fn steady_line(line: &str) -> String {
         }
         padded &= word.is_empty();
         let core = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '.').trim_end_matches('.');
-        let mut steady = if core.parse::<jiff::Timestamp>().is_ok() {
+        let mut steady = if word.starts_with("AAAAC3") {
+            "AAAA…".to_owned()
+        } else if core.parse::<jiff::Timestamp>().is_ok() {
             word.replace(core, "2026-03-01T12:00:00Z")
         } else if before == "process" && core.parse::<u32>().is_ok() {
             word.replace(core, "4711")
@@ -192,9 +251,28 @@ fn steady_line(line: &str) -> String {
     words.join(" ")
 }
 
+/// Keys with their values, in columns again after names have taken the place of ids.
+fn aligned(lines: Vec<String>) -> Vec<String> {
+    let cells = |line: &str| -> Option<[String; 3]> {
+        let mut cells = line.strip_prefix("  ")?.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
+        let row = [cells.next()?, cells.next()?, cells.next()?].map(str::to_owned);
+        let key =
+            row[0].split_once('.').is_some() && row[0].chars().all(|c| c.is_ascii_lowercase() || "._".contains(c));
+        (key && cells.next().is_none()).then_some(row)
+    };
+    let rows: Vec<_> = lines.iter().filter_map(|line| cells(line)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let (keys, values) = (width(0), width(1));
+    let aligned = |line: String| match cells(&line) {
+        Some([key, value, why]) => format!("  {key:keys$}  {value:values$}  {why}"),
+        None => line,
+    };
+    lines.into_iter().map(aligned).collect()
+}
+
 /// Rows about backends come as these were drawn, those about subnets by their ids: a row, and what is indented below it.
 fn sorted_rows(lines: Vec<String>) -> Vec<String> {
-    const ROWS: [&str; 6] = ["  b", "  subnet-", "    subnet-", "subnet-", "  ✓ subnet-", "  ! subnet-"];
+    const ROWS: [&str; 7] = ["# 10.0.1", "  b", "  subnet-", "    subnet-", "subnet-", "  ✓ subnet-", "  ! subnet-"];
     let about = |line: &str| ROWS.iter().any(|start| line.starts_with(start));
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut out: Vec<String> = Vec::new();
@@ -235,6 +313,7 @@ fn the_first_ten_minutes_are_as_they_are_written_down() {
         Lab::up(&Options { natwatch: PathBuf::from(env!("CARGO_BIN_EXE_natwatch")), ..Options::default() }).unwrap();
     let mut session = Session { lab, page: HEAD.to_owned(), wrong: Vec::new() };
     begin(&mut session);
+    five(&mut session);
     configuration(&mut session);
     ec2(&mut session);
     backends(&mut session);
@@ -278,6 +357,94 @@ fn begin(session: &mut Session) {
     };
     asked(&["init", "--hosts-file", hosts.to_str().unwrap()], 0);
     asked(&["init"], 2);
+    session.step("Only root may write there, and who is not root hears so before any question:");
+    let elsewhere = session.lab.plan().root.join("etc/another.toml");
+    session.types_with(Who::Service, &["init"], 2, |command| command.config(&elsewhere));
+}
+
+/// The five commands, as README has them.
+fn commands() -> Vec<String> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, rest) = text.split_once("\n### Five commands\n").unwrap();
+    let block = rest.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    block.lines().map(str::to_owned).collect()
+}
+
+/// From the package to a `doctor` that finds nothing, by what README says and nothing else.
+fn five(session: &mut Session) {
+    session.chapter(
+        "Five commands",
+        "The package is installed, the backends stand in `/etc/natwatch/hosts`, and now root types the five commands of [README](../README.md#five-commands). The first one makes the key and prints the line for the backends:",
+    );
+    let address = |name: &str| session.lab.plan().host(name).unwrap().address;
+    let hosts = FOUR.map(|(host, name)| format!("{}  {name}\n", address(host)));
+    let standby = Installed::on(&session.lab, &hosts.concat());
+    let [keygen, keyscan, init, enable, doctor] = <[String; 5]>::try_from(commands()).unwrap();
+    let said = session.shell(&standby, &keygen, &[], 0);
+    session.step("That line goes, behind a `from=\"10.0.0.20\",`, into `~natwatch/.ssh/authorized_keys` on each backend. The second one learns the backends' host keys:");
+    let line = said
+        .lines()
+        .find(|line| line.starts_with("restrict,command="))
+        .unwrap_or_else(|| panic!("no line for the backends: {said}"));
+    let lab_key = fs::read_to_string(session.lab.authorized_keys(0).unwrap()).unwrap();
+    for n in 0..FOUR.len() {
+        fs::write(session.lab.authorized_keys(n).unwrap(), format!("from=\"{}\",{line}\n", Nat::Standby.address()))
+            .unwrap();
+    }
+    session.shell(&standby, &keyscan, &[], 0);
+    session.step("The third one finds out what it can, asks for the rest, and writes the configuration. Enter takes what is in brackets; the lab has an internet of its own, so its targets are typed:");
+    let targets = "203.0.113.1 203.0.113.2 203.0.113.3";
+    let answers = [("hosts]: ", ""), ("[natwatch]: ", ""), ("9.9.9.9]: ", targets)];
+    session.shell(&standby, &init, &answers, 0);
+    // All hosts of a lab share the machine's cores with the tests beside it, so a reply may be late for want of a core only.
+    let path = standby.path("/etc/natwatch/natwatch.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches("\n#timeout = \"200ms\"\n").count(), 1, "{text}");
+    fs::write(&path, text.replace("\n#timeout = \"200ms\"\n", "\ntimeout = \"600ms\"\n")).unwrap();
+    session.step("The fourth one starts it, and has it started at each boot:");
+    session.shell(&standby, &enable, &[], 0);
+    session.step("And the fifth one says whether it would work tonight:");
+    session.shell(&standby, &doctor, &[], 0);
+
+    session.step(
+        "Answers that can't be used are explained, and asked for again; three times, then the question is left open:",
+    );
+    let answers = [
+        ("hosts]: ", "/etc/natwatch/host"),
+        ("hosts]: ", "web1.example:22"),
+        ("hosts]: ", ""),
+        ("[natwatch]: ", "root@web1"),
+        ("[natwatch]: ", "-l root"),
+        ("[natwatch]: ", "!"),
+        ("9.9.9.9]: ", "1.1.1.1"),
+        ("9.9.9.9]: ", targets),
+    ];
+    session.shell(&standby, "natwatch init -o /etc/natwatch/second.toml", &answers, 0);
+    running(session, &standby);
+    for n in 0..FOUR.len() {
+        fs::write(session.lab.authorized_keys(n).unwrap(), &lab_key).unwrap();
+    }
+}
+
+/// What runs natwatch, or does not.
+fn running(session: &mut Session, standby: &Installed) {
+    session.chapter("What runs it", "The service was started, and not enabled:");
+    session.shell(standby, "systemctl disable natwatch-watch", &[], 0);
+    session.shell(standby, "natwatch doctor -q", &[], 1);
+    session.step("Enabled, and not started:");
+    session.shell(standby, "systemctl disable --now natwatch-watch && systemctl enable natwatch-watch", &[], 0);
+    session.shell(standby, "natwatch doctor -q", &[], 2);
+    session.step("Cron's entry was installed beside the service:");
+    session.shell(standby, "systemctl start natwatch-watch", &[], 0);
+    let entry = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("cron/natwatch")).unwrap();
+    let path = standby.path("/etc/cron.d/natwatch");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, entry).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    standby.with_cron();
+    session.shell(standby, "natwatch doctor -q", &[], 1);
+    let stopped = standby.types(&session.lab, "systemctl disable --now natwatch-watch").run().unwrap();
+    assert_eq!(stopped.status, Some(0), "{stopped}");
 }
 
 fn configuration(session: &mut Session) {
@@ -292,6 +459,35 @@ fn configuration(session: &mut Session) {
     let config = session.lab.plan().config();
     fs::set_permissions(&config, Permissions::from_mode(0o666)).unwrap();
     session.types(Who::Service, &["run"], 78);
+    session.configure(&[]);
+    session.step("Only root can read it, or somebody else asks than natwatch's user:");
+    fs::set_permissions(&config, Permissions::from_mode(0o600)).unwrap();
+    session.types(Who::Service, &["run"], 78);
+    session.configure(&[]);
+    session.step("Root made the key, and it was not given to natwatch's user:");
+    let identity = session.lab.plan().identity();
+    chown(&identity, Some(0), Some(0)).unwrap();
+    session.types(Who::Service, &["run"], 78);
+    session.types(Who::Root, &["doctor", "-q"], 2);
+    chown(&identity, Some(UID), Some(UID)).unwrap();
+    session.step("A hook that is no list, and metrics that no node_exporter would read:");
+    session.configure(&[
+        ("notify.command", "\"/etc/natwatch/notify\""),
+        ("metrics.textfile", "\"/var/lib/natwatch/natwatch.txt\""),
+    ]);
+    session.types(Who::Service, &["run"], 78);
+    session.step("A hook that others can write, and with it natwatch's rights in AWS:");
+    let hook = session.lab.plan().root.join("etc/notify");
+    fs::write(&hook, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&hook, Permissions::from_mode(0o777)).unwrap();
+    let command = format!("[\"{}\"]", hook.display());
+    session.configure(&[("notify.command", &command)]);
+    session.types(Who::Service, &["run"], 78);
+    session.step("A hook that nobody made executable, and a folder for metrics that is not there; the rest would work, and nobody would be told:");
+    fs::set_permissions(&hook, Permissions::from_mode(0o644)).unwrap();
+    let textfile = format!("\"{}\"", session.lab.plan().state().join("node-exporter/natwatch.prom").display());
+    session.configure(&[("notify.command", &command), ("metrics.textfile", &textfile)]);
+    session.types(Who::Service, &["doctor", "-q"], 2);
     session.configure(&[]);
     session.step("A command that is misspelt, and an argument that is missing:");
     session.types(Who::Service, &["stauts"], 64);
@@ -331,6 +527,14 @@ fn backends(session: &mut Session) {
     fs::write(session.lab.plan().known_hosts(), "").unwrap();
     session.types(Who::Service, &["run"], 3);
     fs::write(session.lab.plan().known_hosts(), known).unwrap();
+    session.step("One was installed anew, and has another host key:");
+    session.lab.inject(&Fault::SshdNewHostKey(0)).unwrap();
+    session.types(Who::Service, &["run"], 3);
+    session.lab.heal_all().unwrap();
+    session.step("The user is not the one that has the key:");
+    session.configure(&[("backends.user", "\"admin\"")]);
+    session.types(Who::Service, &["run"], 3);
+    session.configure(&[]);
     session.step("One has no `ping`:");
     session.lab.inject(&Fault::NoPing(0)).unwrap();
     session.types(Who::Service, &["run"], 3);
@@ -343,7 +547,11 @@ fn backends(session: &mut Session) {
 }
 
 fn standby(session: &mut Session) {
-    session.chapter("The standby itself", "It does not forward:");
+    session.chapter("The standby itself", "No target answers it, so it accuses nobody:");
+    session.lab.inject(&Fault::AllTargetsDead).unwrap();
+    session.types(Who::Service, &["run"], 3);
+    session.lab.heal_all().unwrap();
+    session.step("It does not forward:");
     session.lab.inject(&Fault::ForwardOff(Nat::Standby)).unwrap();
     session.types(Who::Service, &["status"], 0);
     session.lab.heal_all().unwrap();

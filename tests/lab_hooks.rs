@@ -10,13 +10,14 @@ mod systemd;
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use natwatch_lab::testing::{carried_by, expect, json};
-use natwatch_lab::{Fault, Lab, Nat, Run, Signal, UID};
+use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat, Run, Signal, UID};
 use serde_json::Value;
 
 use support::seasoned;
@@ -206,6 +207,25 @@ fn expect_killed(pid: &str) {
 }
 
 #[test]
+fn f090_a_run_that_was_told_to_end_in_its_takeover_waits_for_no_hook_and_leaves_the_event_to_the_next() {
+    let (lab, hook) = hooked();
+    run(&lab, 0);
+    hook.does("sleep 1000");
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    lab.api().arm(ApiFault::new(ApiFaultKind::Hang).on("ReplaceRouteTableAssociation").after(1).times(1));
+    let told = lab.command(&["run", "-v"]).spawn().unwrap();
+    told.wait_output("moved after", SOON).unwrap();
+    told.kill(Signal::TERM).unwrap();
+    let told = told.wait(SOON).unwrap();
+    expect(&told, 4);
+    carried_by(&lab, Nat::Standby);
+    assert_eq!((hook.calls().len(), waiting(&lab).len()), (0, 1), "{told}");
+    hook.does("exit 0");
+    run(&lab, 5);
+    assert_eq!((hook.events(), waiting(&lab).len()), (vec!["taken-over".to_owned()], 0));
+}
+
+#[test]
 fn f091_a_hook_is_killed_at_its_timeout_with_its_children_and_tried_again_by_the_next_run() {
     let (lab, hook) = hooked();
     let [command, _] = hook.keys();
@@ -268,6 +288,51 @@ fn f091_a_watch_takes_over_while_its_hook_hangs_and_takes_the_hook_with_it() {
     systemd.ends();
     assert_eq!(hook.events(), ["paused", "paused", "resumed", "taken-over"]);
     assert_eq!(waiting(&lab).len(), 0);
+}
+
+/// Leases a file for writing (`fcntl(2)`, `F_SETLEASE`), so that whoever opens or runs it waits in the kernel, as for a disk that does not answer: until
+/// the lease is given back at the end of standard input, or for `/proc/sys/fs/lease-break-time`.
+const LEASE: &str = "
+import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fcntl.fcntl(os.open(sys.argv[1], os.O_RDWR), fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('held', flush=True)
+sys.stdin.read()
+";
+
+#[test]
+fn f091_a_hook_on_a_disk_that_does_not_answer_holds_no_round_up() {
+    let (lab, hook) = hooked();
+    let [command, _] = hook.keys();
+    configure(&lab, &[command, ("notify.timeout", "\"1m\"".to_owned())]);
+    let mut lease = Command::new("/usr/bin/python3")
+        .args(["-c", LEASE, hook.path.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut held = String::new();
+    BufReader::new(lease.stdout.take().unwrap()).read_line(&mut held).unwrap();
+    assert_eq!(held, "held\n");
+    let systemd = Systemd::start(&lab, &[]);
+    systemd.waits_for("READY=1");
+    systemd.waits_for(" healthy: ");
+    expect(&lab.natwatch(&["pause", "--for", "1h", "--reason", "x"]).unwrap(), 0);
+    expect(&lab.natwatch(&["resume"]).unwrap(), 0);
+    // The call is on record before it is made.
+    let begun =
+        || waiting(&lab).first().is_some_and(|path| !fs::read_to_string(path).unwrap().contains("\"calls\": 0"));
+    until(begun, || systemd.said());
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    systemd.waits_for(" taken-over: ");
+    carried_by(&lab, Nat::Standby);
+    assert_eq!(hook.events(), [""; 0], "it was not held up");
+    // Back in time, it has been called all the same.
+    drop(lease.stdin.take());
+    assert!(lease.wait().unwrap().success());
+    hook.waits_for(3);
+    systemd.ends();
+    assert_eq!(hook.events(), ["paused", "resumed", "taken-over"]);
 }
 
 #[test]

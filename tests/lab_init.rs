@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "support/installed.rs"]
+#[expect(dead_code, reason = "shared with the test that goes on from here")]
+mod installed;
 #[path = "support/seasoned.rs"]
 #[expect(dead_code, reason = "shared with tests that begin later")]
 mod support;
@@ -9,11 +12,16 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use natwatch_lab::testing::{carried_by, expect, json};
 use natwatch_lab::{Fault, Lab, Nat, Run};
 
+use installed::Installed;
 use support::raise;
+
+/// A bound for one answer, not a measure.
+const SOON: Duration = Duration::from_secs(40);
 
 /// A folder of the service's user, since natwatch runs as that.
 fn folder(lab: &Lab) -> PathBuf {
@@ -102,7 +110,7 @@ fn a_file_that_is_there_is_never_touched_and_stdout_takes_it_instead() {
 }
 
 #[test]
-fn of_several_tables_the_one_that_is_chosen_on_the_terminal_is_written_and_without_one_all_are_listed() {
+fn what_could_be_several_things_is_asked_on_a_terminal_explained_and_asked_again_and_without_one_it_is_listed() {
     let lab = raise();
     let answer = lab.ec2("CreateRouteTable", &[("VpcId", &lab.ids().vpc)]).unwrap();
     let other = answer.split("<routeTableId>").nth(1).unwrap().split('<').next().unwrap().to_owned();
@@ -124,17 +132,83 @@ fn of_several_tables_the_one_that_is_chosen_on_the_terminal_is_written_and_witho
         "{text}"
     );
 
-    let path = folder(&lab).join("chosen.toml");
-    let hosts = lab.plan().hosts_file();
-    let args = ["init", "--output", path.to_str().unwrap(), "--hosts-file", hosts.to_str().unwrap()];
+    let standby = Installed::on(&lab, &fs::read_to_string(lab.plan().hosts_file()).unwrap());
+    let written = |name: &str| fs::read_to_string(standby.path(&format!("/etc/natwatch/{name}.toml")));
+    // Typed as root, on a terminal.
+    let dialogue = |line: &str, dialogue: &[(&str, &str)]| {
+        let running = standby.types(&lab, line).typing().spawn().unwrap();
+        running.types(dialogue, SOON).unwrap();
+        running.wait(SOON).unwrap()
+    };
+
     // Sorted by id, as EC2 answers them.
     let mut tables = [lab.ids().primary.table.clone(), other.clone()];
     tables.sort();
-    let number = 1 + tables.iter().position(|table| *table == other).unwrap();
-    let run = lab.command(&args).tty().stdin(&format!("{number}\n")).run().unwrap();
+    let number = (1 + tables.iter().position(|table| *table == other).unwrap()).to_string();
+    let run = dialogue(
+        "natwatch init -o /etc/natwatch/chosen.toml",
+        &[
+            ("Its number or its id: ", "3"),
+            ("3: none of these; accepted: 1 to 2", &number),
+            ("names and addresses [/etc/natwatch/hosts: 3 hosts]: ", "/nowhere/hosts"),
+            ("/nowhere/hosts: there is no such file", "b1 10.0.11.13"),
+            ("User on the backends [natwatch]: ", "-l root"),
+            ("not a user name; accepted: ", "probe"),
+            ("Private key for the backends [/etc/natwatch/id_ed25519, which is to be made]: ", "/etc/natwatch/key"),
+            ("-f /etc/natwatch/key makes it", ""),
+            ("Targets on the internet that answer ping [1.1.1.1 8.8.8.8 9.9.9.9]: ", "203.0.113.1"),
+            ("a single target", "203.0.113.1, 203.0.113.2"),
+        ],
+    );
     expect(&run, 0);
-    assert!(run.stdout.contains("Which route table's subnets are to be guarded?"), "{run}");
-    assert!(fs::read_to_string(&path).unwrap().contains(&format!("\nroute_table = \"{other}\"\n")), "{run}");
+    let text = written("chosen").unwrap();
+    for line in [
+        &format!("route_table = \"{other}\""),
+        "hosts = [\"b1\", \"10.0.11.13\"]",
+        "user = \"probe\"",
+        "#identity = \"/etc/natwatch/id_ed25519\"",
+        "hosts = [\"203.0.113.1\", \"203.0.113.2\"]",
+        "threshold = 2",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line}: {text}");
+    }
+
+    // Enter takes what is proposed; three answers that can't be used leave it open; after the end of input nothing more is asked.
+    let run = dialogue(
+        "natwatch init -o /etc/natwatch/some.toml",
+        &[
+            ("Its number or its id: ", ""),
+            ("names and addresses: ", "/etc/natwatch/hosts"),
+            ("User on the backends [natwatch]: ", "a/b"),
+            ("accepted: ", "c/d"),
+            ("c/d: not a user name; accepted: ", "e/f"),
+            ("Private key", "\u{4}"),
+        ],
+    );
+    expect(&run, 0);
+    assert!(!run.stdout.contains("Targets on the internet"), "{run}");
+    let text = written("some").unwrap();
+    for line in [
+        "#user = \"natwatch\"",
+        "hosts_file = \"/etc/natwatch/hosts\"",
+        "hosts = [\"1.1.1.1\", \"8.8.8.8\", \"9.9.9.9\"]",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line}: {text}");
+    }
+    assert!(run.stdout.contains("backends.user: what was typed could not be used"), "{run}");
+
+    // Ctrl-C ends it, and nothing is written.
+    let run = dialogue("natwatch init -o /etc/natwatch/none.toml", &[("Its number or its id: ", "\u{3}")]);
+    expect(&run, 130);
+    assert!(run.stdout.contains("nothing is written") && written("none").is_err(), "{run}");
+
+    // Who wants to be asked nothing is not, and gets what nobody's answers come to.
+    let run = standby.types(&lab, "natwatch init --yes -o /etc/natwatch/yes.toml").typing().run().unwrap();
+    expect(&run, 0);
+    assert!(!run.stdout.contains("brackets") && !run.stdout.contains("User on the backends"), "{run}");
+    let run = standby.types(&lab, "natwatch init -o /etc/natwatch/no.toml < /dev/null").typing().run().unwrap();
+    expect(&run, 0);
+    assert_eq!(written("yes").unwrap(), written("no").unwrap());
 }
 
 #[test]

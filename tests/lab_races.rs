@@ -112,7 +112,8 @@ impl Pair {
         }
         for (_, config, name) in &self.standbys {
             if self.lab.plan().state().join(name).join("takeover.json").exists() {
-                let run = self.lab.command(&["reset", "--yes"]).config(config).run().unwrap();
+                // Forced, as for half a minute EC2 might not show what the one that was killed has moved.
+                let run = self.lab.command(&["reset", "--yes", "--force"]).config(config).run().unwrap();
                 assert_eq!(run.status, Some(0), "{run}");
             }
         }

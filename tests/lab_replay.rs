@@ -4,8 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use natwatch_lab::{Fault, Lab, Nat, Options, Run};
+use natwatch_lab::{Fault, Invocation, Lab, Nat, Options, Run};
 use serde_json::Value;
 
 fn saved(lab: &Lab) -> PathBuf {
@@ -21,7 +22,12 @@ fn replay(lab: &Lab, file: &Path, args: &[&str]) -> Run {
 /// A run that must come to `outcome`, and the same decided again from what it saved.
 #[track_caller]
 fn runs_and_replays(lab: &Lab, outcome: &str, status: i32) {
-    let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
+    this_runs_and_replays(lab, &lab.command(&["run", "--format", "json"]), outcome, status);
+}
+
+#[track_caller]
+fn this_runs_and_replays(lab: &Lab, run: &Invocation, outcome: &str, status: i32) {
+    let run = run.run().unwrap();
     assert_eq!(run.status, Some(status), "{run}");
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(document["outcome"], outcome, "{run}");
@@ -50,8 +56,9 @@ fn what_real_runs_saved_is_decided_again_to_the_last_byte() {
     lab.heal_all().unwrap();
 
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
-    lab.configure(&[&quick[..], &[("decision.min_uptime", "\"24h\"")]].concat()).unwrap();
-    runs_and_replays(&lab, "down", 3);
+    lab.configure(&[&quick[..], &[("decision.min_uptime", "\"5m\"")]].concat()).unwrap();
+    let booted = lab.command(&["run", "--format", "json"]).up_for(Duration::from_secs(30));
+    this_runs_and_replays(&lab, &booted, "down", 3);
     lab.configure(&quick).unwrap();
 
     // Held, since nobody knows which subnet the backends are in; EC2 is asked once that is decided, and what it says then is the

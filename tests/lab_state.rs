@@ -18,9 +18,11 @@ fn record() -> Record {
     Record {
         version: VERSION,
         instance: "i-0b".parse().unwrap(),
+        purpose: natwatch::model::Purpose::Takeover,
         phase: Phase::Taking,
         began: Timestamp::UNIX_EPOCH,
         changed: Timestamp::UNIX_EPOCH,
+        boot: None,
         because: "3 of 3 backends are cut off".to_owned(),
         moves: Vec::new(),
         last: natwatch::model::LastSteps::default(),
@@ -107,7 +109,8 @@ fn f010_what_root_saw_of_the_masquerading_holds_for_the_services_user_until_root
     let facts = lab.plan().state().join("natwatch/facts.json");
     assert!(!facts.exists(), "who may not look leaves nothing");
     lab.inject(&Fault::MasqueradeGone(Nat::Standby)).unwrap();
-    assert_eq!(lab.command(&["run"]).as_root().run().unwrap().status, Some(0));
+    let seen = lab.command(&["run", "--format", "json"]).as_root().run().unwrap();
+    assert_eq!((seen.status, &json(&seen)["outcome"]), (Some(1), &"no-redundancy".into()), "{seen}");
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
 
     let run = lab.natwatch(&["run", "--format", "json"]).unwrap();
@@ -133,7 +136,8 @@ fn f010_what_root_saw_of_the_masquerading_holds_for_the_services_user_until_root
 fn f010_what_was_seen_in_another_boot_is_unknown_and_verification_decides() {
     let lab = seasoned();
     lab.inject(&Fault::MasqueradeGone(Nat::Standby)).unwrap();
-    assert_eq!(lab.command(&["run"]).as_root().run().unwrap().status, Some(0));
+    let seen = lab.command(&["run", "--format", "json"]).as_root().run().unwrap();
+    assert_eq!((seen.status, &json(&seen)["outcome"]), (Some(1), &"no-redundancy".into()), "{seen}");
     let path = lab.plan().state().join("natwatch/facts.json");
     let mut facts: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!((&facts["masquerade"], fs::metadata(&path).unwrap().uid()), (&false.into(), natwatch_lab::UID));

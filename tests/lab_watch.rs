@@ -13,7 +13,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use natwatch_lab::testing::{FLOWS_WITHIN, carried_by, expect, json, ssh_processes};
-use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat, Signal};
+use natwatch_lab::{ApiFault, ApiFaultKind, Fault, Lab, Nat, Outcome, Signal};
 
 use support::seasoned;
 use systemd::{SOON, Systemd};
@@ -80,7 +80,23 @@ fn f094_systemd_is_told_that_a_watch_is_ready_well_alive_and_ending() {
         healthy(&systemd);
         systemd.waits_for("WATCHDOG=1");
     }
-    // A process that does not come round any more gives no sign of life, nor does one that is frozen.
+    // A takeover takes longer than these four seconds, and is not to be killed in the middle.
+    assert!(systemd.heard().iter().any(|one| one.text.starts_with("WATCHDOG_USEC=")), "{:?}", systemd.heard());
+    // One that does not come round gives none: for more than the interval after which systemd kills it nothing is heard.
+    systemd.freezes();
+    let frozen = Instant::now();
+    let signs_since = |since: Instant| systemd.heard().iter().filter(|one| one.at > since).count();
+    while frozen.elapsed() < Duration::from_secs(5) {
+        assert_eq!(signs_since(frozen), 0, "{:?}", systemd.heard());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let thawed = Instant::now();
+    systemd.signal(Signal::CONT);
+    while signs_since(thawed) == 0 {
+        assert!(thawed.elapsed() < SOON, "{:?}", systemd.heard());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    healthy(&systemd);
     let run = systemd.ends();
     let heard = systemd.heard();
     assert_eq!(heard.iter().filter(|one| one.text.contains("READY=1")).count(), 1, "{heard:?}");
@@ -95,6 +111,22 @@ fn f094_systemd_is_told_that_a_watch_is_ready_well_alive_and_ending() {
     while !ssh_processes(&lab).is_empty() {
         assert!(Instant::now() < until, "ssh goes on");
     }
+}
+
+#[test]
+fn f009_a_watch_whose_standby_could_not_take_over_says_so_while_all_is_well() {
+    let (lab, systemd) = watched(&[], &[]);
+    healthy(&systemd);
+    lab.inject(&Fault::ForwardOff(Nat::Standby)).unwrap();
+    systemd.waits_for(" no-redundancy, held by gate unfit: ");
+    systemd.says("could not take over: this instance does not forward");
+    let check = lab.natwatch(&["check"]).unwrap();
+    expect(&check, 1);
+    assert!(check.stdout.contains("could not take over"), "{check}");
+    lab.heal_all().unwrap();
+    healthy(&systemd);
+    systemd.ends();
+    assert!(lab.api().mutations().is_empty());
 }
 
 #[test]
@@ -142,6 +174,67 @@ fn f075_a_configuration_that_is_changed_is_taken_over_and_one_that_is_broken_is_
     carried_by(&lab, Nat::Standby);
     let run = systemd.ends();
     assert_eq!(run.stderr.matches("configuration was read again").count(), 5, "{run}");
+}
+
+#[test]
+fn a_watch_by_what_ec2_shows_finds_out_that_all_of_it_was_replaced_and_takes_over_by_those_who_came() {
+    let lab = seasoned();
+    let at_ec2 = |action: &str, backends: [usize; 3]| {
+        for n in backends {
+            lab.ec2(action, &[("InstanceId.1", &lab.ids().backends[n])]).unwrap();
+        }
+    };
+    at_ec2("StopInstances", [3, 4, 5]);
+    lab.configure(&[("backends.hosts_file", ""), ("backends.ec2_subnets", "true")]).unwrap();
+    let systemd = Systemd::start(&lab, &[]);
+    systemd.says("watching by 3 backends");
+    healthy(&systemd);
+    at_ec2("StopInstances", [0, 1, 2]);
+    at_ec2("StartInstances", [3, 4, 5]);
+    for n in 0..3 {
+        lab.inject(&Fault::BackendDead(n)).unwrap();
+    }
+    // Nobody says so, and the hour is long: that hardly anybody is heard does.
+    systemd.waits_for(" unheard: ");
+    let list = lab.plan().state().join("natwatch/fleet.json");
+    let until = Instant::now() + SOON;
+    while !fs::read_to_string(&list).unwrap().contains(&lab.ids().backends[3]) {
+        assert!(Instant::now() < until, "EC2 is not asked: {}", systemd.said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    systemd.says("EC2 shows other backends than before");
+    systemd.says("watching by 3 backends");
+    for _ in 0..3 {
+        healthy(&systemd);
+    }
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    systemd.waits_for(" taken-over: ");
+    carried_by(&lab, Nat::Standby);
+    let run = systemd.ends();
+    // Who comes and goes is no reason to read a file that an operator may have half edited.
+    assert_eq!(run.stderr.matches("configuration was read again").count(), 0, "{run}");
+}
+
+#[test]
+fn f060_a_describe_that_lags_behind_a_takeover_is_not_told_as_redundancy_lost() {
+    let (lab, systemd) = watched(&[], &[]);
+    healthy(&systemd);
+    lab.api().arm(ApiFault::new(ApiFaultKind::Stale));
+    lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
+    systemd.waits_for(" taken-over: ");
+    let stale = || lab.api().calls().iter().filter(|call| call.outcome == Outcome::Stale).count();
+    let until = Instant::now() + SOON;
+    while stale() < 2 {
+        assert!(Instant::now() < until, "EC2 is not read: {}", systemd.said());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // What was read is in the second pass from here at the latest.
+    systemd.waits_for(" locked: ");
+    systemd.waits_for(" locked: ");
+    let heard = systemd.heard();
+    assert!(heard.iter().all(|one| !one.text.contains("no-redundancy")), "{heard:#?}");
+    lab.api().disarm(None);
+    systemd.ends();
 }
 
 #[test]

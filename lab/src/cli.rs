@@ -196,6 +196,7 @@ fn up(options: &Up) -> anyhow::Result<()> {
         traffic: true,
         ipv6: options.ipv6,
         reply: None,
+        stack: None,
     };
     let started = Instant::now();
     let lab = Arc::new(Lab::up(&options)?);

@@ -16,7 +16,7 @@ use crate::fabric::{Fabric, Hop};
 use crate::fault::Fault;
 use crate::inject::Injector;
 use crate::keeper::Keeper;
-use crate::moto::Moto;
+use crate::moto::{self, Moto};
 use crate::natwatch::{Invocation, Run};
 use crate::options::Options;
 use crate::pings::Pings;
@@ -24,6 +24,7 @@ use crate::plan::{Nat, Plan};
 use crate::runtime::{self, Runtime};
 use crate::services::Services;
 use crate::sshd::{self, Servers};
+use crate::stack::{self, Deployed, Network, Stack};
 use crate::traffic::Traffic;
 use crate::vpc::{self, Ids};
 use crate::{config, netns, xml};
@@ -38,6 +39,7 @@ pub struct Lab {
     plan: Arc<Plan>,
     keeper: Keeper,
     reply: Option<Duration>,
+    deployed: Option<Deployed>,
     // Last: its drop removes the namespaces and folders under all the others.
     _runtime: Runtime,
 }
@@ -58,15 +60,17 @@ impl Lab {
         // Dropped before `runtime` if anything below fails.
         let fabric = Arc::new(Fabric::raise(&plan).context("raise the fabric")?);
         accounts::write(&plan)?;
-        let (moto, child) = Moto::launch(&plan, &keeper)?;
+        let server = if options.stack.is_some() { stack::SERVER } else { moto::SERVER };
+        let (moto, child) = Moto::launch(&plan, &keeper, server)?;
         let children = Mutex::new(vec![child]);
         // moto loads for a second or two; the SSH servers start in its shadow.
         let (servers, ids) = std::thread::scope(|scope| {
             let servers = scope.spawn(|| Servers::start(&plan, &keeper).context("start the SSH servers"));
-            let ids = moto.wait_ready().and_then(|()| vpc::make(&moto, &plan).context("make the VPC"));
+            let ids = moto.wait_ready().and_then(|()| vpc::make(&moto, &plan, options).context("make the VPC"));
             (servers.join().map_err(|_| anyhow::anyhow!("starting the SSH servers panicked")).flatten(), ids)
         });
-        let (servers, ids) = (servers?, Arc::new(ids?));
+        let (servers, (ids, deployed)) = (servers?, ids?);
+        let ids = Arc::new(ids);
         for nat in Nat::BOTH {
             fabric.readdress(nat, &ids.nat(nat).mac)?;
         }
@@ -85,7 +89,8 @@ impl Lab {
             active: Mutex::default(),
             slow: Mutex::default(),
         });
-        let lab = Self { traffic, services, injector, children, plan, keeper, reply: options.reply, _runtime: runtime };
+        let reply = options.reply;
+        let lab = Self { traffic, services, injector, children, plan, keeper, reply, deployed, _runtime: runtime };
         lab.configure(&[])?;
         if options.traffic {
             lab.traffic.start()?;
@@ -105,6 +110,24 @@ impl Lab {
     #[must_use]
     pub fn ids(&self) -> &Ids {
         &self.injector.ids
+    }
+
+    /// What came of the stack, in a lab whose NATs were made by one.
+    ///
+    /// # Errors
+    /// In another lab.
+    pub fn deployed(&self) -> anyhow::Result<&Deployed> {
+        self.deployed.as_ref().context("this lab was not made from a template")
+    }
+
+    /// Makes another pair in the VPC of a lab that was made from a template; no host of the lab's plays it.
+    ///
+    /// # Errors
+    /// When the stack does not come to be.
+    pub fn deploy(&self, name: &str, stack: &Stack) -> anyhow::Result<Deployed> {
+        let ids = self.ids();
+        let network = Network { vpc: &ids.vpc, public: &ids.public_subnet, private: &ids.subnets };
+        stack::deploy(&self.plan, name, stack, &network)
     }
 
     /// The API's layer: its log, faults and latencies.

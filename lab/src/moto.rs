@@ -12,7 +12,10 @@ use crate::plan::{Plan, REGION};
 use crate::{netns, setup, xml};
 
 /// Inside `inet` only, so it never meets another lab's.
-const PORT: u16 = 5000;
+pub(crate) const PORT: u16 = 5000;
+
+/// moto as it comes.
+pub(crate) const SERVER: &str = "import sys; from moto.server import main; sys.exit(main(sys.argv[1:]))";
 
 /// An answer of moto's.
 #[derive(Clone, Debug)]
@@ -28,14 +31,14 @@ pub(crate) struct Moto {
 }
 
 impl Moto {
-    /// Starts the process; it is not ready yet.
-    pub(crate) fn launch(plan: &Plan, keeper: &Keeper) -> anyhow::Result<(Self, Child)> {
+    /// Starts the process, by this Python program; it is not ready yet.
+    pub(crate) fn launch(plan: &Plan, keeper: &Keeper, program: &str) -> anyhow::Result<(Self, Child)> {
         let ns = plan.internet()?.ns.clone();
         let log = std::fs::File::create(plan.root.join("moto.log"))?;
         let mut command = netns::exec(&ns);
         command
             .arg(setup::venv().join("bin/python"))
-            .args(["-c", "import sys; from moto.server import main; sys.exit(main(sys.argv[1:]))"])
+            .args(["-c", program])
             .args(["-H", "127.0.0.1", "-p", &PORT.to_string()])
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")

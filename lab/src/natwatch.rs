@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use running::Input;
 pub use running::{Run, Running};
 
 use crate::accounts::UID;
@@ -32,7 +33,8 @@ pub struct Invocation {
     root: bool,
     raw: bool,
     tty: bool,
-    stdin: Option<String>,
+    up_for: Option<Duration>,
+    stdin: Input,
     timeout: Duration,
 }
 
@@ -70,7 +72,8 @@ impl Invocation {
             root: true,
             raw: false,
             tty: false,
-            stdin: None,
+            up_for: None,
+            stdin: Input::Nothing,
             timeout: TIMEOUT,
         }
     }
@@ -124,10 +127,25 @@ impl Invocation {
         self
     }
 
+    /// On a host that has been up for so long, whatever this machine has: in a time namespace of its own (`time_namespaces(7)`). The process that
+    /// gets signals is then unshare(1)'s.
+    #[must_use]
+    pub fn up_for(mut self, uptime: Duration) -> Self {
+        self.up_for = Some(uptime);
+        self
+    }
+
     /// With this on standard input, in place of nothing.
     #[must_use]
     pub fn stdin(mut self, text: &str) -> Self {
-        self.stdin = Some(text.to_owned());
+        self.stdin = Input::Text(text.to_owned());
+        self
+    }
+
+    /// With standard input left open, for [`Running::types`].
+    #[must_use]
+    pub fn typing(mut self) -> Self {
+        self.stdin = Input::Open;
         self
     }
 
@@ -141,13 +159,19 @@ impl Invocation {
     /// The command line; standard streams are the caller's to set.
     ///
     /// # Errors
-    /// When there is no such host.
+    /// When there is no such host, or [`Self::up_for`] is beyond a clock.
     pub fn command(&self) -> anyhow::Result<Command> {
         let ns = &self.plan.host(&self.host)?.ns;
         // Absolute: our own PATH has no sbin then.
         let mut command = Command::new("/sbin/ip");
         command.env_clear().envs(&self.env).current_dir("/");
-        command.args(["netns", "exec", ns, "setpriv", "--pdeathsig", "KILL"]);
+        command.args(["netns", "exec", ns]);
+        if let Some(wanted) = self.up_for {
+            let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime).tv_sec;
+            let offset = i64::try_from(wanted.as_secs())? - up;
+            command.args(["unshare", "--time", "--boottime", &offset.to_string(), "--fork", "--kill-child=KILL"]);
+        }
+        command.args(["setpriv", "--pdeathsig", "KILL"]);
         if !self.root {
             let id = UID.to_string();
             command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
@@ -172,9 +196,9 @@ impl Invocation {
     /// When it cannot be started.
     pub fn spawn(&self) -> anyhow::Result<Running> {
         let mut command = self.command()?;
-        let stdin = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
+        let stdin = if matches!(self.stdin, Input::Nothing) { Stdio::null() } else { Stdio::piped() };
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running::start(command, self.keeper.as_ref(), self.stdin.clone())
+        Running::start(command, self.keeper.as_ref(), &self.stdin)
     }
 
     /// Runs it to its end, or kills it at its timeout.

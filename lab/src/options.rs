@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::stack::Stack;
+
 /// How many hosts, how slow the API, and which binary is under test.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -26,6 +28,9 @@ pub struct Options {
     /// `targets.timeout`; `None`: natwatch's own. All hosts of a lab share the machine's cores with the tests beside it, so that in those a
     /// reply may be late for want of a core only.
     pub reply: Option<Duration>,
+    /// The template that makes the NATs; `None`: the lab makes them. The stack's own tables then carry no subnet but those that it
+    /// associates, and the private subnets have no table before.
+    pub stack: Option<Stack>,
 }
 
 impl Default for Options {
@@ -40,6 +45,7 @@ impl Default for Options {
             traffic: true,
             ipv6: false,
             reply: Some(Duration::from_millis(300)),
+            stack: None,
         }
     }
 }

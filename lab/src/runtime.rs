@@ -164,7 +164,7 @@ pub(crate) fn need_root() -> anyhow::Result<()> {
 }
 
 /// The package of each tool the lab calls, on Debian and Ubuntu.
-pub(crate) const TOOLS: [(&str, &str); 14] = [
+pub(crate) const TOOLS: [(&str, &str); 15] = [
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/ssh", "openssh-client"),
     ("/usr/bin/ssh-keygen", "openssh-client"),
@@ -176,20 +176,31 @@ pub(crate) const TOOLS: [(&str, &str); 14] = [
     ("/usr/sbin/setcap", "libcap2-bin"),
     ("/usr/bin/setpriv", "util-linux"),
     ("/usr/bin/script", "bsdutils"),
-    // Not the lab's own: the tests check the shipped units with it.
+    // Not the lab's own: the tests check the shipped units with it, and start them.
     ("/usr/bin/systemd-analyze", "systemd"),
+    ("/usr/sbin/update-ca-certificates", "ca-certificates"),
     // And that Icinga understands natwatch's check.
     ("/usr/sbin/icinga2", "icinga2-bin"),
     // And that natwatch may be killed at any file operation.
     ("/usr/bin/strace", "strace"),
 ];
 
-/// Likewise what no lab needs, and other tests do: what reads the manual and the completions that natwatch prints.
-pub(crate) const TEST_TOOLS: [(&str, &str); 3] =
-    [("/usr/bin/mandoc", "mandoc"), ("/usr/bin/zsh", "zsh"), ("/usr/bin/fish", "fish")];
+/// Likewise what no lab needs, and other tests do: what reads the manual and the completions that natwatch prints, and what makes and installs
+/// its packages.
+pub(crate) const TEST_TOOLS: [(&str, &str); 6] = [
+    ("/usr/bin/mandoc", "mandoc"),
+    ("/usr/bin/zsh", "zsh"),
+    ("/usr/bin/fish", "fish"),
+    ("/usr/bin/rpm", "rpm"),
+    ("/usr/bin/dpkg-shlibdeps", "dpkg-dev"),
+    ("/usr/bin/strip", "binutils"),
+];
 
 /// Likewise what others use in natwatch's place.
 pub(crate) const BENCH_TOOLS: [(&str, &str); 2] = [("/usr/bin/aws", "awscli"), ("/usr/sbin/keepalived", "keepalived")];
+
+/// Likewise what checks the scripts that a deployment runs, and what these call.
+pub(crate) const SCRIPT_TOOLS: [(&str, &str); 2] = [("/usr/bin/shellcheck", "shellcheck"), ("/usr/bin/curl", "curl")];
 
 /// Packages of the tools that are missing.
 pub(crate) fn missing_packages(tools: &[(&str, &'static str)]) -> Vec<&'static str> {

@@ -47,6 +47,7 @@ pub fn setup(bench: bool) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
     let mut packages = runtime::missing_packages(&runtime::TOOLS);
     packages.extend(runtime::missing_packages(&runtime::TEST_TOOLS));
+    packages.extend(runtime::missing_packages(&runtime::SCRIPT_TOOLS));
     if bench {
         packages.extend(runtime::missing_packages(&runtime::BENCH_TOOLS));
     }

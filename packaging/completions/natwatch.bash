@@ -144,7 +144,7 @@ _natwatch() {
             return 0
             ;;
         natwatch__subcmd__doctor)
-            opts="-c -v -q -h --config --format --verbose --quiet --color --help"
+            opts="-c -v -q -h --all --config --format --verbose --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -272,7 +272,7 @@ _natwatch() {
             return 0
             ;;
         natwatch__subcmd__init)
-            opts="-o -c -v -q -h --output --hosts-file --config --format --verbose --quiet --color --help"
+            opts="-o -c -v -q -h --output --hosts-file --yes --config --format --verbose --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

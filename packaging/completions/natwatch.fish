@@ -95,6 +95,7 @@ json\t'One JSON document'"
 complete -c natwatch -n "__fish_natwatch_using_subcommand doctor" -l color -d 'When to use colour; auto: on a terminal, unless `NO_COLOR` is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
+complete -c natwatch -n "__fish_natwatch_using_subcommand doctor" -l all -d 'Ask every backend, however long that takes. Else, where there are more than can be asked in a few seconds, some at random'
 complete -c natwatch -n "__fish_natwatch_using_subcommand doctor" -s v -l verbose -d 'Say more on stderr; twice: much more'
 complete -c natwatch -n "__fish_natwatch_using_subcommand doctor" -s q -l quiet -d 'Say only what is wrong'
 complete -c natwatch -n "__fish_natwatch_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -190,6 +191,7 @@ json\t'One JSON document'"
 complete -c natwatch -n "__fish_natwatch_using_subcommand init" -l color -d 'When to use colour; auto: on a terminal, unless `NO_COLOR` is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
+complete -c natwatch -n "__fish_natwatch_using_subcommand init" -l yes -d 'Ask nothing, on a terminal either: what can\'t be known is left open'
 complete -c natwatch -n "__fish_natwatch_using_subcommand init" -s v -l verbose -d 'Say more on stderr; twice: much more'
 complete -c natwatch -n "__fish_natwatch_using_subcommand init" -s q -l quiet -d 'Say only what is wrong'
 complete -c natwatch -n "__fish_natwatch_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'

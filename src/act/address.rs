@@ -16,7 +16,7 @@ use crate::model::{AllocationId, Holder, MoveResult, PlannedAddress, Way};
 pub(super) async fn bring(
     changer: &impl Addresses,
     planned: &PlannedAddress,
-    budget: Budget,
+    budget: Budget<'static>,
     dry_run: bool,
 ) -> (PlannedAddress, MoveResult) {
     let mut attempt = Attempt {
@@ -59,7 +59,7 @@ struct Attempt<'a, C> {
     planned: &'a PlannedAddress,
     /// The plan, with what was found.
     done: PlannedAddress,
-    budget: Budget,
+    budget: Budget<'static>,
     dry_run: bool,
     /// A call of ours may have been carried out.
     in_doubt: bool,

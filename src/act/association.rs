@@ -36,7 +36,7 @@ enum Next {
 struct Attempt<'a, C> {
     changer: &'a C,
     planned: &'a PlannedMove,
-    budget: Budget,
+    budget: Budget<'a>,
     dry_run: bool,
     /// The association to replace, as last seen.
     token: AssociationId,
@@ -56,7 +56,7 @@ struct Attempt<'a, C> {
 pub(super) async fn replace(
     changer: &impl Changer,
     planned: &PlannedMove,
-    budget: Budget,
+    budget: Budget<'_>,
     dry_run: bool,
 ) -> MoveResult {
     let mut attempt = Attempt {
@@ -83,7 +83,7 @@ pub(super) async fn replace(
 
 impl<C: Changer> Attempt<'_, C> {
     async fn call(&mut self) -> Next {
-        if self.budget.over() {
+        if self.budget.closed() {
             return self.give_up().await;
         }
         let answer = self.budget.call(self.changer.associate(&self.token, &self.planned.to, self.dry_run)).await;

@@ -1,6 +1,7 @@
 //! The time that a step may spend: calls, pauses between them, and a last look.
 //!
-//! Invariant: nothing that goes through a [`Budget`] is waited for past its deadline.
+//! Invariants: nothing that goes through a [`Budget`] is waited for past its deadline; no attempt begins, and none is paused for, when
+//! what calls for it has lapsed.
 
 use std::future::Future;
 use std::time::Duration;
@@ -19,22 +20,32 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// 0.3 s; a fresh connection and a slow answer fit as well.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
+/// What is not done on evidence may begin as long as there is time.
+const WHENEVER: &dyn Fn() -> bool = &|| true;
+
 /// What a step may still spend, and how long its next pause is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Budget {
+#[derive(Clone, Copy)]
+pub(super) struct Budget<'a> {
     deadline: Instant,
     calls_until: Instant,
     pause: Duration,
     /// Of the jitter; another for each move.
     seed: u64,
+    /// Whether what calls for the step still does.
+    current: &'a dyn Fn() -> bool,
 }
 
-impl Budget {
+impl<'a> Budget<'a> {
     /// All the time from now to `deadline`; a last look may take a second of it, of little time a quarter.
     pub(super) fn until(deadline: Instant, seed: u64) -> Self {
         let left = deadline.saturating_duration_since(Instant::now());
         let calls_until = deadline.checked_sub(LAST_LOOK.min(left / 4)).unwrap_or(deadline);
-        Self { deadline, calls_until, pause: FIRST_PAUSE, seed }
+        Self { deadline, calls_until, pause: FIRST_PAUSE, seed, current: WHENEVER }
+    }
+
+    /// The same for a step that may be tried only as long as it is `current`.
+    pub(super) fn while_current(self, current: &'a dyn Fn() -> bool) -> Self {
+        Self { current, ..self }
     }
 
     /// Waits for a call; `None`: it was given up, or, where the time had run out before, not even begun.
@@ -47,8 +58,13 @@ impl Budget {
         timeout_at(self.deadline, call).await.ok()
     }
 
-    /// Whether no further call may begin.
-    pub(super) fn over(&self) -> bool {
+    /// Whether no further attempt may begin. To be asked right before each call that changes something: a process that was frozen
+    /// since it last asked knows nothing of the present.
+    pub(super) fn closed(&self) -> bool {
+        self.over() || !(self.current)()
+    }
+
+    fn over(&self) -> bool {
         Instant::now() >= self.calls_until
     }
 
@@ -60,7 +76,7 @@ impl Budget {
         let until = Instant::now() + self.pause.mul_f64(jitter.random_range(0.5..=1.0));
         self.seed = jitter.random();
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        if until >= self.calls_until {
+        if until >= self.calls_until || !(self.current)() {
             return false;
         }
         sleep_until(until).await;
@@ -68,11 +84,12 @@ impl Budget {
     }
 
     /// Why a step was given up, in words.
-    #[expect(clippy::unused_self, reason = "reads as a question to the budget, and says nothing where there is none")]
     pub(super) fn spent(&self, last: Option<&str>) -> String {
-        match last {
-            Some(last) => format!("deadline reached; last answer: {last}"),
-            None => "deadline reached without an answer".to_owned(),
+        match (last, (self.current)()) {
+            (Some(last), true) => format!("deadline reached; last answer: {last}"),
+            (None, true) => "deadline reached without an answer".to_owned(),
+            (Some(last), false) => format!("what called for it has lapsed; last answer: {last}"),
+            (None, false) => "what called for it has lapsed".to_owned(),
         }
     }
 }

@@ -46,7 +46,7 @@ enum Next {
 struct Attempt<'a, C> {
     changer: &'a C,
     planned: &'a PlannedRoute,
-    budget: Budget,
+    budget: Budget<'a>,
     dry_run: bool,
     /// A call of ours may have been carried out.
     in_doubt: bool,
@@ -60,7 +60,7 @@ struct Attempt<'a, C> {
 pub(super) async fn replace(
     changer: &impl Routes,
     planned: &PlannedRoute,
-    budget: Budget,
+    budget: Budget<'_>,
     dry_run: bool,
 ) -> MoveResult {
     if planned.to.as_ref().is_some_and(|to| to.interface.is_none() && to.instance.is_none()) {
@@ -101,6 +101,9 @@ impl<C: Routes> Attempt<'_, C> {
     async fn call(&mut self, call: Call) -> Next {
         let (changer, PlannedRoute { table, destination, to, .. }) = (self.changer, self.planned);
         let dry_run = self.dry_run;
+        if self.budget.closed() {
+            return self.give_up().await;
+        }
         self.unchanged = 0;
         let answer = self
             .budget

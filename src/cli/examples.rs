@@ -65,6 +65,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("doctor", "would it work tonight? Each finding with a command to paste"),
             ("doctor -q", "only what is not well"),
+            ("doctor --all", "ask every backend, of however many hundred"),
             ("doctor --format json", "for a script; exit 0 fit, 1 warnings, 2 unfit, 3 not told"),
         ],
     ),
@@ -115,6 +116,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("init", "asks what it can't find out, and writes the configuration"),
             ("init --output -", "to standard output; asks nothing without a terminal"),
             ("init --hosts-file /etc/hosts", "with the backends of this file"),
+            ("init --yes", "asks nothing, and leaves open what it can't find out"),
         ],
     ),
     ("pause", &[("pause --for 30m --reason 'new kernel'", "before the primary is stopped on purpose")]),

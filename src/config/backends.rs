@@ -1,4 +1,4 @@
-//! The backends: the union of `backends.hosts` and the hosts file's entries that pass the filters, one per host.
+//! The backends: the union of `backends.hosts` and the hosts file's entries that pass the filters, one per host. Whom EC2 shows joins them later.
 //!
 //! A host that counted twice could fulfil `threshold` alone, so two spellings of one host must not make two backends.
 
@@ -9,6 +9,7 @@ use std::path::Path;
 use regex_lite::Regex;
 
 use super::hosts::HostsEntry;
+use super::joining::Joining;
 use super::keys;
 use super::permissions::Role;
 use super::reader::{Entry, Reader};
@@ -19,32 +20,44 @@ use crate::model::{Backend, Cidr};
 /// So many junk lines of a hosts file are shown; the others are counted.
 const JUNK: usize = 20;
 
-/// The backends, and `within`; `hosts_file`: the path of the hosts file, where one is named that will do.
+/// What the sources come to, as far as nothing was noted against it.
+pub(super) struct Sources {
+    pub(super) backends: Option<Vec<Backend>>,
+    pub(super) within: Option<Vec<Cidr>>,
+    /// `None`: EC2 is not to be asked.
+    pub(super) fleet: Option<Joining>,
+}
+
+/// All sources; `hosts_file`: the path of the hosts file, where one is named that will do.
 pub(super) fn backends(
     reader: &mut Reader<'_>,
     files: &dyn Files,
     hosts_file: Option<&Path>,
     advice: &mut Vec<String>,
-) -> (Option<Vec<Backend>>, Option<Vec<Cidr>>) {
+) -> Sources {
     let typed = reader.list(&keys::HOSTS, values::host, Host::identity);
     let within = reader.list(&keys::WITHIN, values::cidr, Cidr::clone);
     let within: Option<Vec<Cidr>> = within.map(|entries| entries.into_iter().map(|entry| entry.value).collect());
     let pattern = reader.text(&keys::MATCH, Pattern::new);
     let filterable = within.is_some() && pattern.is_some() == reader.has(&keys::MATCH);
+    let filter = Filter { pattern, within: within.clone().unwrap_or_default() };
+    let fleet = reader.flag(&keys::EC2_SUBNETS).unwrap_or_default().then(|| Joining::new(filter.clone()));
+    let by_ec2 = fleet.is_some();
+    let sources = |backends| Sources { backends, within, fleet };
     if !reader.has(&keys::HOSTS_FILE) {
-        if typed.as_ref().is_some_and(Vec::is_empty) {
+        if typed.as_ref().is_some_and(Vec::is_empty) && !by_ec2 {
             reader.clash(
                 &keys::HOSTS,
                 "no backends",
-                "at least decision.threshold backends in backends.hosts, backends.hosts_file or both",
+                "at least decision.threshold backends in backends.hosts, backends.hosts_file or both, or backends.ec2_subnets = true",
             );
         }
-        if reader.has(&keys::MATCH) {
+        if reader.has(&keys::MATCH) && !by_ec2 {
             advice.push("backends.match filters the entries of backends.hosts_file, and there is none".to_owned());
         }
-        return (typed.map(|typed| union(&typed, &[])), within);
+        return sources(typed.map(|typed| union(&typed, &[])));
     }
-    let Some(path) = hosts_file else { return (None, within) };
+    let Some(path) = hosts_file else { return sources(None) };
     for fault in files.faults(path, Role::Data) {
         reader.clash(&keys::HOSTS_FILE, &fault, "");
     }
@@ -52,7 +65,7 @@ pub(super) fn backends(
         Ok(content) => content,
         Err(why) => {
             reader.clash(&keys::HOSTS_FILE, &why, "a readable hosts file");
-            return (None, within);
+            return sources(None);
         }
     };
     let (entries, junk) = hosts::parse(&content);
@@ -68,7 +81,6 @@ pub(super) fn backends(
             text: format!("and {more} more lines that are no entries"),
         });
     }
-    let filter = Filter { pattern, within: within.clone().unwrap_or_default() };
     let listed = filter.apply(&entries);
     if clean && filterable && listed.is_empty() {
         let what = if entries.is_empty() {
@@ -80,15 +92,21 @@ pub(super) fn backends(
             )
         };
         reader.clash(&keys::HOSTS_FILE, &what, "a file with an entry for every backend");
-        return (None, within);
+        return sources(None);
     }
     let known = if clean && filterable { typed.map(|typed| union(&typed, &listed)) } else { None };
-    (known, within)
+    sources(known)
 }
 
 /// `backends.match` compiled.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern(Regex);
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
 
 impl Pattern {
     /// Compiles, or says what is wrong and where.
@@ -109,8 +127,8 @@ impl Pattern {
     }
 }
 
-/// The filters on hosts-file entries.
-#[derive(Debug, Clone, Default)]
+/// The filters on hosts-file entries and instances.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Filter {
     pub(super) pattern: Option<Pattern>,
     pub(super) within: Vec<Cidr>,
@@ -119,11 +137,7 @@ pub(super) struct Filter {
 impl Filter {
     /// The name that stands for the entry, where it passes: the first that matches.
     fn pass<'e>(&self, entry: &'e HostsEntry) -> Option<&'e str> {
-        // localhost, ip6-allnodes and the like are in every hosts file and nobody's backends.
-        if special(entry.addr).is_some() {
-            return None;
-        }
-        if !self.within.is_empty() && !self.within.iter().any(|cidr| cidr.contains(&entry.addr)) {
+        if !self.inside(entry.addr) {
             return None;
         }
         let mut names = entry.names.iter();
@@ -132,6 +146,17 @@ impl Filter {
             None => names.next(),
         }
         .map(String::as_str)
+    }
+
+    fn inside(&self, addr: IpAddr) -> bool {
+        // localhost, ip6-allnodes and the like are in every hosts file and nobody's backends.
+        special(addr).is_none() && (self.within.is_empty() || self.within.iter().any(|cidr| cidr.contains(&addr)))
+    }
+
+    /// Whether an instance passes, by its `Name` tag and address. One without a name passes where every name does.
+    pub(super) fn admits(&self, name: Option<&str>, addr: IpAddr) -> bool {
+        let named = |Pattern(regex): &Pattern| name.is_some_and(|name| regex.is_match(name));
+        self.inside(addr) && self.pattern.as_ref().is_none_or(named)
     }
 
     /// The entries that pass, each with the name that stands for it.

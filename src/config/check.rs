@@ -5,8 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::backends::{backends, union};
+use super::backends::{Sources, backends, union};
 use super::counts::counts;
+use super::joining::unknown_keys;
 use super::keys::{self, Key};
 use super::permissions::Role;
 use super::reader::{Entry, Reader};
@@ -22,7 +23,6 @@ use crate::preflight::PreflightSettings;
 /// All settings; `None`: the reader has noted why not.
 pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) -> Option<Settings> {
     let mut advice = Vec::new();
-    reader.later(&keys::EC2_SUBNETS);
     let name = name(reader, path);
     let dir = reader.text(&keys::STATE_DIR, values::path);
     let primary_address = reader.text(&keys::PRIMARY_ADDRESS, values::address);
@@ -37,9 +37,11 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
     let reboot_primary = how::reboot_primary(reader);
     let ssh = ssh(reader, files);
     let hosts_file = reader.text(&keys::HOSTS_FILE, values::path);
-    let (backends, within) = backends(reader, files, hosts_file.as_deref(), &mut advice);
+    let Sources { backends, within, fleet } = backends(reader, files, hosts_file.as_deref(), &mut advice);
+    advice.extend(fleet.as_ref().and_then(|_| unknown_keys(ssh.as_ref(), files)));
     let targets = targets(reader, &mut advice);
-    let counts = counts(reader, backends.as_deref(), targets.as_deref());
+    // Whom EC2 will show is not known.
+    let counts = counts(reader, backends.as_deref().filter(|_| fleet.is_none()), targets.as_deref());
     let min_uptime = reader.duration(&keys::MIN_UPTIME);
     let fraction = reader.share(&keys::FRACTION);
     let notify = told::notify(reader, files, &mut advice);
@@ -86,6 +88,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, path: &Path, files: &dyn Files) 
         act: ActSettings { verify_for: times.verify_for },
         watch: times.watch,
         hosts_file,
+        fleet,
         canary,
         notify,
         textfile,

@@ -58,8 +58,6 @@ pub enum Presence {
     Default(&'static str),
     /// No value: an example in TOML, and what natwatch does without.
     Optional(&'static str, &'static str),
-    /// Its feature comes later: it must not be written, but with the value (in TOML) that says so, if there is one.
-    Later(Option<&'static str>),
 }
 
 impl Key {
@@ -117,7 +115,7 @@ macro_rules! keys {
 }
 
 use Kind::{Flag, Integer, Share, Text, Texts};
-use Presence::{Default, Later, Optional, Required};
+use Presence::{Default, Optional, Required};
 
 keys! {
     NAME = "name", Text("1 to 64 of A-Z, a-z, 0-9, '.', '_', '-', not starting with '.' or '-'"),
@@ -140,10 +138,11 @@ keys! {
     HOSTS_FILE = "backends.hosts_file", Text(PATH),
         Optional("\"/etc/hosts\"", "only backends.hosts"), "And every entry of this file that passes the filters.";
     MATCH = "backends.match", Text("a regular expression (Perl's, without look-around and back-references), 500 characters at most"),
-        Optional("\"^(web|app)\"", "every name"), "Filter: a regular expression that one of the entry's names must match.";
+        Optional("\"^(web|app)\"", "every name"), "Filter: a regular expression that one of the entry's names must match, or an instance's Name tag.";
     WITHIN = "backends.within", Texts("CIDRs such as \"10.0.10.0/24\""),
-        Default("[]"), "Filter: CIDRs that the entry's address must be in; empty: every address. They also stand for subnets where EC2's are unknown.";
-    EC2_SUBNETS = "backends.ec2_subnets", Flag, Later(Some("false")), "And the running instances in the guarded subnets.";
+        Default("[]"), "Filter: CIDRs that the address of the entry, or of the instance, must be in; empty: every address. They also stand for subnets where EC2's are unknown.";
+    EC2_SUBNETS = "backends.ec2_subnets", Flag, Default("false"),
+        "And every instance that EC2 shows running in the guarded subnets and that passes the filters, by its private IPv4 address; never a NAT.";
     USER = "backends.user", Text("1 to 32 of A-Z, a-z, 0-9, '.', '_', '-', not starting with '-'"),
         Optional("\"natwatch\"", "the SSH configuration tells"), "The user to log in as.";
     PORT = "backends.port", Integer { min: 1, max: 65535 }, Optional("22", "the SSH configuration tells"), "The SSH port.";
@@ -152,7 +151,7 @@ keys! {
     KNOWN_HOSTS = "backends.known_hosts", Text(SSH_PATH),
         Optional("\"/var/lib/natwatch/known_hosts\"", "the SSH configuration tells"), "The backends' host keys.";
     HOST_KEYS = "backends.host_keys", Text("\"strict\" or \"accept-new\""),
-        Default("\"strict\""), "\"accept-new\" learns the key of an unknown host; a changed key is never accepted.";
+        Default("\"strict\""), "\"accept-new\" learns the key of an unknown host, such as an instance that was started just now; a changed key is never accepted. With \"strict\" such a one is silent, unless a line @cert-authority of known_hosts speaks for it.";
     SSH_CONFIG = "backends.ssh_config", Text(SSH_PATH),
         Optional("\"/etc/natwatch/ssh_config\"", "ssh reads its usual ones"), "An SSH configuration of your own.";
     CONNECT_TIMEOUT = "backends.connect_timeout",

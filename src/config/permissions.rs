@@ -45,6 +45,9 @@ impl Facts {
 /// What is said of a file that is not there.
 pub(super) const MISSING: &str = "there is no such file";
 
+/// How it ends what is said of a file that is there and not for us to read.
+pub(super) const DENIED: &str = "cannot read it: Permission denied";
+
 /// The real files.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Disk;
@@ -88,7 +91,7 @@ impl Files for Disk {
         if role != Role::Hook
             && let Err(error) = File::open(path)
         {
-            faults.push(unreadable(&error));
+            faults.push(unreadable(&error) + &opening(&error, path, role, euid));
         }
         faults
     }
@@ -102,7 +105,23 @@ fn unreadable(error: &std::io::Error) -> String {
     if error.kind() == std::io::ErrorKind::NotFound {
         return MISSING.to_owned();
     }
+    let error = error.to_string();
+    // Without the number, which says the same to fewer.
+    let error = error.split(" (os error").next().unwrap_or_default();
     format!("user {} cannot read it: {error}", rustix::process::geteuid().as_raw())
+}
+
+/// What lets `user` read a file that it may not, and nobody else whom it is not for.
+fn opening(error: &std::io::Error, path: &Path, role: Role, user: u32) -> String {
+    let path = shown(path);
+    match role {
+        _ if error.kind() != std::io::ErrorKind::PermissionDenied => String::new(),
+        Role::Identity => format!("; chown {user} {path}"),
+        Role::Data => format!("; chmod a+r {path}"),
+        Role::Config | Role::Hook => {
+            format!("; chgrp {} {path} && chmod g+r {path}", rustix::process::getegid().as_raw())
+        }
+    }
 }
 
 /// The folder that `path` names, and the one that the file is really in where a symlink leads elsewhere.

@@ -75,31 +75,13 @@ impl<'f> Reader<'f> {
                 self.note(line, format!("{}: missing; accepted: {}, such as {example}", key.path, key.accepted()));
                 None
             }
-            Presence::Optional(..) | Presence::Later(_) => None,
+            Presence::Optional(..) => None,
         }
     }
 
     fn wrong<T>(&mut self, key: &Key, item: &Item, what: &str) -> Option<T> {
         self.note(item.line, format!("{} = {}: {what}; accepted: {}", key.path, item.shown, key.accepted()));
         None
-    }
-
-    /// A key whose feature comes later: noted, unless it has the value that says so.
-    pub(super) fn later(&mut self, key: &Key) {
-        let Some(item) = self.item(key) else { return };
-        let Presence::Later(off) = key.presence else { return };
-        let written = match (&item.value, off.and_then(value).map(|off| off.value)) {
-            (Value::Flag(flag), Some(Value::Flag(off))) => *flag == off,
-            (Value::Text(text), Some(Value::Text(off))) => *text == off,
-            _ => false,
-        };
-        if !written {
-            let accepted = off.map_or_else(|| "no such key".to_owned(), |off| format!("{off}, or no such key"));
-            self.note(
-                item.line,
-                format!("{} = {}: not supported yet by this version; accepted: {accepted}", key.path, item.shown),
-            );
-        }
     }
 
     pub(super) fn flag(&mut self, key: &Key) -> Option<bool> {

@@ -36,7 +36,6 @@ pub fn filled(head: &str, known: &BTreeMap<&str, Filled>) -> String {
             Presence::Optional(example, unset) => {
                 ("#", example, format!("Accepted: {}. Without it: {unset}.", key.accepted()))
             }
-            Presence::Later(_) => continue,
         };
         if of != table {
             table = of;

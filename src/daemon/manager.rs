@@ -77,6 +77,22 @@ impl Manager {
         self.watchdog
     }
 
+    /// Has a manager that would not wait for a sign of life for so `long` wait for twice that: without it, it would kill a daemon that works.
+    /// Signs of life come as often as before.
+    pub fn waits_for(&mut self, long: Duration) {
+        let Some(interval) = self.watchdog.filter(|interval| *interval <= long) else { return };
+        let wanted = long.saturating_mul(2);
+        tracing::warn!(
+            event = "systemd",
+            "a pass may take {} s by this configuration, and systemd waits {} s for a sign of life (WatchdogSec=): it is asked to wait {} s",
+            long.as_secs(),
+            interval.as_secs(),
+            wanted.as_secs()
+        );
+        // `NotifyState::WatchdogUsec` has no room for more than an hour.
+        self.send(&[NotifyState::Custom(&format!("WATCHDOG_USEC={}", wanted.as_micros()))]);
+    }
+
     /// It has begun its work, or goes on after [`Self::reloading`].
     pub fn ready(&mut self) {
         self.live(Life::Ready);

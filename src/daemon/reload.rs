@@ -1,7 +1,7 @@
-//! When the configuration is to be read again: at SIGHUP (signal(7): what daemons re-read their configuration for), or when the hosts file
-//! that it names is another. What is read then, and whether it will do, is for the caller.
+//! When the configuration is to be read again: at SIGHUP (signal(7): what daemons re-read their configuration for), or when a file that lists
+//! backends for it is another: a hosts file, or the list of what EC2 shows. What is read then, and whether it will do, is for the caller.
 //!
-//! The hosts file is looked at every ten seconds; nothing is read of it. A configuration file that is edited changes nothing by itself:
+//! The files are looked at every ten seconds; nothing is read of it. A configuration file that is edited changes nothing by itself:
 //! who edits it may be in the middle of it.
 
 use std::fs;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// Between two looks at the hosts file: hosts come and go by the day, a look takes microseconds, and a dependency for less would be worth
+/// Between two looks at the files: hosts come and go by the day, a look takes microseconds, and a dependency for less would be worth
 /// nothing.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(10);
 pub enum Why {
     /// SIGHUP.
     Asked,
-    /// This hosts file is another than before, or there is none any more.
+    /// This list of hosts is another than before, or there is none any more.
     Hosts(PathBuf),
 }
 
@@ -29,7 +29,7 @@ pub enum Why {
 #[derive(Debug)]
 pub struct Changes {
     hangup: Option<Signal>,
-    hosts: Option<Followed>,
+    lists: Vec<Followed>,
     looks: Interval,
 }
 
@@ -49,13 +49,13 @@ fn look(path: &Path) -> Option<Look> {
 }
 
 impl Changes {
-    /// From now on SIGHUP ends nothing, and `hosts` is looked at.
+    /// From now on SIGHUP ends nothing, and these `lists` are looked at.
     #[must_use]
-    pub fn new(hosts: Option<&Path>) -> Self {
-        Self::every(LOOK, hosts)
+    pub fn new<'p>(lists: impl IntoIterator<Item = &'p Path>) -> Self {
+        Self::every(LOOK, lists)
     }
 
-    pub(super) fn every(period: Duration, hosts: Option<&Path>) -> Self {
+    pub(super) fn every<'p>(period: Duration, lists: impl IntoIterator<Item = &'p Path>) -> Self {
         let hangup = signal(SignalKind::hangup());
         if let Err(error) = &hangup {
             tracing::warn!(
@@ -66,24 +66,27 @@ impl Changes {
         let mut looks = interval(period);
         // After a suspend one look is enough.
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut changes = Self { hangup: hangup.ok(), hosts: None, looks };
-        changes.follow(hosts);
+        let mut changes = Self { hangup: hangup.ok(), lists: Vec::new(), looks };
+        changes.follow(lists);
         changes
     }
 
-    /// The hosts file of the configuration that holds now. Of the same path, what was last seen still counts, so that what changed while
+    /// The lists of the configuration that holds now. Of the same path, what was last seen still counts, so that what changed while
     /// the configuration was read is not missed.
-    pub fn follow(&mut self, hosts: Option<&Path>) {
-        if self.hosts.as_ref().map(|one| one.path.as_path()) != hosts {
-            self.hosts = hosts.map(|path| Followed { path: path.to_owned(), seen: look(path) });
-        }
+    pub fn follow<'p>(&mut self, lists: impl IntoIterator<Item = &'p Path>) {
+        let mut before = std::mem::take(&mut self.lists);
+        let mut followed = |path: &Path| match before.iter().position(|one| one.path == path) {
+            Some(at) => before.swap_remove(at),
+            None => Followed { path: path.to_owned(), seen: look(path) },
+        };
+        self.lists = lists.into_iter().map(&mut followed).collect();
     }
 
     /// Waits until the configuration is to be read again. What happens while nobody waits is told by the next call; dropped while it
     /// waits, it loses nothing.
     pub async fn next(&mut self) -> Why {
         loop {
-            let Self { hangup, hosts, looks } = self;
+            let Self { hangup, lists, looks } = self;
             let asked = async {
                 // `None`: the runtime ends.
                 if let Some(hangup) = hangup
@@ -97,21 +100,21 @@ impl Changes {
                 () = asked => true,
                 _ = looks.tick() => false,
             };
-            let Some(hosts) = hosts else {
-                if asked {
-                    return Why::Asked;
+            // All are read again with the first one, so one that has changed is enough to tell of.
+            let mut changed = None;
+            for one in lists {
+                let now = look(&one.path);
+                if now != one.seen {
+                    changed.get_or_insert_with(|| one.path.clone());
                 }
-                continue;
-            };
-            let now = look(&hosts.path);
-            let changed = now != hosts.seen;
-            hosts.seen = now;
+                one.seen = now;
+            }
             if asked {
                 // What is read now is what was looked at just now.
                 return Why::Asked;
             }
-            if changed {
-                return Why::Hosts(hosts.path.clone());
+            if let Some(path) = changed {
+                return Why::Hosts(path);
             }
         }
     }

@@ -55,6 +55,22 @@ fn heard(socket: &UnixDatagram) -> Vec<String> {
 }
 
 #[test]
+fn f094_systemd_is_asked_to_wait_where_a_pass_may_take_longer_than_it_would() {
+    let systemd = Systemd::listens();
+    let minutes = Duration::from_mins;
+    let mut manager = systemd.manager(Some(minutes(2)));
+    manager.waits_for(Duration::from_secs(119));
+    assert_eq!(systemd.heard(), [""; 0]);
+    manager.waits_for(minutes(90));
+    assert_eq!(systemd.heard(), ["WATCHDOG_USEC=10800000000\n"]);
+    manager.alive();
+    assert_eq!((systemd.heard(), manager.watchdog()), (vec!["WATCHDOG=1\n".to_owned()], Some(minutes(2))));
+    let mut unwatched = systemd.manager(None);
+    unwatched.waits_for(minutes(90));
+    assert_eq!(systemd.heard(), [""; 0]);
+}
+
+#[test]
 fn systemd_is_told_of_a_life_in_its_own_words() {
     let systemd = Systemd::listens();
     let mut manager = systemd.manager(None);
@@ -187,7 +203,7 @@ async fn a_hosts_file_that_is_another_is_told_once() {
     let path = folder.path().join("hosts");
     let other = folder.path().join("other");
     put(&path, "10.0.0.1 web1\n");
-    let mut changes = Changes::new(Some(&path));
+    let mut changes = Changes::new([path.as_path()]);
     let hosts = Some(Why::Hosts(path.clone()));
     assert_eq!(told(&mut changes).await, None);
     put(&path, "10.0.0.1 web1\n10.0.0.2 web2\n");
@@ -204,10 +220,33 @@ async fn a_hosts_file_that_is_another_is_told_once() {
     assert_eq!(told(&mut changes).await, None);
     // A configuration that names another file, and one that names none.
     put(&path, "10.0.0.1 web1\n");
-    changes.follow(None);
+    changes.follow([]);
     assert_eq!(told(&mut changes).await, None);
-    changes.follow(Some(&path));
+    changes.follow([path.as_path()]);
     assert_eq!(told(&mut changes).await, None, "as it is now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_of_several_lists_is_followed_and_one_that_stays_keeps_what_was_seen_of_it() {
+    let _alone = ALONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (hosts, fleet) = (folder.path().join("hosts"), folder.path().join("fleet.json"));
+    put(&hosts, "one");
+    // A list that is not there yet.
+    let mut changes = Changes::new([hosts.as_path(), fleet.as_path()]);
+    assert_eq!(told(&mut changes).await, None);
+    put(&fleet, "{}");
+    assert_eq!(told(&mut changes).await, Some(Why::Hosts(fleet.clone())));
+    assert_eq!(told(&mut changes).await, None);
+    put(&fleet, "[]{}");
+    put(&hosts, "three");
+    assert_eq!(told(&mut changes).await, Some(Why::Hosts(hosts.clone())), "the first one, with which all are read");
+    assert_eq!(told(&mut changes).await, None);
+    put(&hosts, "two!");
+    changes.follow([hosts.as_path()]);
+    put(&fleet, "{ }");
+    assert_eq!(told(&mut changes).await, Some(Why::Hosts(hosts.clone())));
+    assert_eq!(told(&mut changes).await, None, "nobody goes by the other one any more");
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,12 +255,12 @@ async fn what_changes_while_the_configuration_is_read_is_not_missed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hosts");
     put(&path, "one");
-    let mut changes = Changes::new(Some(&path));
+    let mut changes = Changes::new([path.as_path()]);
     put(&path, "two!");
     assert_eq!(told(&mut changes).await, Some(Why::Hosts(path.clone())));
     // It is being read now; the same configuration names the same file.
     put(&path, "three");
-    changes.follow(Some(&path));
+    changes.follow([path.as_path()]);
     assert_eq!(told(&mut changes).await, Some(Why::Hosts(path.clone())));
 }
 
@@ -231,7 +270,7 @@ async fn who_stops_waiting_for_a_change_loses_none() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hosts");
     put(&path, "one");
-    let mut changes = Changes::new(Some(&path));
+    let mut changes = Changes::new([path.as_path()]);
     assert_eq!(changes.next().now_or_never(), None, "the first look");
     put(&path, "two!");
     // The next look is ten seconds later, and nobody waits that long.
@@ -253,10 +292,10 @@ async fn f075_a_hangup_is_told_once_whether_or_not_somebody_waits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hosts");
     put(&path, "one");
-    let mut changes = Changes::every(Duration::from_hours(1), Some(&path));
-    let mut other = Changes::new(None);
-    // The first look has been, and the next one is an hour off.
-    assert_eq!(changes.next().now_or_never(), None);
+    let mut changes = Changes::every(Duration::from_hours(1), [path.as_path()]);
+    let mut other = Changes::new([]);
+    // The first look comes with the timer's next millisecond, and the one after it an hour later.
+    assert!(timeout(Duration::from_millis(50), changes.next()).await.is_err());
     put(&path, "two!");
     hang_up();
     assert_eq!(timeout(bound, changes.next()).await.unwrap(), Why::Asked);

@@ -3,6 +3,7 @@
 //! [`Case`] is complete: whoever has it (`run`, `check`, `replay`, a simulation) comes to the same [`Decision`], to the last
 //! byte of its sentences.
 
+mod anew;
 mod evidence;
 mod names;
 
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::commands::{finish_commands, held_commands, reboot_commands, undo_commands};
 use super::{
     DecideSettings, Ending, Lock, Next, Redundancy, Situation, guarded, lead, outcome, outcome_of, own, plan, reason,
-    unseen,
+    unfit::unfit, unseen,
 };
 use crate::model::failure::exit;
 use crate::model::{
@@ -47,7 +48,7 @@ pub struct Case {
     pub accusers: Option<usize>,
     /// Why it is not known what is guarded, where EC2 was asked in vain.
     pub unknown: Option<String>,
-    /// What EC2 and this machine look like; read only when the evidence calls for a takeover.
+    /// What EC2 and this machine look like. EC2 is asked only when the evidence calls for a takeover, or beside the rounds of a `watch`.
     pub survey: Option<Survey>,
     /// What `standby.witnesses` said in the round that decides; `None`: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -275,6 +276,13 @@ fn rested(case: &Case) -> Conclusion {
         // Without its memory this standby has no witnesses and no lock one day: that must not stay unseen for weeks.
         (over.outcome, over.exit) = (Outcome::NoRedundancy, exit::WARNING);
         over.because = reason::forgets(&round, why);
+    }
+    if over.outcome == Outcome::Healthy {
+        over.holds = unfit(case);
+        if let Some(hold) = over.holds.first() {
+            (over.outcome, over.exit) = (Outcome::NoRedundancy, exit::WARNING);
+            over.because = reason::unfit(&round, hold);
+        }
     }
     if let (Outcome::Partial, Lock::Held { moves, last, .. }) = (outcome, &case.lock) {
         over.commands = finish_commands(moves, last);

@@ -33,6 +33,10 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// of a second and a half itself, and a round of misses takes some six tenths of one.
 pub(super) const FORGOTTEN: Duration = Duration::from_secs(5);
 
+/// From the moment at which it was weighed, evidence calls for moves for so long. A move takes some tenths of a second, and a call that
+/// EC2 does not answer two seconds; where EC2 makes us wait for longer, a primary that has come back meanwhile is not to be taken over.
+pub(super) const CALLS_FOR: Duration = Duration::from_secs(10);
+
 /// How far the evidence against the primary has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

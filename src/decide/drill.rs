@@ -8,12 +8,18 @@ use std::time::Duration;
 
 use super::failback::canary;
 use super::gates::{self, hold};
-use super::{Case, Lock, Situation, Steps, failed_back, own, plan, undo_commands, unready};
+use super::{
+    Case, Ending, Lock, Redundancy, Situation, Steps, failed_back, lead, outcome, own, plan, reason, undo_commands,
+    unready,
+};
 use crate::model::failure::exit;
 use crate::model::{
-    Change, Conclusion, Drill, Family, Gap, Gate, Hold, LastSteps, Leg, Method, Move, MoveResult, Outcome, Plan,
-    SubnetId, Survey, Verdict, Verification,
+    Change, Conclusion, Drill, Family, Gap, Gate, Hold, Judgement, LastSteps, Leg, Method, Move, MoveResult, Outcome,
+    Plan, SubnetId, Survey, Verdict, Verification,
 };
+
+/// Why a drill leaves its subnet where it is.
+pub const OVERTAKEN: &str = "it is not the drill's any more, as somebody moved subnets meanwhile";
 
 /// Which subnet is wanted, and who could tell.
 #[derive(Debug, Clone, Copy)]
@@ -33,14 +39,15 @@ pub struct Practice<'a> {
 pub fn drill(case: &Case, practice: &Practice<'_>) -> Result<Plan, Conclusion> {
     if let Method::Route { .. } = &case.rules.method {
         return Err(failed(
-            "nothing is moved: with takeover.method = \"route\" all subnets of the table move at once, and there is no single one to \
-             practise with; natwatch takeover --dry-run shows whether EC2 would allow it"
+            "nothing is moved: with takeover.method = \"route\" a move is of all subnets of the table at once, and there is no single one to \
+             practise with; natwatch takeover --dry-run shows whether EC2 would allow it, and who wants to see all of them move and come \
+             back does so in a maintenance window: natwatch takeover, then natwatch failback"
                 .to_owned(),
         ));
     }
     let latest = case.latest();
     if latest.is_empty() || latest.iter().any(|one| one.verdict != Verdict::Healthy) {
-        return Err(failed(format!("nothing is moved, as a drill begins in health only: {}", super::because(case))));
+        return Err(unwell(case, &latest));
     }
     let Some(survey) = &case.survey else { return Err(failed("nothing is moved: EC2 was not asked".to_owned())) };
     let families: Vec<Family> = latest.iter().map(|one| one.family).collect();
@@ -69,6 +76,14 @@ pub fn drill(case: &Case, practice: &Practice<'_>) -> Result<Plan, Conclusion> {
         return Err(held(vec![hold]));
     }
     Ok(Plan { moves: vec![chosen], address: None, reboot: None, ..plan })
+}
+
+/// Whatever a run would say of the same evidence, so that one table of exit statuses holds for both.
+fn unwell(case: &Case, latest: &[Judgement]) -> Conclusion {
+    let rested = |judgement| outcome(Ending::Rested { judgement, redundancy: Redundancy::StandsBy });
+    let (outcome, exit) = lead(latest).map_or((Outcome::Unheard, exit::UNKNOWN), rested);
+    let seen = if latest.is_empty() { reason::NOTHING_OBSERVED.to_owned() } else { super::because(case) };
+    Conclusion::new(outcome, exit, format!("nothing is moved, as a drill begins in health only: {seen}"))
 }
 
 /// A record of phase `taken` is a gate already; a drill beside any other would write over it.
@@ -126,8 +141,12 @@ pub fn drilled(there: &Move, back: Option<(&Steps, usize)>, measured: Option<&Dr
             Conclusion::new(Outcome::WouldDrill, exit::DONE, because)
         }
         (MoveResult::Elsewhere(place), None) => failed(format!("somebody else has {subnet} by now, on {place}")),
+        (MoveResult::AlreadyThere, None) => failed(format!(
+            "somebody else moved {subnet} to the standby meanwhile, and it stays there: natwatch status"
+        )),
         (MoveResult::Failed(why), None) => failed(format!("{subnet} could not be moved to the standby: {why}")),
         (_, None) => failed(format!("{subnet} could not be moved to the standby")),
+        (_, Some((steps, _))) if steps.overtaken => not_back(there, OVERTAKEN, Vec::new()),
         (_, Some((steps, left))) => returned(there, steps, left, measured),
     }
 }

@@ -16,7 +16,7 @@ mod row;
 use std::time::Duration;
 
 use super::case::considered;
-use super::{Case, Lock, Next, Redundancy, conclude, families, grounds, guarded};
+use super::{Case, Lock, Next, Redundancy, conclude, families, grounds, guarded, unfit};
 use crate::model::{Explanation, Item, Move, Phase, Rule, Verification};
 
 /// Explains a pass.
@@ -63,6 +63,16 @@ fn rested(case: &Case) -> Vec<Rule> {
     rules.push(Rule {
         items: faults.iter().map(|one| Item { name: one.gate.to_string(), says: one.why.clone() }).collect(),
         ..Rule::new("guarded", faults.is_empty(), guarded_says(case))
+    });
+    let unfit = unfit(case);
+    let says = match (&case.survey, unfit.is_empty()) {
+        (None, _) => "whether this standby could take over was not looked at",
+        (Some(_), true) => "nothing is known that would hold a takeover",
+        (Some(_), false) => "this standby could not take over",
+    };
+    rules.push(Rule {
+        items: unfit.iter().map(|one| Item { name: one.gate.to_string(), says: one.why.clone() }).collect(),
+        ..Rule::new("fit", unfit.is_empty(), says.to_owned())
     });
     rules.push(Rule::new(
         "memory",

@@ -7,10 +7,13 @@ mod admission;
 mod fit;
 mod last;
 mod route;
+mod tables;
 
 pub(super) use admission::refused;
 pub use fit::leads_here;
+pub(super) use fit::{machine, unknown_identity};
 pub(super) use route::option_of;
+pub(super) use tables::{behind_these_tables, tables};
 
 use std::collections::BTreeSet;
 
@@ -48,10 +51,7 @@ pub fn plan(situation: Situation<'_>, settings: &DecideSettings) -> Result<Plan,
         holds.extend(booting(situation.survey, settings));
         holds.extend(situation.paused.map(|pause| hold(Gate::Paused, pause.to_string(), "natwatch resume")));
     }
-    let identity =
-        situation.survey.identity.as_ref().map_err(|why| {
-            hold(Gate::Unfit, format!("this instance's id is not known: {why}"), "set standby.instance")
-        });
+    let identity = situation.survey.identity.as_ref().map_err(|why| unknown_identity(why));
     let tables = match tables(situation.survey, settings) {
         Ok(tables) => Some(tables),
         Err(found) => {
@@ -86,10 +86,12 @@ pub fn plan(situation: Situation<'_>, settings: &DecideSettings) -> Result<Plan,
     }
 
     let mut disable_check = None;
-    if let (Some(identity), Some((_, standby))) = (identity, tables) {
-        match fit::carries(situation, identity, standby, settings) {
-            Ok(interface) => disable_check = interface,
-            Err(found) => holds.extend(found),
+    if let (Some(identity), Some(tables)) = (identity, tables) {
+        let carries = |own: &Option<_>| fit::carries((identity, own.as_ref()), situation.families, tables, settings);
+        match situation.survey.standby.as_ref().map(carries) {
+            Ok(Ok(interface)) => disable_check = interface,
+            Ok(Err(found)) => holds.extend(found),
+            Err(why) => holds.push(hold(Gate::Unfit, format!("EC2 can't be asked about this instance: {why}"), "")),
         }
     }
 
@@ -164,35 +166,6 @@ fn booting(survey: &Survey, settings: &DecideSettings) -> Vec<Hold> {
 /// Whole seconds, rounded up, so that "0 s to go" is never said of a gate that holds.
 fn seconds_up(time: std::time::Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
-}
-
-pub(super) fn tables<'a>(
-    survey: &'a Survey,
-    settings: &DecideSettings,
-) -> Result<(&'a RouteTable, &'a RouteTable), Vec<Hold>> {
-    if let Err(why) = &survey.tables {
-        return Err(vec![hold(Gate::Unfit, format!("EC2 can't be asked about the route tables: {why}"), "")]);
-    }
-    let mut holds = Vec::new();
-    let mut find = |key: &str, id| {
-        let found = survey.table(id);
-        if found.is_none() {
-            holds.push(hold(
-                Gate::Foreign,
-                format!("{key} = {id} does not exist in this region and account"),
-                format!("aws ec2 describe-route-tables --route-table-ids {id}; correct {key} or standby.region"),
-            ));
-        }
-        found
-    };
-    let primary = find("primary.route_table", &settings.primary_table);
-    let standby = find("standby.route_table", &settings.standby_table);
-    let (Some(primary), Some(standby)) = (primary, standby) else { return Err(holds) };
-    if primary.vpc != standby.vpc {
-        let why = format!("{} is in {}, {} in {}", primary.id, primary.vpc, standby.id, standby.vpc);
-        return Err(vec![hold(Gate::Foreign, why, "name two tables of one VPC")]);
-    }
-    Ok((primary, standby))
 }
 
 /// The moves: every guarded subnet that is on the primary's table; and what is wrong with the guarded subnets.

@@ -163,6 +163,11 @@ pub(super) fn unseen(change: Option<&Change>, round: &str) -> String {
     )
 }
 
+/// Healthy, but a takeover would be held.
+pub(super) fn unfit(round: &str, hold: &Hold) -> String {
+    format!("traffic flows ({round}), but this standby could not take over: {}", hold.why)
+}
+
 /// Healthy, but nothing can be remembered.
 pub(super) fn forgets(round: &str, why: &str) -> String {
     format!("{round}; but nothing can be remembered, so this standby can't be relied on ({why})")

@@ -13,5 +13,6 @@ mod own;
 mod properties;
 mod route;
 mod rows;
+mod ruled;
 mod service;
-mod support;
+pub(super) mod support;

@@ -2,7 +2,7 @@
 //! says nothing of it, and its own backends are not asked while the primary carries any.
 
 use super::{Case, Lock};
-use crate::model::{BackendVerdict, Change, Move, MoveResult, Phase, SubnetId, Verification};
+use crate::model::{BackendVerdict, Change, Move, Phase, SubnetId, Verification};
 
 /// The first such change, once whoever made it can't be at work any more.
 pub(super) fn unseen(case: &Case) -> Option<&Change> {
@@ -16,9 +16,8 @@ pub(super) fn unseen(case: &Case) -> Option<&Change> {
     };
     let open = |one: &&Move| {
         let Change::Association(plan) = &one.plan else { return false };
-        let sent = one.result == MoveResult::Pending || one.result.perhaps_moved();
         let seen = matches!(one.verification, Verification::Verified | Verification::Unwitnessed);
-        plan.to == guarded.standby && sent && !seen && here(&plan.subnet) && !reaches(&plan.subnet)
+        plan.to == guarded.standby && one.result.sent() && !seen && here(&plan.subnet) && !reaches(&plan.subnet)
     };
     moves.iter().find(open).map(|one| &one.plan)
 }

@@ -21,7 +21,7 @@ use crate::observe::ssh::{KeyMay, Login, Ssh};
 pub(super) use judge::{behind, findings};
 
 /// As many logins as `ssh` makes at once: none of them waits for another's, so that each takes what it takes.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 
 /// How many backends ask each target at least, where there are so many: one that misses it may have lost a packet.
 const ASKED_BY: usize = 2;
@@ -200,4 +200,4 @@ async fn visit(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

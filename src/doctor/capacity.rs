@@ -19,8 +19,8 @@ const EACH: u64 = 7;
 /// And so many natwatch has open besides.
 const BESIDES: u64 = 64;
 
-/// By a configuration where there is one.
-pub(super) fn findings(settings: Option<&Settings>) -> Vec<Finding> {
+/// By a configuration where there is one, and by the process of its `watch` where that is at work.
+pub(super) fn findings(settings: Option<&Settings>, watch: Option<u32>) -> Vec<Finding> {
     let number = |path: &str| std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
     let tracked = number("/proc/sys/net/netfilter/nf_conntrack_count")
         .zip(number("/proc/sys/net/netfilter/nf_conntrack_max"))
@@ -30,7 +30,12 @@ pub(super) fn findings(settings: Option<&Settings>) -> Vec<Finding> {
     let mut findings = vec![table(tracked), ports(tracked, &own)];
     findings.extend(settings.map(|settings| {
         let backends = settings.observe.backends.len() + settings.own.len();
-        descriptors(getrlimit(Resource::Nofile).current, settings.observe.panel, backends)
+        let limit = watch.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/limits")).ok());
+        let (limit, watched) = match limit.as_deref().and_then(open_files) {
+            Some(files) => (Some(files).filter(|files| *files != u64::MAX), true),
+            None => (getrlimit(Resource::Nofile).current, false),
+        };
+        descriptors(limit, watched, settings.observe.panel, backends)
     }));
     findings
 }
@@ -56,6 +61,7 @@ fn table(seen: Option<Tracked>) -> Finding {
         Fitness::Warning,
         format!("{text}: beyond the last one new connections are dropped, and a takeover brings the primary's besides"),
     )
+    .cause("full")
     .remedy(format!("sysctl -w net.netfilter.nf_conntrack_max={}", most.saturating_mul(4)))
 }
 
@@ -70,34 +76,54 @@ fn ports(seen: Option<Tracked>, own: &str) -> Finding {
     }
     finding(
         Fitness::Warning,
-        format!("room for {room}, and {count} connections are tracked: the busiest destination may be short of ports{own}"),
+        format!("room for {room}, and {count} connections are tracked: the busiest destination may be short of ports (more addresses, by snat to a range, give more of them){own}"),
     )
-    .remedy("conntrack -L -o extended | grep -o 'dst=[0-9.]* sport=[0-9]* dport=[0-9]*' | sed 's/sport=[0-9]* //' | sort | uniq -c | sort -rn | head -3; more addresses (snat to a range) give more ports")
+    .cause("ports-scarce")
+    .remedy("conntrack -L -o extended | grep -o 'dst=[0-9.]* sport=[0-9]* dport=[0-9]*' | sed 's/sport=[0-9]* //' | sort | uniq -c | sort -rn | head -3")
 }
 
-/// `watch` keeps sessions to two panels; with `panel = 0` to all.
-fn descriptors(limit: Option<u64>, panel: usize, backends: usize) -> Finding {
+/// The soft limit of open files by `/proc/PID/limits` (`proc_pid_limits(5)`); the largest number: there is none.
+fn open_files(limits: &str) -> Option<u64> {
+    let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?;
+    if soft == "unlimited" { Some(u64::MAX) } else { soft.parse().ok() }
+}
+
+/// `watch` keeps sessions to two panels; with `panel = 0` to all. `watched`: the limit is that of the `watch` at work, and else our own,
+/// which a unit of systemd's may have raised for natwatch.
+fn descriptors(limit: Option<u64>, watched: bool, panel: usize, backends: usize) -> Finding {
     let sessions = if panel == 0 { backends } else { backends.min(panel * 2) };
     let needed = BESIDES + EACH * u64::try_from(sessions).unwrap_or(u64::MAX / EACH - BESIDES);
     let finding = |fitness, text| Finding::new(Topic::Service, "descriptors", fitness, text);
+    let whose = if watched { "by the watch at work" } else { "by who is started as this doctor was" };
     match limit {
-        Some(limit) if limit < needed => finding(
-            Fitness::Warning,
-            format!(
-                "{limit} files may be open, and sessions to {sessions} backends may take {needed}: some would be silent"
-            ),
-        )
-        .remedy(format!(
-            "LimitNOFILE={needed} in the unit, ulimit -n {needed} in cron's entry, or a smaller backends.panel"
-        )),
-        Some(limit) => finding(Fitness::Fit, format!("{limit} files may be open, of which up to {needed} are needed")),
-        None => finding(Fitness::Fit, "any number of files may be open".to_owned()),
+        Some(limit) if limit < needed => {
+            let folder = "/etc/systemd/system/natwatch-watch.service.d";
+            finding(
+                Fitness::Warning,
+                format!("{limit} files may be open {whose}, and sessions to {sessions} backends may take {needed}: some would be silent"),
+            )
+            .cause("too-few")
+            .remedy(format!(
+                "mkdir -p {folder} && printf '[Service]\nLimitNOFILE={needed}\n' > {folder}/files.conf && systemctl daemon-reload && systemctl try-restart natwatch-watch.service"
+            ))
+            .change("backends.panel", "panel = 8")
+        }
+        Some(limit) => {
+            finding(Fitness::Fit, format!("{limit} files may be open {whose}, of which up to {needed} are needed"))
+        }
+        None => finding(Fitness::Fit, format!("any number of files may be open {whose}")),
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Every way in which a precondition here is not met.
+    pub(in crate::doctor) fn seeds() -> Vec<Finding> {
+        let full = Some(Tracked { count: PORTS, most: PORTS });
+        vec![table(full), ports(full, ""), descriptors(Some(1024), false, 0, 200)]
+    }
 
     #[test]
     fn f011_a_connection_table_that_is_nearly_full_warns_with_figures() {
@@ -129,11 +155,30 @@ mod tests {
 
     #[test]
     fn f093_too_few_descriptors_for_the_panel_warn_with_figures() {
-        assert_eq!(descriptors(Some(1024), 8, 200).fitness, Fitness::Fit);
-        let few = descriptors(Some(1024), 0, 200);
+        assert_eq!(descriptors(Some(1024), false, 8, 200).fitness, Fitness::Fit);
+        let few = descriptors(Some(1024), false, 0, 200);
         assert_eq!(few.fitness, Fitness::Warning);
         assert!(few.text.contains("1024 files") && few.text.contains("200 backends may take 1464"), "{}", few.text);
         assert!(few.remedy.unwrap().contains("LimitNOFILE=1464"));
-        assert_eq!(descriptors(None, 0, 200).fitness, Fitness::Fit);
+        assert_eq!(descriptors(None, true, 0, 200).fitness, Fitness::Fit);
+    }
+
+    #[test]
+    fn f093_the_limit_that_counts_is_that_of_the_watch_at_work() {
+        let of = |soft: &str| {
+            format!(
+                "Limit                     Soft Limit           Hard Limit           Units\nMax open files            {soft}                 524288               files\n"
+            )
+        };
+        assert_eq!(
+            [of("8192"), of("unlimited"), of("?")].map(|text| open_files(&text)),
+            [Some(8192), Some(u64::MAX), None]
+        );
+        assert_eq!(
+            open_files(&std::fs::read_to_string("/proc/self/limits").unwrap()),
+            Some(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+        );
+        assert!(descriptors(Some(1024), true, 0, 200).text.contains("by the watch at work"));
+        assert!(descriptors(Some(1024), false, 0, 200).text.contains("by who is started as this doctor was"));
     }
 }

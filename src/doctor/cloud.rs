@@ -19,8 +19,9 @@ mod witnesses;
 use std::fmt::Display;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
+use super::caller;
 use crate::act::Addresses;
 use crate::config::Settings;
 use crate::ec2::Ec2;
@@ -50,14 +51,24 @@ pub struct Subject<'a> {
 pub(super) async fn look(settings: &Settings, state: Option<&State>, until: Instant) -> Vec<Finding> {
     let ec2 = match Ec2::connect(settings.region.as_deref()) {
         Ok(ec2) => ec2,
-        Err(why) => return vec![unfit(Topic::Permissions, "credentials", format!("EC2 can't be asked: {why}"))],
+        Err(why) => return vec![no_client(&why)],
     };
     let backends = resolve::backends(&System, &settings.observe.backends, &[]).await;
     let rules = &settings.decide;
     let ours = |set: &GuardedSet| set.primary == rules.primary_table && set.standby == rules.standby_table;
     let known = state.and_then(|state| state.read_guarded().0).filter(ours);
     let subject = Subject { settings, backends: &backends, known: known.as_ref() };
-    Box::pin(findings(&ec2, subject, until.saturating_duration_since(Instant::now()))).await
+    let mut found = Box::pin(findings(&ec2, subject, until.saturating_duration_since(Instant::now()))).await;
+    // They are kept from the calls before, or were in vain.
+    found.extend(timeout_at(until, caller::credentials(settings, &ec2)).await.ok().flatten());
+    found
+}
+
+/// Nothing can be said over TLS: the certificates of the authorities are not to be read.
+fn no_client(why: &str) -> Finding {
+    unfit(Topic::Permissions, "credentials", format!("EC2 can't be asked: {why}"))
+        .cause("no-client")
+        .remedy("ls -l /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt; natwatch doctor -v")
 }
 
 /// Looks at everything, within `patience`: what has not been answered by then could not be told. Two seconds are usual; a black hole at EC2 takes
@@ -120,4 +131,4 @@ fn count(number: usize, what: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,23 +3,31 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::firewall::{of_family, rule};
 use crate::config::Settings;
 use crate::model::cloud::{Masquerade, Sighting};
 use crate::model::{Family, Finding, Fitness, Topic};
-use crate::preflight::Host;
+use crate::preflight::{self, Host};
 
 /// Where the kernel keeps what it was told of each interface.
 const INTERFACES: &str = "/proc/sys/net/ipv4/conf";
 
-/// By a configuration where there is one: without it, for IPv4, and whatever the uptime.
-pub(super) fn findings(host: &impl Host, settings: Option<&Settings>, masquerade: &Masquerade) -> Vec<Finding> {
+/// By a configuration where there is one: without it, for IPv4, and whatever the uptime. `brings_six`: a takeover would bring IPv6 here.
+pub(super) fn findings(
+    host: &impl Host,
+    settings: Option<&Settings>,
+    brings_six: bool,
+    masquerades: &[(Family, Masquerade)],
+) -> Vec<Finding> {
     let targets = settings.into_iter().flat_map(|settings| &settings.observe.targets);
     let six = targets.filter_map(|name| name.parse().ok()).any(|addr| Family::of(addr) == Family::V6);
     let mut findings = vec![forwarding(Family::V4, host.forwards(Family::V4))];
-    if six {
+    if six || brings_six {
         findings.push(forwarding(Family::V6, host.forwards(Family::V6)));
     }
-    findings.push(masquerading(masquerade, &uplink()));
+    findings.extend(masquerades.iter().map(|(family, seen)| {
+        masquerading(*family, seen, preflight::host::uplink(*family).as_deref().unwrap_or("UPLINK"))
+    }));
     findings.push(reverse_path(&interfaces()));
     findings.push(uptime(host.uptime(), settings.map_or(Duration::ZERO, |settings| settings.decide.min_uptime)));
     findings
@@ -42,48 +50,68 @@ fn forwarding(family: Family, seen: Result<bool, String>) -> Finding {
             Fitness::Unfit,
             format!("this instance does not forward {family} packets: {sysctl} is 0"),
         )
+        .cause("not-forwarding")
         .remedy(format!("echo '{sysctl} = 1' > {file} && sysctl -p {file}")),
         Err(why) => finding(
             "forwarding",
             Fitness::Unfit,
             format!("{sysctl} can't be read, which holds every takeover: {why}; a unit must not have ProcSubset=pid"),
         )
+        .cause("sysctl-unreadable")
         .remedy("systemctl show -p ProcSubset natwatch-watch.service natwatch.service"),
     }
     .of(family)
 }
 
-/// The interface that the default route leads out by (`/proc/net/route`, `proc_pid_net(5)`), to be named in a command.
-fn uplink() -> String {
-    let table = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
-    let routes = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let default = routes.filter(|words| words.get(1) == Some(&"00000000") && words.get(7) == Some(&"00000000"));
-    default
-        .into_iter()
-        .find_map(|words| words.first().map(|name| (*name).to_owned()))
-        .unwrap_or_else(|| "UPLINK".to_owned())
-}
-
-fn masquerading(seen: &Masquerade, uplink: &str) -> Finding {
-    let rule = format!(
-        "nft add table ip nat && nft 'add chain ip nat postrouting {{ type nat hook postrouting priority srcnat; }}' && nft add rule ip nat postrouting oifname {uplink} masquerade"
-    );
-    match seen {
+fn masquerading(family: Family, seen: &Masquerade, uplink: &str) -> Finding {
+    let rule = rule(family, uplink);
+    let found = match seen {
+        Masquerade::Plain { private: true } | Masquerade::Told(Sighting { family: Family::V6, masquerade: false, dropped: false, .. }) => {
+            let told = if let Masquerade::Told(told) = seen { format!(", {told}") } else { String::new() };
+            finding(
+                "masquerade",
+                Fitness::Unfit,
+                format!("no rule of this instance translates IPv6's sources, and those of the guarded subnets are unique local addresses (RFC 4193), to which nothing comes back from the internet{told}"),
+            )
+            .cause("private-untranslated")
+            .remedy(format!("{rule} && natwatch doctor"))
+        }
+        Masquerade::Plain { private: false } => finding(
+            "masquerade",
+            Fitness::Warning,
+            "no rule of this instance translates IPv6's sources: they leave as they are, which is right where global addresses are meant to, and answers are led to them by no table of an internet gateway that names the primary; only a drill shows",
+        )
+        .cause("untranslated")
+        .remedy(rule),
         Masquerade::Present => finding("masquerade", Fitness::Fit, "a rule that masquerades is there"),
+        Masquerade::Dropped { chain, remedy } => {
+            finding("masquerade", Fitness::Unfit, format!("{chain} drops all before it could be masqueraded"))
+                .cause("nothing-comes-so-far")
+                .remedy(remedy)
+        }
+        Masquerade::Told(told) if told.dropped => finding(
+            "masquerade",
+            Fitness::Unfit,
+            format!("a chain of this instance's filter drops all that is forwarded, whatever masquerades, {told}"),
+        )
+        .cause("root-saw-all-dropped")
+        .remedy("sudo natwatch doctor"),
         Masquerade::Told(told @ Sighting { masquerade: true, .. }) => {
             finding("masquerade", Fitness::Fit, format!("a rule that masquerades was there, {told}"))
         }
         Masquerade::Absent => finding(
             "masquerade",
             Fitness::Unfit,
-            "this instance does not masquerade: no such rule in nftables or iptables",
+            "this instance does not masquerade: no such rule in nftables or iptables for what the guarded subnets send",
         )
+        .cause("no-rule")
         .remedy(rule),
         Masquerade::Told(told) => finding(
             "masquerade",
             Fitness::Unfit,
-            format!("this instance does not masquerade: no such rule in nftables or iptables, {told}"),
+            format!("this instance does not masquerade: no such rule in nftables or iptables for what the guarded subnets send, {told}"),
         )
+        .cause("root-saw-no-rule")
         // Root's doctor leaves what it sees.
         .remedy(format!("{rule} && natwatch doctor")),
         Masquerade::Unknown(why) => finding(
@@ -93,8 +121,10 @@ fn masquerading(seen: &Masquerade, uplink: &str) -> Finding {
                 "whether this instance masquerades is not known: {why}; natwatch doctor once as root leaves what it sees for natwatch's user"
             ),
         )
+        .cause("rules-unreadable")
         .remedy("sudo natwatch doctor"),
-    }
+    };
+    of_family(family, found)
 }
 
 /// An interface and its effective `rp_filter`.
@@ -133,7 +163,9 @@ fn reverse_path(seen: &Result<Vec<Interface>, String>) -> Finding {
     let found = match seen {
         Ok(found) => found,
         Err(why) => {
-            return finding(id, Fitness::Unknown, format!("whether reverse paths are filtered is not known: {why}"));
+            return finding(id, Fitness::Unknown, format!("whether reverse paths are filtered is not known: {why}"))
+                .cause("filters-unreadable")
+                .remedy("sysctl -a --pattern '\\.rp_filter$'");
         }
     };
     let strict: Vec<&str> = found.iter().filter(|one| one.filter == 1).map(|one| one.name.as_str()).collect();
@@ -151,7 +183,9 @@ fn reverse_path(seen: &Result<Vec<Interface>, String>) -> Finding {
     );
     let loose = strict.iter().map(|name| format!("net.ipv4.conf.{name}.rp_filter=2"));
     // The higher of the two rules, and 2 is higher.
-    finding(id, Fitness::Warning, text).remedy(format!("sysctl -w {}", loose.collect::<Vec<_>>().join(" ")))
+    finding(id, Fitness::Warning, text)
+        .cause("strict")
+        .remedy(format!("sysctl -w {}", loose.collect::<Vec<_>>().join(" ")))
 }
 
 fn uptime(seen: Result<Duration, String>, least: Duration) -> Finding {
@@ -159,23 +193,38 @@ fn uptime(seen: Result<Duration, String>, least: Duration) -> Finding {
     match seen {
         Err(why) => {
             finding(id, Fitness::Unfit, format!("the uptime can't be read, which counts as just booted: {why}"))
+                .cause("uptime-unreadable")
+                .remedy("systemctl show -p ProcSubset natwatch-watch.service natwatch.service")
         }
-        Ok(up) if up < least => finding(
-            id,
-            Fitness::Warning,
-            format!(
-                "up for {} s: the gate `booting` holds for {} s more (decision.min_uptime)",
-                up.as_secs(),
-                least.saturating_sub(up).as_secs() + 1
-            ),
-        ),
+        Ok(up) if up < least => {
+            let left = least.saturating_sub(up).as_secs() + 1;
+            let text =
+                format!("up for {} s: the gate `booting` holds for {left} s more (decision.min_uptime)", up.as_secs());
+            finding(id, Fitness::Warning, text).cause("young").remedy(format!("sleep {left} && natwatch doctor"))
+        }
         Ok(up) => finding(id, Fitness::Fit, format!("up for {} min", up.as_secs() / 60)),
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Every way in which a precondition here is not met.
+    pub(in crate::doctor) fn seeds() -> Vec<Finding> {
+        let why = || "no right".to_owned();
+        let interface = |name: &str| Interface { name: name.to_owned(), filter: 1 };
+        let ago = Duration::from_mins(3);
+        let told = |dropped| Masquerade::Told(Sighting { family: Family::V4, masquerade: false, dropped, ago });
+        let dropped = Masquerade::Dropped { chain: "the chain f".to_owned(), remedy: "nft flush chain".to_owned() };
+        let rules = [Masquerade::Absent, dropped, told(false), told(true), Masquerade::Unknown(why())];
+        let mut all: Vec<Finding> = rules.iter().map(|seen| masquerading(Family::V4, seen, "eth0")).collect();
+        all.extend([true, false].map(|private| masquerading(Family::V6, &Masquerade::Plain { private }, "eth0")));
+        all.extend([Ok(false), Err(why())].map(|seen| forwarding(Family::V4, seen)));
+        all.extend([Ok(vec![interface("eth0"), interface("eth1")]), Err(why())].map(|seen| reverse_path(&seen)));
+        all.extend([Ok(Duration::ZERO), Err(why())].map(|seen| uptime(seen, Duration::from_mins(5))));
+        all
+    }
 
     #[track_caller]
     fn says(found: &Finding, fitness: Fitness, words: &[&str]) {
@@ -201,13 +250,30 @@ mod tests {
 
     #[test]
     fn f010_no_masquerade_is_unfit_and_what_may_not_be_read_is_unknown_with_who_can() {
-        let told = |masquerade| Masquerade::Told(Sighting { masquerade, ago: Duration::from_mins(3) });
+        let told = |masquerade| {
+            let ago = Duration::from_mins(3);
+            Masquerade::Told(Sighting { family: Family::V4, masquerade, dropped: false, ago })
+        };
+        let masquerading = |seen: &Masquerade, uplink: &str| masquerading(Family::V4, seen, uplink);
         says(&masquerading(&Masquerade::Present, "eth0"), Fitness::Fit, &[]);
         says(&masquerading(&told(true), "eth0"), Fitness::Fit, &["as root saw 3 min ago"]);
         says(&masquerading(&Masquerade::Absent, "eth0"), Fitness::Unfit, &["masquerade", "oifname eth0 masquerade"]);
         says(&masquerading(&told(false), "eth0"), Fitness::Unfit, &["as root saw", "masquerade && natwatch doctor"]);
         let unknown = Masquerade::Unknown("takes root or CAP_NET_ADMIN".to_owned());
         says(&masquerading(&unknown, "eth0"), Fitness::Unknown, &["takes root", "once as root"]);
+    }
+
+    #[test]
+    fn f010_ipv6_that_nothing_translates_is_unfit_only_where_its_addresses_are_certain_to_need_it() {
+        let seen = |seen: &Masquerade| masquerading(Family::V6, seen, "eth0");
+        let rule = "nft add rule ip6 nat postrouting oifname eth0 masquerade";
+        says(&seen(&Masquerade::Plain { private: false }), Fitness::Warning, &["leave as they are", "a drill", rule]);
+        says(&seen(&Masquerade::Plain { private: true }), Fitness::Unfit, &["RFC 4193", rule]);
+        let told = Sighting { family: Family::V6, masquerade: false, dropped: false, ago: Duration::from_mins(3) };
+        says(&seen(&Masquerade::Told(told)), Fitness::Unfit, &["RFC 4193", "as root saw 3 min ago", rule]);
+        says(&seen(&Masquerade::Present), Fitness::Fit, &["is there"]);
+        assert_eq!(seen(&Masquerade::Present).of.as_deref(), Some("IPv6"));
+        assert_eq!(masquerading(Family::V4, &Masquerade::Present, "eth0").of, None);
     }
 
     #[test]

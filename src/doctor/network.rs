@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::backends::{self, Heard};
+use super::sample::{self, Chosen};
 use super::user::User;
-use super::{targets, witnesses};
+use super::{Scope, targets, witnesses};
 use crate::config::Settings;
-use crate::model::{Family, Finding, Fitness, Target, Topic};
+use crate::model::{Backend, Family, Finding, Fitness, Target, Topic, quoted};
 use crate::observe::Vantages as _;
 use crate::observe::icmp::Icmp;
+use crate::observe::panel::SubnetMap;
 use crate::observe::resolve::{self, System};
 use crate::observe::ssh::Ssh;
 use crate::record::State;
@@ -20,12 +24,7 @@ use crate::record::State;
 const PING_GROUPS: &str = "/proc/sys/net/ipv4/ping_group_range";
 
 /// All of it, until then; `by_cron`: cron runs natwatch.
-pub(super) async fn findings(
-    settings: &Settings,
-    state: Option<&State>,
-    by_cron: bool,
-    until: Instant,
-) -> Vec<Finding> {
+pub(super) async fn findings(settings: &Settings, state: Option<&State>, by_cron: bool, scope: Scope) -> Vec<Finding> {
     let observe = &settings.observe;
     let icmp = Icmp::new(rand::random());
     let (tell, told) = watch::channel(None);
@@ -34,8 +33,9 @@ pub(super) async fn findings(
         tell.send_replace(Some(good(&seen)));
         seen
     };
-    let (seen, primary, asked) = tokio::join!(targets, targets::primary(settings, &icmp), ask(settings, &told, until));
-    let six = seen.iter().any(|one| one.target.as_ref().is_ok_and(|one| one.family() == Family::V6));
+    let (seen, primary, asked) =
+        tokio::join!(targets, targets::primary(settings, &icmp), ask(settings, state, &told, scope));
+    let six = seen.iter().any(|one| one.family() == Family::V6);
     let families = [Family::V4].into_iter().chain(six.then_some(Family::V6));
     // Root may always.
     let other =
@@ -49,59 +49,87 @@ pub(super) async fn findings(
     findings.extend(primary);
     findings.extend(targets::findings(&seen, observe.timeout, observe.tries));
     match asked {
-        Ok((heard, patience)) => {
+        Ok(asked) => {
             findings.push(Finding::new(Topic::Backends, "ssh", Fitness::Fit, "OpenSSH's client is there".to_owned()));
-            findings.extend(of_backends(settings, state, &heard, &good(&seen), patience));
+            findings.extend(of_backends(settings, state, &asked, &seen));
         }
         Err(why) => findings.extend(deaf(&why)),
     }
     findings
 }
 
+/// What was heard of the backends.
+struct Asked {
+    heard: Vec<Heard>,
+    /// For how long they were listened to.
+    patience: Duration,
+    /// Who was left out, as there are too many.
+    unasked: Vec<Backend>,
+    only_some: Option<Finding>,
+}
+
 fn good(seen: &[targets::Seen]) -> Vec<Target> {
     seen.iter().filter_map(targets::Seen::good).cloned().collect()
 }
 
-/// Asks the backends, and says for how long.
-async fn ask(settings: &Settings, good: &backends::Good, until: Instant) -> Result<(Vec<Heard>, Duration), String> {
+/// Asks the backends; some of them, where there are too many and not all are asked for.
+async fn ask(settings: &Settings, state: Option<&State>, good: &backends::Good, scope: Scope) -> Result<Asked, String> {
     let ssh = Ssh::new(&settings.observe.ssh)?;
     let (reached, own) = tokio::join!(
         resolve::backends(&System, &settings.observe.backends, &[]),
         resolve::backends(&System, &settings.own, &[]),
     );
-    let patience = until.saturating_duration_since(Instant::now());
-    let heard = backends::ask(&ssh, reached, own, good, settings.observe.timeout, until).await;
+    let chosen = if scope.all {
+        Chosen { asked: reached, unasked: Vec::new() }
+    } else {
+        let guarded = witnesses::guarded(settings, state);
+        let map = SubnetMap::new(guarded.as_ref(), &settings.observe.within);
+        sample::choose(reached, &map, settings.decide.threshold, &mut SmallRng::seed_from_u64(rand::random()))
+    };
+    let only_some = sample::finding(&chosen);
+    let patience = scope.backends.saturating_duration_since(Instant::now());
+    let heard = backends::ask(&ssh, chosen.asked, own, good, settings.observe.timeout, scope.backends).await;
     ssh.close(Vec::new()).await;
-    Ok((heard, patience))
+    Ok(Asked { heard, patience, unasked: chosen.unasked, only_some })
 }
 
-fn of_backends(
-    settings: &Settings,
-    state: Option<&State>,
-    heard: &[Heard],
-    good: &[Target],
-    patience: Duration,
-) -> Vec<Finding> {
-    let mut findings = backends::findings(heard, &settings.observe.ssh, patience);
-    findings.extend(targets::shunning(&backends::behind(heard, good)));
+fn of_backends(settings: &Settings, state: Option<&State>, asked: &Asked, seen: &[targets::Seen]) -> Vec<Finding> {
+    let good = good(seen);
+    let names: Vec<&str> = seen.iter().map(|one| one.name.as_str()).collect();
+    let mut findings: Vec<Finding> = asked.only_some.iter().cloned().collect();
+    findings.extend(backends::findings(&asked.heard, &settings.observe.ssh, asked.patience));
+    findings.extend(targets::shunning(&backends::behind(&asked.heard, &good), &names));
     if good.is_empty() {
-        let text =
-            "whether the backends could witness can't be told as long as no target answers this standby".to_owned();
-        findings.push(Finding::new(Topic::Backends, "witnesses", Fitness::Unknown, text));
+        findings.push(nothing_to_ping(seen.first().map_or("1.1.1.1", |one| one.name.as_str())));
     } else {
-        findings.extend(witnesses::findings(settings, state, heard));
+        findings.extend(witnesses::findings(settings, state, &asked.heard, &asked.unasked));
     }
     findings
 }
 
+fn nothing_to_ping(target: &str) -> Finding {
+    let text = "whether the backends could witness can't be told as long as no target answers this standby";
+    Finding::new(Topic::Backends, "witnesses", Fitness::Unknown, text.to_owned())
+        .cause("nothing-to-ping")
+        .remedy(format!("ping -c 3 {}", quoted(target)))
+}
+
 /// Without SSH nobody is heard.
 fn deaf(why: &str) -> [Finding; 2] {
-    let unknown = "no backend could be asked: there is no SSH client".to_owned();
+    // Where it is the program that is missing, the remedy follows the colon.
+    let (text, install) = match why.split_once(": apt-get") {
+        Some((text, _)) => (text, "apt-get install openssh-client || dnf install openssh-clients"),
+        None => (why, "ls -ld \"${TMPDIR:-/tmp}\"; df -h \"${TMPDIR:-/tmp}\""),
+    };
+    let finding = |id, fitness, text: String| Finding::new(Topic::Backends, id, fitness, text).remedy(install);
     [
-        Finding::new(Topic::Backends, "ssh", Fitness::Unfit, format!("no backend can be heard: {why}")),
-        Finding::new(Topic::Backends, "witnesses", Fitness::Unknown, unknown),
+        finding("ssh", Fitness::Unfit, format!("no backend can be heard: {text}")).cause("no-client"),
+        finding("witnesses", Fitness::Unknown, format!("no backend could be asked: {text}")).cause("nobody-asked"),
     ]
 }
+
+/// Opens ping sockets to every group (icmp(7)).
+const TO_ALL: &str = "sysctl -w net.ipv4.ping_group_range='0 2147483647'";
 
 /// Whether this user can send pings.
 fn socket(family: Family, ready: Result<(), String>) -> Finding {
@@ -110,10 +138,17 @@ fn socket(family: Family, ready: Result<(), String>) -> Finding {
     let Err(why) = ready else {
         return finding(Fitness::Fit, format!("user {who} may send {family} pings"));
     };
-    // The remedy follows the colon, where it is a matter of rights.
-    let (text, remedy) = why.split_once(": ").unwrap_or((&why, ""));
-    let found = finding(Fitness::Unfit, format!("no {family} control ping can be sent: {text} (user {who})"));
-    if remedy.is_empty() { found } else { found.remedy(remedy) }
+    // Where it is a matter of rights, the remedy follows the colon.
+    let barred =
+        |text: &str| finding(Fitness::Unfit, format!("no {family} control ping can be sent: {text} (user {who})"));
+    match why.split_once(": sysctl") {
+        Some((text, _)) => barred(&format!("{text}, neither by net.ipv4.ping_group_range nor by CAP_NET_RAW"))
+            .cause("no-right-to-ping")
+            .remedy(TO_ALL),
+        None => {
+            barred(&why).cause("no-socket").remedy("sysctl net.ipv4.ping_group_range net.ipv6.conf.all.disable_ipv6")
+        }
+    }
 }
 
 /// Whether natwatch's user can, where root asks: by its group, as no capability that it is given is seen from here. The shipped units give it
@@ -135,15 +170,33 @@ fn socket_of(family: Family, User { uid, gid }: User, range: &str, by_cron: bool
             Fitness::Unknown,
             format!("whether {may} is not known: cron gives it no CAP_NET_RAW, and group {gid} is not in net.ipv4.ping_group_range"),
         )
-        .remedy("sysctl -w net.ipv4.ping_group_range='0 2147483647'"),
+        .cause("user-not-in-group-range")
+        .remedy(TO_ALL),
         None => finding(Fitness::Unknown, format!("whether {may} is not known: {PING_GROUPS} can't be read"))
+            .cause("group-range-unreadable")
             .remedy("sudo -u natwatch natwatch doctor"),
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    const BARRED: &str =
+        "this user may not send pings: sysctl -w net.ipv4.ping_group_range=\"0 2147483647\", or run with CAP_NET_RAW";
+    const NO_SSH: &str =
+        "none of /usr/bin/ssh is there: apt-get install openssh-client, or dnf install openssh-clients";
+
+    /// Every way in which a precondition here is not met.
+    pub(in crate::doctor) fn seeds() -> Vec<Finding> {
+        let user = User { uid: 990, gid: 980 };
+        let sockets = [BARRED, "no IPv6 ICMP socket: not supported"];
+        let mut all: Vec<Finding> = sockets.map(|why| socket(Family::V6, Err(why.to_owned()))).into();
+        all.extend(["1\t0\n", ""].map(|range| socket_of(Family::V4, user, range, true)));
+        all.extend(deaf(NO_SSH));
+        all.push(nothing_to_ping("203.0.113.1"));
+        all
+    }
 
     #[test]
     fn root_is_told_whether_natwatchs_user_may_ping() {
@@ -167,16 +220,23 @@ mod tests {
     #[test]
     fn who_may_not_ping_is_told_how_to() {
         assert_eq!(socket(Family::V4, Ok(())).fitness, Fitness::Fit);
-        let why = "this user may not send pings: sysctl -w net.ipv4.ping_group_range=\"0 2147483647\", or run with CAP_NET_RAW";
-        let found = socket(Family::V4, Err(why.to_owned()));
+        let found = socket(Family::V4, Err(BARRED.to_owned()));
         assert_eq!(found.fitness, Fitness::Unfit);
-        assert!(found.remedy.unwrap().starts_with("sysctl -w net.ipv4.ping_group_range"));
+        assert_eq!(found.remedy.as_deref(), Some("sysctl -w net.ipv4.ping_group_range='0 2147483647'"));
+        // The very words by which the room that opens the socket says so.
+        let said = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/observe/icmp.rs")).unwrap();
+        assert!(said.contains(&BARRED.replace('"', "\\\"")), "{BARRED}");
     }
 
     #[test]
     fn without_ssh_nobody_is_heard() {
-        let found = deaf("none of /usr/bin/ssh is there: apt-get install openssh-client");
+        let found = deaf(NO_SSH);
         assert_eq!(found.each_ref().map(|one| one.fitness), [Fitness::Unfit, Fitness::Unknown]);
-        assert!(found[0].text.contains("apt-get install openssh-client"));
+        assert!(found[0].remedy.as_ref().unwrap().starts_with("apt-get install openssh-client || dnf"), "{found:?}");
+        let full = deaf("a folder for SSH's control sockets in /tmp: No space left on device");
+        assert!(
+            full[0].text.contains("No space left") && full[0].remedy.as_ref().unwrap().contains("df -h"),
+            "{full:?}"
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! It starts and enables nothing.
 
 mod crontab;
+mod judge;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,10 +13,11 @@ use jiff::Timestamp;
 use serde::de::IgnoredAny;
 
 use super::command;
-use crate::model::{Finding, Fitness, Found, Topic, printable, quoted};
+use crate::model::{Finding, Found, printable, quoted};
 use crate::record::State;
 use crate::record::lock::{self, Watcher};
-use crate::report::span;
+use crontab::Crontab;
+use judge::judge;
 
 /// The configurations that the shipped units read: of `natwatch.timer` and `natwatch-watch.service` the first of this name, and of
 /// `natwatch-watch@NAME.service` `NAME.toml`.
@@ -27,12 +29,6 @@ const SYSTEMD: &str = "/run/systemd/system";
 
 /// Where cron and cronie say which process they are.
 const CROND: [&str; 2] = ["/run/crond.pid", "/run/cron.pid"];
-
-/// Beside a `watch`: it writes its last round each half a minute at least.
-const WATCHED: Duration = Duration::from_mins(1);
-
-/// By cron or the timer as shipped, there is a run every two minutes; this leaves room for entries of one's own, and for a takeover.
-const RUN: Duration = Duration::from_mins(10);
 
 /// A unit as systemd knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,11 +91,13 @@ struct Seen {
     /// systemd's units, those of this configuration only; `None`: systemd is not who runs this machine, or does not answer.
     units: Option<Vec<Unit>>,
     /// Crontabs that run natwatch by this configuration.
-    crontabs: Vec<PathBuf>,
+    crontabs: Vec<Crontab>,
     /// Whether cron itself was seen.
     cron: bool,
     /// How old the last round is; `None`: there is none to be read.
     last: Option<Duration>,
+    /// How old that of a `watch` may be by its configured pace.
+    watched_within: Option<Duration>,
 }
 
 /// Whether a crontab that can be read has natwatch run by this configuration.
@@ -108,7 +106,12 @@ pub(super) fn by_cron(config: &Path) -> bool {
 }
 
 /// By where the configuration is, which says whose units read it, and the state folder, where it can be read.
-pub(super) async fn findings(config: &Path, state: Option<&State>, now: Timestamp) -> Vec<Finding> {
+pub(super) async fn findings(
+    config: &Path,
+    state: Option<&State>,
+    watched_within: Option<Duration>,
+    now: Timestamp,
+) -> Vec<Finding> {
     let shipped = Shipped::of(config);
     let last = state.and_then(|state| match state.read_last_round::<IgnoredAny>() {
         Found::Present(last) => Duration::try_from(now.duration_since(last.at)).ok(),
@@ -121,6 +124,7 @@ pub(super) async fn findings(config: &Path, state: Option<&State>, now: Timestam
         shipped,
         cron: CROND.iter().any(|path| Path::new(path).exists()),
         last,
+        watched_within,
     };
     judge(&seen)
 }
@@ -151,150 +155,5 @@ fn read_units(said: &str) -> Vec<Unit> {
     said.split("\n\n").map(block).filter(|unit| !unit.name.is_empty()).collect()
 }
 
-fn finding(id: &'static str, fitness: Fitness, text: impl Into<String>) -> Finding {
-    Finding::new(Topic::Service, id, fitness, text.into())
-}
-
-fn judge(seen: &Seen) -> Vec<Finding> {
-    let unit = |name: &str| seen.units.iter().flatten().find(|unit| unit.name.starts_with(name));
-    let mut ways = Vec::new();
-    let watch = ["natwatch-watch@", "natwatch-watch.service"]
-        .iter()
-        .filter_map(|name| unit(name))
-        .find(|unit| unit.enabled || unit.active);
-    ways.extend(watching(seen, watch));
-    let timer = unit("natwatch.timer").filter(|timer| timer.enabled || timer.active);
-    ways.extend(timer.map(timed));
-    if !seen.crontabs.is_empty() {
-        let running = seen.cron
-            || ["cron.service", "crond.service"].iter().any(|name| unit(name).is_some_and(|unit| unit.active));
-        ways.push(from_cron(seen, running));
-    }
-    let several = ways.len() > 1;
-    if ways.is_empty() {
-        ways.push(nobody(seen));
-    }
-    if several {
-        let names: Vec<String> = ways.iter().filter_map(|way| way.of.clone()).collect();
-        let text =
-            format!("{} run natwatch: no harm is done, but the same is told twice; one is enough", names.join(" and "));
-        let remedy = seen.crontabs.first().filter(|_| timer.is_none()).map_or_else(
-            || "systemctl disable --now natwatch.timer".to_owned(),
-            |crontab| format!("grep -n natwatch {}", quoted(&crontab.to_string_lossy())),
-        );
-        ways.push(finding("several-services", Fitness::Warning, text).remedy(remedy));
-    }
-    ways.extend(age(seen, watch.is_some_and(|unit| unit.active)));
-    ways
-}
-
-/// A `watch` that is there, or is meant to be.
-fn watching(seen: &Seen, unit: Option<&Unit>) -> Option<Finding> {
-    let of = unit.map_or_else(|| "natwatch watch".to_owned(), |unit| unit.name.clone());
-    let found = match (&seen.watcher, unit) {
-        (None, None) => return None,
-        (Some(Watcher { pid, began }), unit) => {
-            let text = format!("a watch is at work (process {pid}, since {began:.0})");
-            // Without systemd, somebody else sees to it.
-            if unit.is_none() && seen.units.is_some() {
-                finding(
-                    "service",
-                    Fitness::Warning,
-                    format!("{text}, and no unit of systemd's is enabled that would start it again"),
-                )
-                .remedy(format!("kill {pid} && {}", enabling(seen)))
-            } else if unit.is_some_and(|unit| !unit.enabled) {
-                finding(
-                    "service",
-                    Fitness::Warning,
-                    format!("{text}, and would not be after a reboot: {of} is not enabled"),
-                )
-                .remedy(format!("systemctl enable {of}"))
-            } else {
-                finding("service", Fitness::Fit, text)
-            }
-        }
-        (None, Some(unit)) if unit.active => finding(
-            "service",
-            Fitness::Warning,
-            format!("{of} is active, and no watch of this configuration is at work: it may read another one"),
-        )
-        .remedy(format!("systemctl status {of}")),
-        (None, Some(_)) => {
-            finding("service", Fitness::Unfit, format!("{of} is enabled, and does not run: nobody would take over"))
-                .remedy(format!("systemctl start {of}; journalctl -u {of} -n 20"))
-        }
-    };
-    Some(found.of(of))
-}
-
-fn timed(unit: &Unit) -> Finding {
-    let name = &unit.name;
-    match (unit.enabled, unit.active) {
-        (true, true) => finding("service", Fitness::Fit, format!("{name} is enabled and active")),
-        (false, _) => {
-            finding("service", Fitness::Warning, format!("{name} is active, and would not be after a reboot"))
-                .remedy(format!("systemctl enable {name}"))
-        }
-        (true, false) => {
-            finding("service", Fitness::Unfit, format!("{name} is enabled, and does not run: nobody would take over"))
-                .remedy(format!("systemctl start {name}"))
-        }
-    }
-    .of(name)
-}
-
-fn from_cron(seen: &Seen, running: bool) -> Finding {
-    let names: Vec<String> = seen.crontabs.iter().map(|path| printable(&path.to_string_lossy(), 100)).collect();
-    let names = names.join(", ");
-    let found = if running {
-        finding("service", Fitness::Fit, format!("cron runs natwatch by {names}"))
-    } else {
-        finding("service", Fitness::Warning, format!("{names} has natwatch run, and cron itself was not seen to run"))
-            .remedy("systemctl enable --now cron || systemctl enable --now crond")
-    };
-    found.of(names)
-}
-
-/// Has a unit of systemd's run it; the first one, where none could have the configuration's name.
-fn enabling(seen: &Seen) -> String {
-    seen.shipped.as_ref().map_or_else(|| format!("systemctl enable --now {FIRST}-watch.service"), Shipped::enabling)
-}
-
-/// Nothing that is known here starts natwatch. Something else may do it; then its last round is young.
-fn nobody(seen: &Seen) -> Finding {
-    let remedy = enabling(seen);
-    match seen.last {
-        Some(age) if age <= RUN => {
-            let text = format!(
-                "neither systemd nor cron is seen to run natwatch by this configuration; the last round was {} ago",
-                span(age)
-            );
-            finding("service", Fitness::Warning, text).remedy(remedy)
-        }
-        _ => finding(
-            "service",
-            Fitness::Unfit,
-            "nobody runs natwatch by this configuration: nothing would be seen, and nobody would take over",
-        )
-        .remedy(remedy),
-    }
-}
-
-/// Whether whoever runs it does so. Where nobody does, that has been said.
-fn age(seen: &Seen, watched: bool) -> Option<Finding> {
-    let id = "last-round-age";
-    let last = seen.last?;
-    let (limit, who) =
-        if watched || seen.watcher.is_some() { (WATCHED, "a watch") } else { (RUN, "a run every two minutes") };
-    let text = format!("the last round was {} ago", span(last));
-    Some(if last <= limit {
-        finding(id, Fitness::Fit, text)
-    } else {
-        finding(id, Fitness::Warning, format!("{text}, where {who} would have made one within {}", span(limit)))
-            .remedy("journalctl -u natwatch -u natwatch-watch -n 20; natwatch run -v")
-    })
-}
-
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,21 +1,19 @@
-//! The state folder and what lies in it: whether it can be written, what holds a takeover, what was done last; and the clock by which it is dated.
+//! The state folder and what lies in it: whether it can be written, what holds a takeover, what was done last.
 
-use std::os::unix::fs::MetadataExt as _;
+mod folder;
+
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::fs::Access;
-use rustix::io::Errno;
 use serde::de::IgnoredAny;
 
-use super::command;
 use crate::config::Settings;
-use crate::model::{Finding, Fitness, Found, Outcome, Phase, Record, Topic, printable};
+use crate::model::{Finding, Fitness, Found, InstanceId, Outcome, Phase, Record, Topic, printable, quoted};
 use crate::record::events::Events;
 use crate::record::lock::{self, Holder};
 use crate::record::pause::in_force;
-use crate::record::{State, StateError};
+use crate::record::{FACTS, FLEET, GUARDED, HISTORY, PAUSE, State, StateError, TARGETS, WITNESSES};
 use crate::report::span;
 
 /// Less is soon full: a pass writes some 100 kB anew each time, and the history grows by a kilobyte with each event. Logs on the same disk
@@ -29,18 +27,20 @@ fn finding(id: &'static str, fitness: Fitness, text: impl Into<String>) -> Findi
     Finding::new(Topic::State, id, fitness, text.into())
 }
 
-/// The folder as it was opened, or why it can't be.
-pub(super) fn findings(settings: &Settings, state: &Result<State, StateError>, now: Timestamp) -> Vec<Finding> {
+/// The folder as it was opened, or why it can't be; `instance`: this one, where that is known.
+pub(super) fn findings(
+    settings: &Settings,
+    state: &Result<State, StateError>,
+    instance: Option<&InstanceId>,
+    now: Timestamp,
+) -> Vec<Finding> {
     let dir = &settings.state;
-    let mut findings = vec![folder(&Look::at(dir, state.as_ref().err()), dir)];
+    let mut findings = vec![folder::finding(dir, state.as_ref().err())];
     let Ok(state) = state else { return findings };
     findings.extend(room(dir));
     findings.push(held(lock::peek(state).as_ref(), now));
-    findings.push(record(&state.read_record(None)));
-    findings.push(match in_force(state.read_pause(), now) {
-        None => finding("pause", Fitness::Fit, "not paused"),
-        Some(paused) => finding("pause", Fitness::Warning, paused.to_string()).remedy("natwatch resume"),
-    });
+    findings.push(record(&state.read_record(instance)));
+    findings.push(paused(state, now));
     let last = state.read_last_round::<IgnoredAny>();
     findings.push(last_round(&match last {
         Found::Present(last) => Ok(Some((last.pass.outcome, last.pass.because))),
@@ -53,64 +53,12 @@ pub(super) fn findings(settings: &Settings, state: &Result<State, StateError>, n
     findings
 }
 
-/// What the folder looks like from here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Look {
-    /// Not there; whether we could make it.
-    Absent(Result<(), Errno>),
-    /// There, and not to be used.
-    Refused(String),
-    /// There, and not ours to look at.
-    Closed,
-    /// There: its owner and mode, and whether we could write it.
-    There { owner: u32, mode: u32, write: Result<(), Errno> },
-}
-
-impl Look {
-    fn at(dir: &Path, refused: Option<&StateError>) -> Self {
-        let may = |path: &Path| rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK);
-        if let Some(error) = refused {
-            return match error {
-                StateError::Io { reason, .. } if reason.kind() == std::io::ErrorKind::PermissionDenied => Self::Closed,
-                other => Self::Refused(other.to_string()),
-            };
+fn paused(state: &State, now: Timestamp) -> Finding {
+    match in_force(state.read_pause(), now) {
+        None => finding("pause", Fitness::Fit, "not paused"),
+        Some(paused) => {
+            finding("pause", Fitness::Warning, paused.to_string()).cause("paused").remedy("natwatch resume")
         }
-        match std::fs::symlink_metadata(dir) {
-            Ok(meta) => Self::There { owner: meta.uid(), mode: meta.mode() & 0o7777, write: may(dir) },
-            // The nearest that is there is where it would be made.
-            Err(_) => Self::Absent(dir.ancestors().skip(1).find(|one| one.exists()).map_or(Err(Errno::NOENT), may)),
-        }
-    }
-}
-
-fn folder(look: &Look, dir: &Path) -> Finding {
-    let id = "state-folder";
-    let path = dir.display();
-    let us = rustix::process::geteuid().as_raw();
-    match look {
-        Look::Refused(why) => finding(id, Fitness::Unfit, why),
-        Look::Closed => finding(id, Fitness::Unknown, format!("user {us} may not look at {path}"))
-            .remedy("natwatch doctor as root, or as natwatch's user: sudo -u natwatch natwatch doctor"),
-        Look::Absent(Ok(())) => finding(id, Fitness::Fit, format!("{path} is not there yet; the first run makes it")),
-        Look::Absent(Err(errno)) => {
-            finding(id, Fitness::Unfit, format!("{path} is not there, and user {us} can't make it: {errno}"))
-                .remedy(format!("install -d -o natwatch -g natwatch -m 0750 {path}"))
-        }
-        Look::There { owner, mode, write: Ok(()) } => {
-            finding(id, Fitness::Fit, format!("user {us} can write {path} (mode {mode:04o}, of user {owner})"))
-        }
-        Look::There { owner, mode, write: Err(errno) } => finding(
-            id,
-            Fitness::Unfit,
-            format!("user {us} can't write {path} (mode {mode:04o}, of user {owner}): {errno}; no lock, no witnesses"),
-        )
-        .remedy(if *errno == Errno::ROFS {
-            "the file system is read-only: see dmesg, then mount it writable".to_owned()
-        } else if us == *owner {
-            format!("chmod 0750 {path}")
-        } else {
-            format!("run natwatch as user {owner}, or: chown -R {us} {path}")
-        }),
     }
 }
 
@@ -132,7 +80,8 @@ fn room_of(dir: &Path, bytes: u64, (inodes, of): (u64, u64)) -> Finding {
         return finding("state-space", Fitness::Fit, text);
     };
     finding("state-space", Fitness::Warning, format!("{scarce}: a full disk keeps no lock"))
-        .remedy(format!("df -h {dir}; du -xh {dir} | sort -h | tail", dir = dir.display()))
+        .cause("scarce")
+        .remedy(format!("df -h {dir}; du -xh {dir} | sort -h | tail", dir = quoted(&dir.to_string_lossy())))
 }
 
 fn held(holder: Option<&Holder>, now: Timestamp) -> Finding {
@@ -142,10 +91,13 @@ fn held(holder: Option<&Holder>, now: Timestamp) -> Finding {
         Some(holder) => {
             let text = format!("process {} has been moving subnets since {:.0}", holder.pid, holder.began);
             if holder.overdue(now) {
-                finding(id, Fitness::Warning, format!("{text}, and meant to be done by {:.0}", holder.deadline))
-                    .remedy(format!("ps -fp {pid}; kill {pid}, if it hangs", pid = holder.pid))
+                let text = format!(
+                    "{text}, and meant to be done by {:.0}: where it hangs, end it (kill {})",
+                    holder.deadline, holder.pid
+                );
+                finding(id, Fitness::Warning, text).cause("overdue").remedy(format!("ps -fp {}", holder.pid))
             } else {
-                finding(id, Fitness::Warning, text)
+                finding(id, Fitness::Warning, text).cause("moving").remedy("natwatch status")
             }
         }
     }
@@ -158,60 +110,85 @@ fn record(found: &Found<Record>) -> Finding {
         Found::Absent => return finding(id, Fitness::Fit, "not locked: no takeover is on record"),
         Found::Present(record) => record,
         Found::Foreign { .. } => {
-            return finding(id, Fitness::Warning, found.trouble().unwrap_or_default()).remedy("natwatch reset");
+            return finding(id, Fitness::Warning, found.trouble().unwrap_or_default())
+                .cause("another-instances")
+                .remedy("natwatch reset");
         }
         Found::Corrupt { .. } | Found::Newer { .. } => {
-            return finding(id, Fitness::Unfit, format!("held as locked: {}", found.trouble().unwrap_or_default()))
-                .remedy("natwatch status; natwatch reset --force, once the subnets are where they belong");
+            let text = format!(
+                "held as locked: {}; once the subnets are where they belong, natwatch reset --force puts it aside",
+                found.trouble().unwrap_or_default()
+            );
+            return finding(id, Fitness::Unfit, text).cause("unreadable").remedy("natwatch status");
         }
     };
     let began = format!("{:.0} ({})", record.began, printable(&record.because, SHOWN));
     match record.phase {
         Phase::Taken => {
-            finding(id, Fitness::Warning, format!("locked since the takeover of {began}: nothing is moved again"))
-                .remedy("natwatch failback, after a repair of the primary")
+            let text = format!(
+                "locked since the takeover of {began}: nothing is moved again before a failback, which wants a repaired primary"
+            );
+            finding(id, Fitness::Warning, text).cause("locked").remedy("natwatch failback")
         }
         Phase::FailingBack => {
             finding(id, Fitness::Warning, format!("a failback of the takeover of {began} is not complete"))
+                .cause("failing-back")
                 .remedy("natwatch failback")
         }
         Phase::Taking | Phase::Partial => finding(
             id,
             Fitness::Unfit,
-            format!("the takeover of {began} was cut short: some subnets may be left behind"),
+            format!("the takeover of {began} was cut short, and the next run goes on with it on fresh evidence: some subnets may be left behind"),
         )
-        .remedy("natwatch status; the next run goes on with it on fresh evidence"),
+        .cause("cut-short")
+        .remedy("natwatch status"),
     }
 }
 
 fn last_round(last: &Result<Option<(Outcome, String)>, String>) -> Finding {
     let id = "last-round";
     match last {
-        Err(why) => finding(id, Fitness::Warning, why).remedy("natwatch run writes it anew"),
-        Ok(None) => {
-            finding(id, Fitness::Warning, "no run is on record: nobody is a witness yet").remedy("natwatch run")
-        }
+        Err(why) => finding(id, Fitness::Warning, format!("{why}; a run writes it anew"))
+            .cause("round-unreadable")
+            .remedy("natwatch run"),
+        Ok(None) => finding(id, Fitness::Warning, "no run is on record: nobody is a witness yet")
+            .cause("no-round")
+            .remedy("natwatch run"),
         Ok(Some((Outcome::Healthy, because))) => {
             finding(id, Fitness::Fit, format!("healthy: {}", printable(because, SHOWN)))
         }
         Ok(Some((outcome, because))) => {
-            finding(id, Fitness::Warning, format!("{outcome}: {}", printable(because, SHOWN))).remedy("natwatch run -v")
+            finding(id, Fitness::Warning, format!("{outcome}: {}", printable(because, SHOWN)))
+                .cause("not-healthy")
+                .remedy("natwatch run -v")
         }
     }
 }
 
 /// The last drill. That there was none is no fault, and worth saying.
 fn history(state: &State, now: Timestamp) -> Vec<Finding> {
+    let path = quoted(&state.path(HISTORY).to_string_lossy());
     let (entries, unreadable) = match state.read_history() {
         Ok(read) => read,
-        Err(error) => return vec![finding("history", Fitness::Warning, error.to_string())],
+        Err(error) => {
+            return vec![
+                finding("history", Fitness::Warning, error.to_string())
+                    .cause("history-closed")
+                    .remedy(format!("ls -l {path}")),
+            ];
+        }
     };
     let drill = entries.iter().rev().find(|entry| entry.kind.as_str() == "drill");
     let mut findings = vec![drilled(drill.map(|entry| (entry.at, entry.outcome)), now)];
     if unreadable > 0 {
         let text =
             format!("{unreadable} lines of the history can't be read: torn by a power loss, or of a newer natwatch");
-        findings.push(finding("history", Fitness::Warning, text));
+        // Whole lines are kept: a newer natwatch can read what this one can't.
+        findings.push(
+            finding("history", Fitness::Warning, text)
+                .cause("history-torn")
+                .remedy(format!("grep -vn '^{{.*}}$' {path}; sed -i.torn '/^{{.*}}$/!d' {path}")),
+        );
     }
     findings
 }
@@ -225,7 +202,7 @@ fn drilled(last: Option<(Timestamp, Option<Outcome>)>, now: Timestamp) -> Findin
     let text = format!("the last drill was {} ago", span(ago));
     match outcome {
         Some(outcome @ (Outcome::Failed | Outcome::Partial | Outcome::Unverified | Outcome::Down)) => {
-            finding(id, Fitness::Warning, format!("{text}: {outcome}")).remedy("natwatch history")
+            finding(id, Fitness::Warning, format!("{text}: {outcome}")).cause("drill-failed").remedy("natwatch history")
         }
         _ => finding(id, Fitness::Fit, text),
     }
@@ -235,50 +212,23 @@ fn drilled(last: Option<(Timestamp, Option<Outcome>)>, now: Timestamp) -> Findin
 fn troubles(state: &State) -> Vec<Finding> {
     let now = Timestamp::now();
     let all = [
-        state.read_guarded().1,
-        crate::record::witnesses::Witnesses::load(state, now).1,
-        crate::record::targets::Targets::load(state).1,
-        state.read_pause().trouble(),
-        state.read_facts().trouble(),
+        (GUARDED, state.read_guarded().1),
+        (FLEET, state.read_fleet().1),
+        (WITNESSES, crate::record::witnesses::Witnesses::load(state, now).1),
+        (TARGETS, crate::record::targets::Targets::load(state).1),
+        (PAUSE, state.read_pause().trouble()),
+        (FACTS, state.read_facts().trouble()),
     ];
-    all.into_iter().flatten().map(|why| finding("state-file", Fitness::Warning, why)).collect()
-}
-
-/// Where systemd's time service says that the clock was set by a server (systemd-timesyncd.service(8)).
-const SYNCHRONIZED: &str = "/run/systemd/timesync/synchronized";
-
-/// Whether the wall clock is kept right. EC2 refuses signatures that are five minutes off; that nothing is known here is no fault.
-pub(super) async fn clock() -> Finding {
-    if Path::new(SYNCHRONIZED).exists() {
-        return clock_is(Some(true));
-    }
-    // Asks the kernel (adjtimex(2)), whoever it is that keeps the time.
-    let said = command::ask(&["/usr/bin/timedatectl"], &["show", "--property=NTPSynchronized", "--value"]).await;
-    clock_is(said.as_deref().and_then(synchronized))
-}
-
-/// The value of the property alone (timedatectl(1)).
-fn synchronized(said: &str) -> Option<bool> {
-    match said.trim() {
-        "yes" => Some(true),
-        "no" => Some(false),
-        _ => None,
-    }
-}
-
-fn clock_is(synchronized: Option<bool>) -> Finding {
-    let id = "clock";
-    match synchronized {
-        Some(true) => finding(id, Fitness::Fit, "the clock is kept by a time server"),
-        Some(false) => finding(
-            id,
-            Fitness::Warning,
-            "no time server keeps the clock: EC2 refuses calls once it is five minutes off",
+    let one = |(file, why): (&str, Option<String>)| {
+        let path = quoted(&state.path(file).to_string_lossy());
+        let aside = quoted(&state.path(&format!("{file}.aside")).to_string_lossy());
+        let text = format!("{}: natwatch does without it, and makes it anew once it is put aside", why?);
+        Some(
+            finding("state-file", Fitness::Warning, text).cause("file-unreadable").remedy(format!("mv {path} {aside}")),
         )
-        .remedy("timedatectl set-ntp true; or install chrony, with server 169.254.169.123"),
-        None => finding(id, Fitness::Fit, "whether a time server keeps the clock is not known here"),
-    }
+    };
+    all.into_iter().filter_map(one).collect()
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::time::sleep;
 
 use crate::config::Settings;
-use crate::model::{ControlFate, Family, Finding, Fitness, Target, Topic, printable};
+use crate::model::{ControlFate, Family, Finding, Fitness, Target, Topic, printable, quoted};
 use crate::observe::resolve::{self, Resolver};
 use crate::observe::{CONTROLS, Uplink};
 use crate::record::State;
@@ -20,6 +20,9 @@ const LEAST: usize = 2;
 
 /// A reply that takes this share of `targets.timeout` is a miss as soon as the network is a little slower.
 const SLOW: u32 = 2;
+
+/// The longest `targets.timeout` that is accepted, in milliseconds.
+const LONGEST: u128 = 5000;
 
 /// Who does not answer is asked again so often, and after so long: this very examination is a burst of work, in which a small and busy
 /// standby may be late to hear a reply.
@@ -34,10 +37,8 @@ const SHOWN: usize = 200;
 pub(super) struct Seen {
     /// As configured.
     pub(super) name: String,
-    /// The target with its address, or why it has none.
-    pub(super) target: Result<Target, String>,
-    /// What came of pinging it; `None` where there is nothing to ping.
-    pub(super) fate: Option<ControlFate>,
+    /// The target with its address and what came of pinging it, or why it has none.
+    pub(super) target: Result<(Target, ControlFate), String>,
     /// How often it began or ceased to answer within the hour, where that is too often.
     pub(super) flaps: Option<usize>,
 }
@@ -45,8 +46,16 @@ pub(super) struct Seen {
 impl Seen {
     /// The target, where it answers.
     pub(super) fn good(&self) -> Option<&Target> {
-        let answers = matches!(self.fate, Some(ControlFate::Good { .. }));
-        self.target.as_ref().ok().filter(|_| answers)
+        self.target.as_ref().ok().filter(|(_, fate)| matches!(fate, ControlFate::Good { .. })).map(|(target, _)| target)
+    }
+
+    /// The family that it is of. A name that does not resolve would have been an IPv4 target.
+    pub(super) fn family(&self) -> Family {
+        self.target.as_ref().map_or(Family::V4, |(target, _)| target.family())
+    }
+
+    fn was_pinged(&self) -> bool {
+        !matches!(&self.target, Ok((_, ControlFate::NotAsked(_))))
     }
 }
 
@@ -67,11 +76,14 @@ pub(super) async fn look(
     let seen = located.into_iter().map(|one| {
         let flaps = flapping.get(&one.name).copied();
         async move {
-            let fate = match &one.target {
-                Ok(target) => Some(ping(uplink, target.addr, timeout).await),
-                Err(_) => None,
+            let target = match one.target {
+                Ok(target) => {
+                    let fate = ping(uplink, target.addr, timeout).await;
+                    Ok((target, fate))
+                }
+                Err(why) => Err(why),
             };
-            Seen { name: one.name, target: one.target, fate, flaps }
+            Seen { name: one.name, target, flaps }
         }
     });
     join_all(seen).await
@@ -106,83 +118,113 @@ fn finding(id: &'static str, fitness: Fitness, text: impl Into<String>) -> Findi
 
 /// What there is to say of each, and of all of them.
 pub(super) fn findings(seen: &[Seen], timeout: Duration, tries: usize) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = seen.iter().flat_map(|one| of_one(one, timeout)).collect();
+    let names: Vec<&str> = seen.iter().map(|one| one.name.as_str()).collect();
+    let mut findings: Vec<Finding> = seen.iter().flat_map(|one| of_one(one, timeout, &names)).collect();
     for family in [Family::V4, Family::V6] {
-        // A name that does not resolve would have been an IPv4 target.
-        let of = |one: &&Seen| one.target.as_ref().map_or(Family::V4, Target::family) == family;
-        let all: Vec<&Seen> = seen.iter().filter(of).collect();
+        let all: Vec<&Seen> = seen.iter().filter(|one| one.family() == family).collect();
         if !all.is_empty() {
-            findings.push(enough(family, &all, tries));
+            findings.push(enough(family, &all, tries, &names));
         }
     }
     findings
 }
 
-fn of_one(one: &Seen, timeout: Duration) -> Vec<Finding> {
+/// The line of `targets.hosts` with another target in the place of this one.
+fn another(names: &[&str], name: &str) -> String {
+    let all: Vec<String> =
+        names.iter().map(|one| if *one == name { "\"ANOTHER\"".to_owned() } else { format!("\"{one}\"") }).collect();
+    format!("hosts = [{}]", all.join(", "))
+}
+
+fn of_one(one: &Seen, timeout: Duration, names: &[&str]) -> Vec<Finding> {
     let name = &one.name;
-    let steadier = "take a target that answers pings steadily (public resolvers do), or remove it from targets.hosts";
+    let replaced = |found: Finding| found.change("targets.hosts", another(names, name));
+    let steadier = "public resolvers answer pings steadily";
     let mut findings = vec![
-        match (&one.target, &one.fate) {
-            (Err(why), _) => finding("target-name", Fitness::Warning, printable(why, SHOWN))
-                .remedy(format!("getent ahostsv4 {name}; a target given by its address needs no resolver")),
-            (Ok(_), Some(ControlFate::Good { rtt })) if *rtt * SLOW > timeout => {
+        match &one.target {
+            Err(why) => {
+                let text = format!("{}; a target given by its address needs no resolver", printable(why, SHOWN));
+                replaced(finding("target-name", Fitness::Warning, text).cause("unresolved"))
+                    .remedy(format!("getent ahostsv4 {}", quoted(name)))
+            }
+            Ok((_, ControlFate::Good { rtt })) if *rtt * SLOW > timeout => {
                 let text = format!(
                     "answers only after {}, and a reply counts for {} (targets.timeout)",
                     ms(*rtt),
                     ms(timeout)
                 );
-                finding("target", Fitness::Warning, text).remedy("take a nearer target, or a longer targets.timeout")
+                // What is read there again is within half of it.
+                let enough = (*rtt * SLOW * 2).as_millis().min(LONGEST);
+                replaced(finding("target", Fitness::Warning, text).cause("slow"))
+                    .change("targets.timeout", format!("timeout = \"{enough}ms\""))
             }
-            (Ok(_), Some(ControlFate::Good { rtt })) => {
-                finding("target", Fitness::Fit, format!("answers in {}", ms(*rtt)))
+            Ok((_, ControlFate::Good { rtt })) => finding("target", Fitness::Fit, format!("answers in {}", ms(*rtt))),
+            Ok((_, ControlFate::NoReply)) => {
+                let text = format!(
+                    "does not answer this standby within {}: it is evidence of nothing ({steadier})",
+                    ms(timeout)
+                );
+                replaced(finding("target", Fitness::Warning, text).cause("silent"))
             }
-            (Ok(_), Some(ControlFate::NoReply)) => {
-                let text = format!("does not answer this standby within {}: it is evidence of nothing", ms(timeout));
-                finding("target", Fitness::Warning, text).remedy(steadier)
-            }
-            (Ok(_), Some(ControlFate::NotAsked(why))) => {
+            Ok((target, ControlFate::NotAsked(why))) => {
                 finding("target", Fitness::Unknown, format!("could not be pinged: {}", printable(why, SHOWN)))
+                    .cause("not-pinged")
+                    .remedy(by_hand(target))
             }
-            (Ok(_), None) => finding("target", Fitness::Unknown, "was not pinged in time"),
         }
         .of(shown(one)),
     ];
     findings.extend(one.flaps.map(|changes| {
-        finding(
-            "target-flaps",
-            Fitness::Warning,
-            format!("{changes} times within an hour it began or ceased to answer this standby"),
-        )
-        .remedy(steadier)
-        .of(shown(one))
+        let text = format!("{changes} times within an hour it began or ceased to answer this standby ({steadier})");
+        replaced(finding("target-flaps", Fitness::Warning, text).cause("flaps")).of(shown(one))
     }));
     findings
 }
 
+/// The same ping by hand, which says why there is none.
+fn by_hand(target: &Target) -> String {
+    format!("ping -c 3 {}", target.addr)
+}
+
 fn shown(one: &Seen) -> String {
-    one.target.as_ref().map_or_else(|_| one.name.clone(), ToString::to_string)
+    one.target.as_ref().map_or_else(|_| one.name.clone(), |(target, _)| target.to_string())
 }
 
 /// To be accused, a backend must miss `tries` different good ones.
-fn enough(family: Family, all: &[&Seen], tries: usize) -> Finding {
+fn enough(family: Family, all: &[&Seen], tries: usize, names: &[&str]) -> Finding {
     let least = tries.max(LEAST);
     let good = all.iter().filter(|one| one.good().is_some()).count();
-    let untold = all.iter().filter(|one| matches!(one.fate, Some(ControlFate::NotAsked(_)))).count();
+    let untold = all.iter().filter(|one| !one.was_pinged()).count();
     let text = format!("{good} of {} {family} targets answer this standby", all.len());
     if good >= least {
         return finding("targets", Fitness::Fit, text).of(family);
     }
+    let first = all.iter().find_map(|one| one.target.as_ref().ok()).map(|(target, _)| target);
+    let look = || first.map_or_else(|| "ip route get 1.1.1.1".to_owned(), by_hand);
     if good + untold >= least {
-        return finding("targets", Fitness::Unknown, format!("{text}, and {untold} could not be pinged")).of(family);
+        return finding("targets", Fitness::Unknown, format!("{text}, and {untold} could not be pinged"))
+            .cause("too-few-pinged")
+            .remedy(look())
+            .of(family);
     }
-    let remedy = if good == 0 {
-        "look at this standby's own uplink: a public address, a route to the internet gateway, a security group that lets ICMP echo out"
-    } else {
-        "configure three or more targets of different owners in targets.hosts"
-    };
-    finding("targets", Fitness::Unfit, format!("{text}, and {least} are needed: nobody could be cut off"))
-        .remedy(remedy)
-        .of(family)
+    if good == 0 {
+        let text = format!(
+            "{text}, and {least} are needed: nobody could be cut off; this standby's own uplink takes a public address, a route to the internet gateway, and a security group that lets ICMP echo out"
+        );
+        return finding("targets", Fitness::Unfit, text).cause("none-good").remedy(look()).of(family);
+    }
+    let more: Vec<String> =
+        names.iter().map(|one| format!("\"{one}\"")).chain(std::iter::once("\"ANOTHER\"".to_owned())).collect();
+    finding(
+        "targets",
+        Fitness::Unfit,
+        format!(
+            "{text}, and {least} are needed: nobody could be cut off (three or more, of different owners, are advised)"
+        ),
+    )
+    .cause("too-few-good")
+    .change("targets.hosts", format!("hosts = [{}]", more.join(", ")))
+    .of(family)
 }
 
 /// How often a target was asked from behind the primary by backends that reach another one, and answered.
@@ -195,22 +237,22 @@ pub(super) struct Behind {
 /// Two backends that reach others are enough to blame a target: a packet is lost now and then.
 const ACCUSERS: usize = 2;
 
-/// Targets that answer this standby, and nobody behind the primary.
-pub(super) fn shunning(behind: &BTreeMap<String, Behind>) -> Vec<Finding> {
+/// Targets that answer this standby, and nobody behind the primary. `names`: as `targets.hosts` has them.
+pub(super) fn shunning(behind: &BTreeMap<String, Behind>, names: &[&str]) -> Vec<Finding> {
     let one = |(target, seen): (&String, &Behind)| {
         let Behind { asked, answered } = *seen;
-        let text = if answered == 0 {
-            format!("answers this standby, and none of the {asked} backends that asked it and reach other targets")
-        } else {
-            format!("answered {answered} of {asked} backends")
-        };
-        let found = if answered == 0 {
-            finding("target-behind", Fitness::Warning, text)
-                .remedy("it may limit or block the primary's address: take another target in its place")
-        } else {
-            finding("target-behind", Fitness::Fit, text)
-        };
-        found.of(target)
+        if answered > 0 {
+            return finding("target-behind", Fitness::Fit, format!("answered {answered} of {asked} backends"))
+                .of(target);
+        }
+        let text = format!(
+            "answers this standby, and none of the {asked} backends that asked it and reach other targets: it may limit or block the primary's address"
+        );
+        let name = target.split(' ').next().unwrap_or_default();
+        finding("target-behind", Fitness::Warning, text)
+            .cause("shuns")
+            .change("targets.hosts", another(names, name))
+            .of(target)
     };
     behind.iter().filter(|(_, seen)| seen.answered > 0 || seen.asked >= ACCUSERS).map(one).collect()
 }
@@ -220,26 +262,49 @@ fn ms(span: Duration) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::model::Edit;
 
     const TIMEOUT: Duration = Duration::from_millis(300);
 
-    fn seen(n: u8, fate: Option<ControlFate>) -> Seen {
+    fn seen(n: u8, fate: ControlFate) -> Seen {
         let name = format!("203.0.113.{n}");
-        Seen { target: Ok(Target { addr: name.parse().unwrap(), name: name.clone() }), name, fate, flaps: None }
+        Seen { target: Ok((Target { addr: name.parse().unwrap(), name: name.clone() }, fate)), name, flaps: None }
     }
 
     fn good(n: u8) -> Seen {
-        seen(n, Some(ControlFate::Good { rtt: Duration::from_millis(2) }))
+        seen(n, ControlFate::Good { rtt: Duration::from_millis(2) })
     }
 
     fn dead(n: u8) -> Seen {
-        seen(n, Some(ControlFate::NoReply))
+        seen(n, ControlFate::NoReply)
     }
 
     fn unresolved(name: &str) -> Seen {
-        Seen { name: name.to_owned(), target: Err(format!("{name} does not resolve")), fate: None, flaps: None }
+        Seen { name: name.to_owned(), target: Err(format!("{name} does not resolve")), flaps: None }
+    }
+
+    fn barred(n: u8) -> Seen {
+        seen(n, ControlFate::NotAsked("no right".to_owned()))
+    }
+
+    fn slow(n: u8) -> Seen {
+        seen(n, ControlFate::Good { rtt: Duration::from_millis(151) })
+    }
+
+    /// Every way in which a precondition here is not met.
+    pub(in crate::doctor) fn seeds() -> Vec<Finding> {
+        let each = [
+            vec![slow(1), dead(2), unresolved("one.example"), Seen { flaps: Some(4), ..good(3) }],
+            vec![good(1), dead(2)],
+            vec![dead(1), dead(2)],
+            vec![barred(1), barred(2)],
+        ];
+        let mut all: Vec<Finding> = each.iter().flat_map(|seen| findings(seen, TIMEOUT, 2)).collect();
+        let shy = [("203.0.113.1".to_owned(), Behind { asked: 2, answered: 0 })];
+        all.extend(shunning(&shy.into(), &["203.0.113.1", "203.0.113.2"]));
+        all
     }
 
     /// Answers the ping of this number, and none before.
@@ -277,8 +342,7 @@ mod tests {
         let expected =
             ["target 203.0.113.1: fit", "target 203.0.113.2: warning", "target 203.0.113.3: fit", "targets IPv4: fit"];
         assert_eq!(all, expected);
-        let slow = seen(1, Some(ControlFate::Good { rtt: Duration::from_millis(151) }));
-        let all = findings(&[slow, good(2)], TIMEOUT, 2);
+        let all = findings(&[slow(1), good(2)], TIMEOUT, 2);
         assert_eq!(
             (all[0].fitness, all[0].text.as_str()),
             (Fitness::Warning, "answers only after 151.0 ms, and a reply counts for 300.0 ms (targets.timeout)")
@@ -291,7 +355,8 @@ mod tests {
         assert_eq!(found(&[dead(1), dead(2)]).last().unwrap(), "targets IPv4: unfit");
         let six = |n: u16| {
             let name = format!("2001:db8::{n}");
-            Seen { target: Ok(Target { addr: name.parse().unwrap(), name: name.clone() }), name, ..good(1) }
+            let fate = ControlFate::Good { rtt: Duration::from_millis(2) };
+            Seen { target: Ok((Target { addr: name.parse().unwrap(), name: name.clone() }, fate)), name, flaps: None }
         };
         let all = found(&[good(1), good(2), six(1)]);
         assert_eq!(all[3..], ["targets IPv4: fit", "targets IPv6: unfit"]);
@@ -309,12 +374,23 @@ mod tests {
 
     #[test]
     fn what_could_not_be_pinged_is_unknown_and_no_fault_of_the_targets() {
-        let barred = |n| seen(n, Some(ControlFate::NotAsked("no right".to_owned())));
         assert_eq!(
             found(&[barred(1), barred(2)]),
             ["target 203.0.113.1: unknown", "target 203.0.113.2: unknown", "targets IPv4: unknown"]
         );
         assert_eq!(found(&[good(1), good(2), barred(3)])[3], "targets IPv4: fit");
+    }
+
+    #[test]
+    fn another_target_is_asked_for_in_the_place_of_the_one_that_is_not_good() {
+        let all = findings(&[good(1), dead(2), slow(3)], TIMEOUT, 2);
+        let line = |finding: &Finding| finding.changes.clone();
+        let hosts = |line: &str| Edit::Key("targets.hosts", line.to_owned());
+        assert_eq!(line(&all[1]), [hosts("hosts = [\"203.0.113.1\", \"ANOTHER\", \"203.0.113.3\"]")]);
+        let timeout = Edit::Key("targets.timeout", "timeout = \"604ms\"".to_owned());
+        assert_eq!(line(&all[2]), [hosts("hosts = [\"203.0.113.1\", \"203.0.113.2\", \"ANOTHER\"]"), timeout]);
+        let few = findings(&[good(1), dead(2)], TIMEOUT, 2);
+        assert_eq!(line(&few[2]), [hosts("hosts = [\"203.0.113.1\", \"203.0.113.2\", \"ANOTHER\"]")]);
     }
 
     #[test]
@@ -327,7 +403,11 @@ mod tests {
     fn f016_a_target_that_shuns_everybody_behind_the_primary_is_named_and_a_lost_packet_is_not() {
         let behind = |asked, answered| Behind { asked, answered };
         let all = [("a", behind(2, 0)), ("b", behind(2, 1)), ("c", behind(1, 0)), ("d", behind(4, 4))];
-        let found = shunning(&all.map(|(name, seen)| (name.to_owned(), seen)).into());
+        let found = shunning(&all.map(|(name, seen)| (name.to_owned(), seen)).into(), &["a", "b", "c", "d"]);
+        assert_eq!(
+            found[0].changes,
+            [Edit::Key("targets.hosts", "hosts = [\"ANOTHER\", \"b\", \"c\", \"d\"]".to_owned())]
+        );
         let found: Vec<_> = found.iter().map(|one| (one.of.as_deref().unwrap(), one.fitness)).collect();
         assert_eq!(found, [("a", Fitness::Warning), ("b", Fitness::Fit), ("d", Fitness::Fit)]);
     }

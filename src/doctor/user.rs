@@ -5,7 +5,7 @@
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
@@ -44,10 +44,19 @@ impl User {
     }
 
     /// Whether a file of this owner, group and mode lets the user do all that is `wanted` (`0o4` read, `0o2` write, `0o1` execute).
-    pub(super) fn may_by_mode(self, (owner, group): (u32, u32), mode: u32, wanted: u32) -> bool {
+    pub(super) fn may_by_mode(self, owner: (u32, u32), mode: u32, wanted: u32) -> bool {
+        self.may_by(owner, mode, &[], wanted)
+    }
+
+    /// The same, where the file at `path` may have an access list besides.
+    pub(super) fn may_by_list(self, path: &Path, owner: (u32, u32), mode: u32, wanted: u32) -> bool {
+        self.may_by(owner, mode, &entries(path), wanted)
+    }
+
+    fn may_by(self, owner: (u32, u32), mode: u32, acl: &[Entry], wanted: u32) -> bool {
         // Root may do everything but run what nobody may run.
         let root = self.uid == 0 && (wanted & 0o1 == 0 || mode & 0o111 != 0);
-        root || self.class((owner, group), mode, &[]) & wanted == wanted
+        root || self.class(owner, mode, acl) & wanted == wanted
     }
 
     /// By the first class that fits, as the kernel does (`path_resolution(7)`, acl(5)).
@@ -75,6 +84,15 @@ impl User {
 
     fn may_here(self, path: &Path, file: &Metadata, wanted: u32) -> bool {
         self.uid == 0 || self.class((file.uid(), file.gid()), file.mode(), &entries(path)) & wanted == wanted
+    }
+
+    /// The first folder on the way to `path` that the user may not enter; `None`: all of them may be entered, or `path` is not there.
+    pub(super) fn shut_out(self, path: &Path) -> Option<PathBuf> {
+        // Who asks for itself has come there already, by whatever right.
+        let real = std::fs::canonicalize(path).ok().filter(|_| self.uid != rustix::process::geteuid().as_raw())?;
+        let folders: Vec<&Path> = real.ancestors().skip(1).collect();
+        let shut = |folder: &&&Path| std::fs::metadata(folder).is_ok_and(|file| !self.may_here(folder, &file, 0o1));
+        folders.iter().rev().find(shut).map(|folder| folder.to_path_buf())
     }
 
     /// Whether the user may do all that is `wanted` with what is at `path`, and may go there. Asked by that user, the kernel is.
@@ -140,6 +158,7 @@ mod tests {
             ((0, 980), 0o770, &[group(0o1), mask(0o7)], 0o1),
         ] {
             assert_eq!(SERVICE.class(owner, mode, acl), expected, "{owner:?} {mode:o} {acl:?}");
+            assert_eq!(SERVICE.may_by(owner, mode, acl, 0o7), expected == 0o7, "{owner:?} {mode:o} {acl:?}");
         }
         let list = [2, 0, 0, 0, 2, 0, 7, 0, 0xde, 3, 0, 0, 0x10, 0, 5, 0, 0xff, 0xff, 0xff, 0xff];
         assert_eq!(parsed(&list), [named, mask(0o5)]);
@@ -163,6 +182,9 @@ mod tests {
         ours(0o700);
         let why = stranger.may(&file, Access::EXEC_OK).unwrap_err();
         assert!(why.contains("may not enter") && why.ends_with(&dir.path().display().to_string()), "{why}");
+        assert_eq!(stranger.shut_out(&file).as_deref(), std::fs::canonicalize(dir.path()).ok().as_deref());
+        ours(0o711);
+        assert_eq!(stranger.shut_out(&file), None);
         assert!(stranger.may(&dir.path().join("none"), Access::EXEC_OK).unwrap_err().contains("No such file"));
     }
 }

@@ -7,7 +7,7 @@ use super::{Ec2, convert, texts};
 use crate::model::{InstanceId, InterfaceId, Machine, RouteTable, VpcId};
 use crate::preflight::Atlas;
 
-fn machine(found: &types::Instance) -> Result<Machine, String> {
+pub(super) fn machine(found: &types::Instance) -> Result<Machine, String> {
     Ok(Machine {
         instance: convert::instance(found, Timestamp::now())?,
         vpc: found.vpc_id().and_then(|id| id.parse().ok()),

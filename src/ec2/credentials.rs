@@ -3,6 +3,7 @@
 //! The SDK fetches them at the use that finds them missing or about to expire, and lets nobody know beforehand. But the calls that change
 //! something are never the first use: the survey and the warm connections are, in the shadow of the confirming rounds.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use aws_config::identity::{IdentityCache, LazyCacheBuilder};
@@ -21,4 +22,25 @@ const LEFT: Duration = Duration::from_mins(4);
 /// Kept until they are about to expire.
 pub(super) fn kept() -> LazyCacheBuilder {
     IdentityCache::lazy().load_timeout(WITHIN).buffer_time(LEFT)
+}
+
+/// The provider of credentials, by their `Debug` text: nothing else tells it, and the text hides what is secret.
+pub(super) fn source(credentials: &impl Debug) -> Option<String> {
+    let told = format!("{credentials:?}");
+    let (_, rest) = told.split_once("provider_name: \"")?;
+    rest.split('"').next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::config::Credentials;
+
+    use super::source;
+
+    #[test]
+    fn f105_credentials_tell_who_provided_them() {
+        let credentials = Credentials::new("AKIA", "secret", None, None, "ProfileFile");
+        assert_eq!(source(&credentials).as_deref(), Some("ProfileFile"));
+        assert_eq!(source(&"Credentials"), None);
+    }
 }

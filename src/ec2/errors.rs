@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::time::Instant;
 
+use anyhow::Chain;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 
@@ -160,7 +161,7 @@ fn is_throttling(code: &str) -> bool {
 
 /// Where credentials are missing, that in words.
 fn credentials(error: &(dyn Error + 'static)) -> Option<String> {
-    let texts: Vec<String> = chain(error).map(ToString::to_string).collect();
+    let texts: Vec<String> = Chain::new(error).map(ToString::to_string).collect();
     let has = |part: &str| texts.iter().any(|text| text.contains(part));
     if has("credential provider was not enabled") || has("no providers in chain provided credentials") {
         Some(
@@ -178,11 +179,7 @@ fn credentials(error: &(dyn Error + 'static)) -> Option<String> {
 
 /// The innermost cause, which is the one that says what happened.
 pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
-}
-
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
+    Chain::new(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use aws_sdk_ec2::types::{Filter, Reservation};
 use super::{Ec2, FILTER_VALUES, convert, errors, filter_of};
 use crate::model::{NetworkInterface, RouteTable, Subnet, VpcId};
 
+/// As the filter `instance-state-name` has it.
+const RUNNING: &str = "running";
+
 impl Ec2 {
     /// All route tables that a filter finds, page by page.
     pub(super) async fn route_tables(
@@ -35,6 +38,20 @@ impl Ec2 {
         for some in values.chunks(FILTER_VALUES) {
             let began = Instant::now();
             let pages = client.describe_instances().filters(filter_of(filter, some)).into_paginator().items().send();
+            let page: Vec<_> = pages.try_collect().await.map_err(|e| errors::read("DescribeInstances", &e, began))?;
+            found.extend(page);
+        }
+        Ok(found)
+    }
+
+    /// The instances that run in these subnets by their primary interface, page by page.
+    pub(super) async fn running_in(&self, subnets: &[String]) -> Result<Vec<Reservation>, String> {
+        let client = self.reading().await?;
+        let mut found = Vec::new();
+        for some in subnets.chunks(FILTER_VALUES) {
+            let began = Instant::now();
+            let filters = [filter_of("subnet-id", some), filter_of("instance-state-name", &[RUNNING])];
+            let pages = client.describe_instances().set_filters(Some(filters.into())).into_paginator().items().send();
             let page: Vec<_> = pages.try_collect().await.map_err(|e| errors::read("DescribeInstances", &e, began))?;
             found.extend(page);
         }

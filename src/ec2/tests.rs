@@ -297,6 +297,41 @@ async fn f045_private_addresses_with_a_public_one_are_found_on_every_interface()
 }
 
 #[tokio::test]
+async fn what_runs_in_the_subnets_is_asked_for_by_state_and_read_page_by_page() {
+    let instance = |id: &str, address: &str| {
+        format!(
+            "<item><instancesSet><item><instanceId>{id}</instanceId><instanceState><name>running</name></instanceState>\
+             <subnetId>subnet-1</subnetId>{address}<tagSet><item><key>Name</key><value>web\u{1b}</value></item></tagSet>\
+             <networkInterfaceSet><item><networkInterfaceId>eni-0a</networkInterfaceId></item></networkInterfaceSet></item></instancesSet></item>"
+        )
+    };
+    let page = |body: &str, next: &str| {
+        let text = format!(
+            "<DescribeInstancesResponse><reservationSet>{body}</reservationSet>{next}</DescribeInstancesResponse>"
+        );
+        Reply::Says(200, text.replace('\u{1b}', "&#x202e;"))
+    };
+    let first = instance("i-0a", "<privateIpAddress>10.0.1.5</privateIpAddress>");
+    let server = Server::with([page(&first, "<nextToken>more</nextToken>"), page(&instance("i-0b", ""), "")]).await;
+    let found = server.ec2(Timeouts::default()).running(&["subnet-1".parse().unwrap()]).await.unwrap();
+    let told: Vec<_> =
+        found.iter().map(|one| (one.instance.id.as_str(), one.address.map(|at| at.to_string()))).collect();
+    assert_eq!(told, [("i-0a", Some("10.0.1.5".to_owned())), ("i-0b", None)]);
+    assert_eq!(found[0].instance.name.as_deref(), Some("web\\u{202e}"));
+    assert_eq!(found[0].instance.interfaces[0].id.as_str(), "eni-0a");
+    let asked = server.asked();
+    for part in [
+        "Filter.1.Name=subnet-id",
+        "Filter.1.Value.1=subnet-1",
+        "Filter.2.Name=instance-state-name",
+        "Filter.2.Value.1=running",
+    ] {
+        assert!(asked.iter().all(|one| one.contains(part)), "{part}: {asked:?}");
+    }
+    assert!(asked.len() == 2 && asked[1].contains("NextToken=more"), "{asked:?}");
+}
+
+#[tokio::test]
 async fn nothing_is_asked_about_nothing() {
     let server = Server::with([]).await;
     let ec2 = server.ec2(quick());

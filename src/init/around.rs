@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use crate::confirm;
 use crate::model::{
-    Failure, Family, Instance, InstanceId, InterfaceId, Machine, Route, RouteTable, Subnet, SubnetId, printable,
+    Family, Instance, InstanceId, InterfaceId, Machine, Route, RouteTable, RouteTableId, Subnet, SubnetId, printable,
 };
 use crate::preflight::{Atlas, Identity};
 
@@ -73,6 +72,11 @@ impl Around {
         Choice::of(if with.is_empty() { without } else { with }, || {
             "no route table of the VPC has its default route to another instance".to_owned()
         })
+    }
+
+    /// Every table of the VPC: whatever could be meant where none looks as if it were.
+    pub(super) fn all(&self) -> Vec<Candidate> {
+        self.tables.iter().flatten().map(|table| self.candidate(table)).collect()
     }
 
     fn candidate(&self, table: &RouteTable) -> Candidate {
@@ -155,6 +159,8 @@ pub(super) enum Choice {
     Several(Vec<Candidate>),
     /// None that could be, or it could not be asked, and why.
     Unknown(String),
+    /// This one, as it was typed, of which EC2 has said nothing.
+    Typed(RouteTableId),
 }
 
 impl Choice {
@@ -169,24 +175,19 @@ impl Choice {
         }
     }
 
-    /// With an answer of who sits at the terminal, where one is needed and somebody does.
-    ///
-    /// # Errors
-    /// 128 and the signal's number: a signal instead of an answer.
-    pub(super) async fn chosen(self, question: &str) -> Result<Self, Failure> {
-        let Self::Several(mut all) = self else { return Ok(self) };
-        let options: Vec<String> = all.iter().map(ToString::to_string).collect();
-        let answer = confirm::choose(question, &options).await?;
-        Ok(match answer {
-            Some(n) if n < all.len() => Self::One(Box::new(all.swap_remove(n))),
-            _ => Self::Several(all),
-        })
+    /// The table, where it is clear which one.
+    pub(super) fn id(&self) -> Option<&RouteTableId> {
+        match self {
+            Self::One(one) => Some(&one.table.id),
+            Self::Typed(id) => Some(id),
+            Self::Several(_) | Self::Unknown(_) => None,
+        }
     }
 
     pub(super) fn one(&self) -> Option<&Candidate> {
         match self {
             Self::One(one) => Some(one),
-            Self::Several(_) | Self::Unknown(_) => None,
+            Self::Several(_) | Self::Unknown(_) | Self::Typed(_) => None,
         }
     }
 }

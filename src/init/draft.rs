@@ -5,14 +5,21 @@ use std::path::Path;
 
 use super::around::{Around, Choice};
 use super::hosts::Hosts;
+use super::questions::Said;
 use crate::config::Filled;
+use crate::confirm::Answer;
 use crate::model::{Subnet, printable};
 use crate::report::init::{Found, Missing};
 
 /// As the README has them.
-const IDENTITY: &str = "/etc/natwatch/id_ed25519";
+pub(super) const IDENTITY: &str = "/etc/natwatch/id_ed25519";
 const KNOWN_HOSTS: &str = "/var/lib/natwatch/known_hosts";
-const USER: &str = "natwatch";
+pub(super) const USER: &str = "natwatch";
+
+/// Why a value is what somebody has typed.
+const TYPED: &str = "as it was typed";
+/// Why a value is not.
+const UNUSABLE: &str = "what was typed could not be used";
 
 /// `decision.threshold` where nothing is written.
 const THRESHOLD: usize = 3;
@@ -29,23 +36,46 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn of(around: &Around, standby: &Choice, primary: &Choice, hosts: &Hosts) -> Self {
+    pub(super) fn of(around: &Around, standby: &Choice, primary: &Choice, hosts: &Hosts, said: &Said) -> Self {
         let mut draft = Self::default();
         draft.primary(around, primary);
-        draft.standby(around, standby);
+        draft.standby(around, standby, &said.region);
         draft.backends(primary, hosts);
-        for (key, path, remedy) in [
-            ("backends.identity", IDENTITY, "ssh-keygen -q -t ed25519 -N '' -C natwatch -f /etc/natwatch/id_ed25519"),
-            ("backends.known_hosts", KNOWN_HOSTS, "ssh-keyscan -t ed25519 <backends' addresses>, compared with theirs"),
-        ] {
-            if Path::new(path).exists() {
-                draft.fill(key, quoted(path), "it is there");
-            } else {
-                draft.open(key, format!("{path} is not there yet"), remedy, &[]);
+        let keygen = "ssh-keygen -q -t ed25519 -N '' -C natwatch -f /etc/natwatch/id_ed25519";
+        match &said.identity {
+            Answer::This(path) => draft.fill("backends.identity", quoted(&path.to_string_lossy()), TYPED),
+            Answer::Nothing | Answer::Unusable | Answer::End => draft.file("backends.identity", IDENTITY, keygen),
+        }
+        let keyscan = "ssh-keyscan -t ed25519 <backends' addresses>, compared with theirs";
+        draft.file("backends.known_hosts", KNOWN_HOSTS, keyscan);
+        match &said.user {
+            Answer::This(user) => draft.fill("backends.user", quoted(user), TYPED),
+            Answer::Unusable => {
+                draft.open("backends.user", UNUSABLE.to_owned(), "the account that was made on the backends", &[]);
+            }
+            Answer::Nothing | Answer::End => {
+                draft.fill("backends.user", quoted(USER), "the account that the README makes on the backends");
             }
         }
-        draft.fill("backends.user", quoted(USER), "the account that the README makes on the backends");
+        match &said.targets {
+            Answer::This(targets) => draft.fill("targets.hosts", list(targets), TYPED),
+            Answer::Unusable => {
+                let remedy = "two or more (better three) hosts on the internet that answer ping";
+                draft.open("targets.hosts", UNUSABLE.to_owned(), remedy, &[]);
+            }
+            // The example is one that works.
+            Answer::Nothing | Answer::End => {}
+        }
         draft
+    }
+
+    /// A file of an installation.
+    fn file(&mut self, key: &'static str, path: &str, remedy: &str) {
+        if Path::new(path).exists() {
+            self.fill(key, quoted(path), "it is there");
+        } else {
+            self.open(key, format!("{path} is not there yet"), remedy, &[]);
+        }
     }
 
     /// What was filled in, for who looks on.
@@ -74,6 +104,7 @@ impl Draft {
                 self.open(key, format!("{} route tables could be meant", all.len()), remedy, &options);
             }
             Choice::Unknown(why) => self.open(key, why.clone(), remedy, &[]),
+            Choice::Typed(id) => self.fill(key, quoted(id.as_str()), format!("{TYPED}; EC2 was not heard of it")),
         }
     }
 
@@ -96,7 +127,7 @@ impl Draft {
         }
     }
 
-    fn standby(&mut self, around: &Around, choice: &Choice) {
+    fn standby(&mut self, around: &Around, choice: &Choice, region: &Answer<String>) {
         let remedy =
             "make one, with its default route to this instance: aws ec2 create-route-table, aws ec2 create-route";
         self.table("standby.route_table", choice, remedy);
@@ -113,51 +144,64 @@ impl Draft {
                 &[],
             ),
         }
-        match &around.region {
-            Ok(region) => self.fill("standby.region", quoted(region), "where this instance is"),
-            Err(why) => self.open("standby.region", why.clone(), "a region such as \"eu-west-1\", or AWS_REGION", &[]),
+        match (&around.region, region) {
+            (_, Answer::This(region)) => self.fill("standby.region", quoted(region), TYPED),
+            (Ok(region), _) => self.fill("standby.region", quoted(region), "where this instance is"),
+            (Err(why), _) => {
+                self.open("standby.region", why.clone(), "a region such as \"eu-west-1\", or AWS_REGION", &[]);
+            }
         }
     }
 
     fn backends(&mut self, primary: &Choice, hosts: &Hosts) {
         let path = printable(&hosts.path.to_string_lossy(), 200);
-        let remedy = format!("list those behind the primary in {path}, an address and a name a line; three at least");
-        let subnets: Vec<&Subnet> = primary.one().iter().flat_map(|one| &one.subnets).collect();
-        if hosts.within.is_empty() {
-            let why = if subnets.is_empty() {
-                "which subnets are guarded is not known"
-            } else {
-                "EC2 tells no blocks of the guarded subnets"
-            };
-            self.open("backends.hosts_file", why.to_owned(), &remedy, &[]);
-            return;
-        }
-        let blocks: Vec<String> = hosts.within.iter().map(|block| quoted(&block.to_string())).collect();
-        let names = subnets.iter().map(|one| one.name.as_deref().unwrap_or(one.id.as_str()));
-        let names: Vec<String> = names.map(|name| printable(name, 60)).collect();
-        self.fill(
-            "backends.within",
-            format!("[{}]", blocks.join(", ")),
-            format!("the guarded subnets: {}", names.join(", ")),
+        let remedy = format!(
+            "list those behind the primary in {path}, an address and a name a line; three at least; or ec2_subnets = true: whoever EC2 shows there"
         );
-        let inside = match &hosts.inside {
-            Ok(inside) => inside,
-            Err(why) => return self.open("backends.hosts_file", format!("{path}: {why}"), &remedy, &[]),
-        };
-        if inside.is_empty() {
-            let why = format!("no entry of {path} is in one of the guarded subnets");
+        let subnets: Vec<&Subnet> = primary.one().iter().flat_map(|one| &one.subnets).collect();
+        if !hosts.within.is_empty() {
+            let blocks: Vec<String> = hosts.within.iter().map(ToString::to_string).collect();
+            let names = subnets.iter().map(|one| one.name.as_deref().unwrap_or(one.id.as_str()));
+            let names: Vec<String> = names.map(|name| printable(name, 60)).collect();
+            self.fill("backends.within", list(&blocks), format!("the guarded subnets: {}", names.join(", ")));
+        }
+        if !hosts.typed.is_empty() {
+            self.fill("backends.hosts", list(&hosts.typed), TYPED);
+            return self.threshold(hosts.typed.len());
+        }
+        if let Some(why) = hosts.nobody() {
+            let why = match (hosts.within.is_empty(), subnets.is_empty()) {
+                (true, true) => "which subnets are guarded is not known".to_owned(),
+                (true, false) => "EC2 tells no blocks of the guarded subnets".to_owned(),
+                (false, _) => why,
+            };
             return self.open("backends.hosts_file", why, &remedy, &[]);
         }
+        let inside = hosts.inside.as_deref().unwrap_or_default();
         let mut shown: Vec<String> = inside.iter().take(NAMES).map(|(name, _)| printable(name, 60)).collect();
         shown.extend((inside.len() > NAMES).then(|| format!("and {} more", inside.len() - NAMES)));
-        let why = format!("{} of its entries are in the guarded subnets: {}", inside.len(), shown.join(", "));
+        let shown = shown.join(", ");
+        let why = if hosts.within.is_empty() {
+            format!("{TYPED}; which subnets are guarded is not known, so each of its entries is asked: {shown}")
+        } else {
+            format!("{} of its entries are in the guarded subnets: {shown}", inside.len())
+        };
         self.fill("backends.hosts_file", quoted(&path), why);
-        if inside.len() < THRESHOLD {
+        self.threshold(inside.len());
+    }
+
+    fn threshold(&mut self, backends: usize) {
+        if backends < THRESHOLD {
             let why =
                 "no more backends are listed; the fewer, the easier a fault of their own looks like one of the NAT";
-            self.fill("decision.threshold", inside.len().to_string(), why);
+            self.fill("decision.threshold", backends.to_string(), why);
         }
     }
+}
+
+/// A list of TOML strings.
+fn list(all: &[String]) -> String {
+    format!("[{}]", all.iter().map(|one| quoted(one)).collect::<Vec<_>>().join(", "))
 }
 
 /// A TOML string: basic ones are written as JSON's are.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AssociationId, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId};
+use super::{AssociationId, Family, InstanceId, InterfaceId, RouteTableId, SubnetId, VpcId};
 
 /// A CIDR block, IPv4 or IPv6.
 pub type Cidr = ipnet::IpNet;
@@ -147,8 +147,11 @@ pub struct Survey {
     pub primary: Option<Result<Option<Instance>, String>>,
     /// Time since this machine booted.
     pub uptime: Result<Duration, String>,
-    /// `net.ipv4.ip_forward` (and IPv6's, where IPv6 is guarded).
+    /// Whether packets are forwarded: `net.ipv4.ip_forward` (and IPv6's, where IPv6 is guarded).
     pub ip_forward: Result<bool, String>,
+    /// Whose sysctl said so: that of IPv6 is asked after that of IPv4.
+    #[serde(default = "four")]
+    pub ip_forward_of: Family,
     /// Whether a masquerade rule was seen.
     pub masquerade: Masquerade,
 }
@@ -173,8 +176,20 @@ impl Survey {
 pub enum Masquerade {
     /// A rule that masquerades or translates source addresses was seen.
     Present,
-    /// The rules could be read, and none does.
+    /// The rules could be read, and none does for what the guarded subnets send.
     Absent,
+    /// Likewise of IPv6, where that is no fault by itself: global addresses are routed as they are.
+    Plain {
+        /// They are unique local ones, which the internet does not route (RFC 4193, section 4.1), and internet targets are to be reached.
+        private: bool,
+    },
+    /// A chain that forwarded packets come to drops them all, whatever masquerades.
+    Dropped {
+        /// Its name, table and family.
+        chain: String,
+        /// The command after which it does not.
+        remedy: String,
+    },
     /// We may not read them, but somebody who may has done so within this boot.
     Told(Sighting),
     /// The rules could not be read, and why.
@@ -184,10 +199,21 @@ pub enum Masquerade {
 /// What was seen of this machine in this boot by who may see it (`facts.json`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
+    /// Whose packets are meant.
+    #[serde(default = "four")]
+    pub family: Family,
     /// Whether a rule that masquerades was there.
     pub masquerade: bool,
+    /// Whether a chain dropped all that was to be forwarded.
+    #[serde(default)]
+    pub dropped: bool,
     /// How long ago.
     pub ago: Duration,
+}
+
+/// What an older natwatch looked at.
+const fn four() -> Family {
+    Family::V4
 }
 
 impl fmt::Display for Sighting {
@@ -203,10 +229,31 @@ impl fmt::Display for Sighting {
 }
 
 impl Masquerade {
-    /// Whether it is known that nothing masquerades.
+    /// Whether it is known that nothing masquerades what has to be.
     #[must_use]
     pub const fn is_absent(&self) -> bool {
-        matches!(self, Self::Absent | Self::Told(Sighting { masquerade: false, .. }))
+        match self {
+            Self::Absent | Self::Plain { private: true } => true,
+            Self::Told(seen) => !seen.masquerade && !seen.dropped,
+            Self::Present | Self::Plain { private: false } | Self::Dropped { .. } | Self::Unknown(_) => false,
+        }
+    }
+
+    /// Whether it is known that all that is forwarded is dropped.
+    #[must_use]
+    pub const fn is_dropped(&self) -> bool {
+        matches!(self, Self::Dropped { .. } | Self::Told(Sighting { dropped: true, .. }))
+    }
+
+    /// Of several families' that which a takeover goes by: what would hold it, else the first.
+    #[must_use]
+    pub fn decisive(mut all: Vec<Self>) -> Self {
+        let worst = all.iter().position(Self::is_dropped).or_else(|| all.iter().position(Self::is_absent));
+        if all.is_empty() {
+            Self::Unknown("nothing was looked at".to_owned())
+        } else {
+            all.swap_remove(worst.unwrap_or(0))
+        }
     }
 }
 
@@ -215,6 +262,12 @@ impl fmt::Display for Masquerade {
         match self {
             Self::Present => f.write_str("present"),
             Self::Absent => f.write_str("absent"),
+            Self::Plain { private: true } => {
+                f.write_str("absent for IPv6, whose addresses here are not routed on the internet")
+            }
+            Self::Plain { private: false } => f.write_str("absent for IPv6, whose addresses leave as they are"),
+            Self::Dropped { chain, .. } => write!(f, "of no use, as {chain} drops all that is forwarded"),
+            Self::Told(seen) if seen.dropped => write!(f, "of no use, as all that is forwarded is dropped ({seen})"),
             Self::Told(seen) => write!(f, "{} ({seen})", if seen.masquerade { "present" } else { "absent" }),
             Self::Unknown(why) => write!(f, "unknown ({why})"),
         }

@@ -1,6 +1,7 @@
 //! What `doctor` found: whether this standby could take over, and whether the backends could witness.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,8 @@ pub struct Finding {
     pub of: Option<String>,
     /// What it says.
     pub fitness: Fitness,
+    /// In which of its ways the precondition is not met, a fixed word for machines: `switched-off`. `None`: it is met.
+    pub cause: Option<&'static str>,
     /// What was found, one line.
     pub text: String,
     /// More lines where one is not enough, such as a difference of tables.
@@ -66,13 +69,45 @@ pub struct Finding {
     pub details: Vec<String>,
     /// What to do, where anything is to be done: a command to paste where there is one.
     pub remedy: Option<String>,
+    /// What somebody has to decide, and where that is written: the remedy where no command can know what is meant.
+    #[serde(skip)]
+    pub changes: Vec<Edit>,
+}
+
+/// A line that is to be changed by somebody who knows what is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit {
+    /// Of the configuration: the key, and what the line is to be.
+    Key(&'static str, String),
+    /// Of another file: the line that has this word, or a new one; and what it is to be.
+    Line(PathBuf, Option<String>, String),
 }
 
 impl Finding {
     /// A finding with neither details nor remedy.
     #[must_use]
     pub const fn new(topic: Topic, id: &'static str, fitness: Fitness, text: String) -> Self {
-        Self { topic, id, of: None, fitness, text, details: Vec::new(), remedy: None }
+        Self { topic, id, of: None, fitness, cause: None, text, details: Vec::new(), remedy: None, changes: Vec::new() }
+    }
+
+    /// With the way in which the precondition is not met.
+    #[must_use]
+    pub const fn cause(mut self, cause: &'static str) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+
+    /// With a key of the configuration that is to be changed, and what its line is to be.
+    #[must_use]
+    pub fn change(self, key: &'static str, line: impl Into<String>) -> Self {
+        self.changed(Edit::Key(key, line.into()))
+    }
+
+    /// With a line that is to be changed.
+    #[must_use]
+    pub fn changed(mut self, change: Edit) -> Self {
+        self.changes.push(change);
+        self
     }
 
     /// With what to do.

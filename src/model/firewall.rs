@@ -17,6 +17,10 @@ use super::{AclId, Cidr, GroupId, InstanceId, InterfaceId, SubnetId};
 pub const ECHO: i32 = 8;
 /// The type of an echo reply in ICMP (RFC 792).
 pub const ECHO_REPLY: i32 = 0;
+/// The type of an echo request in ICMP for IPv6 (RFC 4443).
+pub const ECHO_6: i32 = 128;
+/// The type of an echo reply in ICMP for IPv6 (RFC 4443).
+pub const ECHO_REPLY_6: i32 = 129;
 
 /// A kind of packets. Ports are those that packets go to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,6 +29,8 @@ pub enum Packets {
     All,
     /// ICMP of this type; `None`: of any.
     Icmp(Option<i32>),
+    /// ICMP for IPv6, likewise: another protocol, which no rule for ICMP speaks of.
+    Icmp6(Option<i32>),
     /// TCP to these ports, both ends included.
     Tcp(u16, u16),
     /// UDP likewise.
@@ -38,6 +44,10 @@ impl Packets {
     pub const PING: Self = Self::Icmp(Some(ECHO));
     /// What answers them.
     pub const PONG: Self = Self::Icmp(Some(ECHO_REPLY));
+    /// Pings over IPv6, as they leave.
+    pub const PING_6: Self = Self::Icmp6(Some(ECHO_6));
+    /// What answers them.
+    pub const PONG_6: Self = Self::Icmp6(Some(ECHO_REPLY_6));
     /// HTTPS, as it leaves.
     pub const HTTPS: Self = Self::Tcp(443, 443);
     /// What answers it: to whichever port a NAT has chosen ("Ephemeral ports" in the Amazon VPC user guide).
@@ -48,7 +58,9 @@ impl Packets {
     pub fn cover(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::All, _) => true,
-            (Self::Icmp(one), Self::Icmp(other)) => one.is_none() || one == other,
+            (Self::Icmp(one), Self::Icmp(other)) | (Self::Icmp6(one), Self::Icmp6(other)) => {
+                one.is_none() || one == other
+            }
             (Self::Tcp(from, to), Self::Tcp(low, high)) | (Self::Udp(from, to), Self::Udp(low, high)) => {
                 from <= low && high <= to
             }
@@ -84,6 +96,10 @@ impl fmt::Display for Packets {
             Self::Icmp(Some(ECHO)) => f.write_str("pings"),
             Self::Icmp(Some(ECHO_REPLY)) => f.write_str("the answers to pings"),
             Self::Icmp(Some(kind)) => write!(f, "ICMP of type {kind}"),
+            Self::Icmp6(None) => f.write_str("ICMPv6"),
+            Self::Icmp6(Some(ECHO_6)) => f.write_str("IPv6 pings"),
+            Self::Icmp6(Some(ECHO_REPLY_6)) => f.write_str("the answers to IPv6 pings"),
+            Self::Icmp6(Some(kind)) => write!(f, "ICMPv6 of type {kind}"),
             Self::Other(name) => write!(f, "protocol {name}"),
         }
     }
@@ -240,6 +256,7 @@ mod tests {
         let halves = rule(Packets::All, &["10.0.10.0/25", "10.0.10.128/25"]);
         let half = rule(Packets::All, &["10.0.10.0/25"]);
         let web = rule(Packets::Tcp(80, 443), &["10.0.0.0/16"]);
+        let icmp = rule(Packets::Icmp(None), &["10.0.0.0/16"]);
         let ours = GroupRule { groups: vec!["sg-1".parse().unwrap()], ..rule(Packets::All, &[]) };
         for (rules, packets, expected) in [
             (vec![&halves], Packets::PING, Lets::Yes),
@@ -251,6 +268,8 @@ mod tests {
             (vec![&ours], Packets::PING, Lets::Maybe),
             (vec![&ours, &halves], Packets::All, Lets::Yes),
             (vec![], Packets::All, Lets::No),
+            (vec![&icmp], Packets::PING, Lets::Yes),
+            (vec![&icmp], Packets::PING_6, Lets::No),
         ] {
             assert_eq!(lets(rules.iter().copied(), &packets, &cidr("10.0.10.0/24")), expected, "{rules:?} {packets}");
         }
@@ -290,6 +309,10 @@ mod tests {
             (Packets::All, "everything"),
             (Packets::PING, "pings"),
             (Packets::Icmp(None), "ICMP"),
+            (Packets::Icmp6(None), "ICMPv6"),
+            (Packets::PING_6, "IPv6 pings"),
+            (Packets::PONG_6, "the answers to IPv6 pings"),
+            (Packets::Icmp6(Some(135)), "ICMPv6 of type 135"),
             (Packets::Tcp(0, 65535), "TCP"),
             (Packets::HTTPS, "TCP 443"),
             (Packets::Udp(53, 54), "UDP 53-54"),

@@ -15,6 +15,13 @@ impl MoveResult {
         self.moved() || matches!(self, Self::Unknown(_))
     }
 
+    /// Whether it may be where it is to be for all that a record says: a call may be under way, or may have been when whoever wrote it was
+    /// killed.
+    #[must_use]
+    pub const fn sent(&self) -> bool {
+        self.perhaps_moved() || matches!(self, Self::Pending)
+    }
+
     /// Whether it is where it is to be.
     #[must_use]
     pub const fn moved(&self) -> bool {

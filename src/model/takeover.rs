@@ -3,12 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::cloud::Cidr;
+use super::cloud::{Cidr, RouteTable};
 use super::evidence::words;
-use super::{Family, GroupId, InstanceId, LastSteps, Move, Names, RouteTableId, SubnetId, Way};
+use super::{Boot, Family, GroupId, Instance, InstanceId, LastSteps, Move, Names, RouteTableId, Stamp, SubnetId, Way};
 
 words! {
     /// What can hold a takeover back although the primary is down.
@@ -103,11 +103,42 @@ pub struct GuardedSet {
     /// What this instance's security groups were last seen to admit; `None`: that was not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<Admission>,
+    /// Both tables as EC2 showed them, of their routes the default ones; `None`: by an older natwatch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Vec<RouteTable>>,
+    /// This instance as EC2 showed it at the same time; `None`: that was not asked, or had no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Own>,
     /// When EC2 was asked.
     pub seen: Timestamp,
 }
 
+/// An instance as EC2 showed it to itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Own {
+    /// Which.
+    pub id: InstanceId,
+    /// `None`: EC2 knows no such instance.
+    pub instance: Option<Instance>,
+}
+
+/// What security groups were seen to refuse, and what was seen of this instance, holds for so long. It is asked about again every half a minute
+/// where it holds anything, so where it gets as old as this EC2 does not answer, and a rule that was added since would hold no less.
+const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(1);
+
 impl GuardedSet {
+    /// Forgets what was refused longer than an hour ago, so that it is unknown; returns when that was seen. A time in the future is as old as
+    /// it is far off. What was seen of this instance so long ago is forgotten likewise.
+    pub fn forget_refusals(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let seen = self.seen;
+        self.own.take_if(|_| now.duration_since(seen).abs() >= REFUSED_FOR);
+        let old = |seen: &mut Admission| now.duration_since(seen.seen).abs() >= REFUSED_FOR;
+        if !self.refuses() {
+            return None;
+        }
+        self.admission.take_if(old).map(|seen| seen.seen)
+    }
+
     /// Whether any guarded subnet was seen to be refused by the standby's security groups.
     #[must_use]
     pub fn refuses(&self) -> bool {
@@ -140,6 +171,30 @@ words! {
     }
 }
 
+words! {
+    /// What a record was begun for.
+    Purpose {
+        /// A takeover, on evidence or asked for.
+        Takeover => "takeover",
+        /// The way back of subnets that no takeover on record had moved.
+        Failback => "failback",
+        /// Practice.
+        Drill => "drill",
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as the attribute that skips it calls it")]
+const fn of_a_takeover(purpose: &Purpose) -> bool {
+    matches!(purpose, Purpose::Takeover)
+}
+
+impl Default for Purpose {
+    /// What every record was for that does not say.
+    fn default() -> Self {
+        Self::Takeover
+    }
+}
+
 /// The takeover record, which is the lock (`takeover.json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -147,12 +202,18 @@ pub struct Record {
     pub version: u32,
     /// The instance it is about: a copy on another instance says nothing there.
     pub instance: InstanceId,
+    /// What it was begun for. Only what a takeover has moved is ever told as one.
+    #[serde(default, skip_serializing_if = "of_a_takeover")]
+    pub purpose: Purpose,
     /// How far it has come.
     pub phase: Phase,
     /// When it began.
     pub began: Timestamp,
-    /// When the phase was last changed.
+    /// When it was last written for what was done, by the wall clock.
     pub changed: Timestamp,
+    /// The same by the clock of the boot; `None`: that could not be read, or an older natwatch wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
     /// Why: the evidence in one sentence.
     pub because: String,
     /// Every change of the plan and what became of it.
@@ -160,6 +221,13 @@ pub struct Record {
     /// What was done when all of them stood.
     #[serde(default, skip_serializing_if = "LastSteps::is_empty")]
     pub last: LastSteps,
+}
+
+impl Record {
+    /// Notes when something was done.
+    pub fn stamp(&mut self, now: Stamp) {
+        (self.changed, self.boot) = (now.wall, now.boot);
+    }
 }
 
 words! {
@@ -199,5 +267,46 @@ words! {
         Drilled => "drilled",
         /// `--dry-run`: it would have.
         WouldDrill => "would-drill",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f109_what_was_refused_an_hour_ago_is_unknown() {
+        let seen = Timestamp::UNIX_EPOCH;
+        let set = |refused: &[&str]| GuardedSet {
+            version: 1,
+            primary: "rtb-0a".parse().unwrap(),
+            standby: "rtb-0b".parse().unwrap(),
+            subnets: Vec::new(),
+            families: Vec::new(),
+            public: Vec::new(),
+            leads_to: None,
+            names: Names::new(),
+            tables: None,
+            own: None,
+            admission: Some(Admission {
+                groups: vec!["sg-0b".parse().unwrap()],
+                refused: refused.iter().map(|one| one.parse().unwrap()).collect(),
+                seen,
+            }),
+            seen,
+        };
+        for (age, forgotten) in [(0, false), (3599, false), (3600, true), (86_400, true), (-3599, false), (-3600, true)]
+        {
+            let now = seen + SignedDuration::from_secs(age);
+            let mut refusing = set(&["subnet-1"]);
+            assert_eq!(refusing.forget_refusals(now), forgotten.then_some(seen), "{age} s");
+            assert_eq!(refusing.refuses(), !forgotten, "{age} s");
+            let own = Some(Own { id: "i-0b".parse().unwrap(), instance: None });
+            let mut shown = GuardedSet { own, ..set(&[]) };
+            assert_eq!((shown.forget_refusals(now), shown.own.is_none()), (None, forgotten), "{age} s");
+            // What admits is asked about again where the guarded set is.
+            let mut admitting = set(&[]);
+            assert_eq!((admitting.forget_refusals(now), admitting.admission.is_some()), (None, true), "{age} s");
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! It has an environment of its own, no descriptor of ours but the three, and a process group: when its time is up, or nobody waits for it
 //! any more, all that is in the group is killed. What it says is read to its end and kept up to a bound; nobody waits for a child that it left
-//! behind with our pipe.
+//! behind with our pipe. To start it is to read a file that may lie on a mount that does not answer: that is done in a thread of its own, and not begun
+//! again while it hangs.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -14,7 +15,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, timeout};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Called, Hook, Letter, NotifySettings};
 use crate::model::printable;
@@ -38,23 +40,26 @@ const LINGER: Duration = Duration::from_millis(200);
 const DYING: Duration = Duration::from_secs(1);
 
 /// The program.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Program<'a> {
     settings: &'a NotifySettings,
     name: &'a str,
+    /// A start that was not waited for to its end.
+    hangs: RefCell<Option<JoinHandle<()>>>,
 }
 
 impl<'a> Program<'a> {
     /// `name`: the configuration's, the hook's last argument.
     #[must_use]
     pub const fn new(settings: &'a NotifySettings, name: &'a str) -> Self {
-        Self { settings, name }
+        Self { settings, name, hangs: RefCell::new(None) }
     }
 
-    fn start(&self, letter: &Letter) -> io::Result<Child> {
+    fn command(&self, letter: &Letter) -> io::Result<Command> {
         let (program, args) =
             self.settings.command.split_first().ok_or_else(|| io::Error::other("no command is configured"))?;
-        Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(args)
             .arg(letter.event.as_str())
             .arg(self.name)
@@ -66,8 +71,27 @@ impl<'a> Program<'a> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
+            .kill_on_drop(true);
+        Ok(command)
+    }
+
+    /// Starts it, by `until`. What starts later is killed at once, and nobody else is started before.
+    async fn start(&self, letter: &Letter, until: Instant) -> io::Result<Child> {
+        if let Some(earlier) = self.hangs.take().filter(|earlier| !earlier.is_finished()) {
+            self.hangs.replace(Some(earlier));
+            return Err(io::Error::other("an earlier call hangs in the kernel before it has begun"));
+        }
+        let mut command = self.command(letter)?;
+        let mut starting = spawn_blocking(move || command.spawn());
+        if let Ok(started) = timeout_at(until, &mut starting).await {
+            return started.map_err(io::Error::other)?;
+        }
+        self.hangs.replace(Some(tokio::spawn(async move {
+            if let Ok(Ok(child)) = starting.await {
+                Group::of(&child).kill();
+            }
+        })));
+        Err(io::Error::other("the file system that it is on does not answer"))
     }
 }
 
@@ -78,7 +102,8 @@ impl Hook for Program<'_> {
 
     async fn call(&self, letter: &Letter, wait: Duration) -> Called {
         let began = Instant::now();
-        let mut child = match self.start(letter) {
+        let until = began + wait;
+        let mut child = match self.start(letter, until).await {
             Ok(child) => child,
             Err(error) => return Called::Again(format!("it could not be started: {error}")),
         };
@@ -98,7 +123,7 @@ impl Hook for Program<'_> {
                 tokio::join!(writing, reading);
                 finished.set(true);
             });
-            let ended = timeout(wait, async {
+            let ended = timeout_at(until, async {
                 tokio::select! {
                     ended = child.wait() => ended,
                     () = &mut served => child.wait().await,

@@ -15,10 +15,10 @@ pub use authorized::authorized_key;
 pub use restriction::KeyMay;
 
 use std::cell::{Cell, RefCell};
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Chain;
 use futures_util::future::join_all;
 use openssh::{RemoteChild, Session, Stdio};
 use tokio::io::AsyncReadExt;
@@ -87,7 +87,7 @@ impl Login {
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
             match timeout_at(until, command.spawn()).await {
                 Ok(Ok(child)) => return Ok((asked, child, turn)),
-                Ok(Err(error)) if refusal::too_many_sessions(&chain(&error)) && asked + REFUSED_AGAIN < until => {
+                Ok(Err(error)) if refusal::too_many_sessions(&causes(&error)) && asked + REFUSED_AGAIN < until => {
                     self.one_by_one.set(true);
                     sleep(REFUSED_AGAIN).await;
                 }
@@ -277,17 +277,12 @@ fn hung() -> Silence {
 }
 
 fn broken(error: &openssh::Error) -> Silence {
-    silence(SilenceReason::Disconnected, &chain(error))
+    silence(SilenceReason::Disconnected, &causes(error))
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
-    }
-    text
+fn causes(error: &openssh::Error) -> String {
+    let causes: Vec<String> = Chain::new(error).map(ToString::to_string).collect();
+    causes.join(": ")
 }
 
 #[cfg(test)]

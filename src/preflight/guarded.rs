@@ -9,7 +9,7 @@ use futures_util::future::join3;
 use jiff::Timestamp;
 
 use super::{Cloud, PreflightSettings, admission};
-use crate::model::{Cidr, Family, Guarded, GuardedSet, Names, RouteTable, RouteTableId, Subnet, SubnetId, Way};
+use crate::model::{Cidr, Family, Guarded, GuardedSet, Names, Route, RouteTable, RouteTableId, Subnet, SubnetId, Way};
 
 /// Layout of `guarded.json`.
 const VERSION: u32 = 1;
@@ -80,8 +80,23 @@ pub fn make_guarded(
             .or_else(|| previous.filter(|set| set.primary == settings.primary_table)?.leads_to.clone()),
         admission: previous.filter(|set| set.standby == settings.standby_table).and_then(|set| set.admission.clone()),
         names,
+        tables: Some(both(settings, tables)),
+        own: None,
         seen: now,
     }
+}
+
+/// What tells whether the standby's own table leads to it, where what is to be moved leads, and by which tokens subnets are on them, without what is
+/// of no use for that.
+fn both(settings: &PreflightSettings, tables: &[RouteTable]) -> Vec<RouteTable> {
+    let both = tables.iter().filter(|one| one.id == settings.primary_table || one.id == settings.standby_table);
+    let destinations = settings.method.destinations();
+    let of_use = |route: &&Route| {
+        [Family::V4, Family::V6].iter().any(|one| route.destination == one.default_route())
+            || destinations.iter().any(|one| route.is_for(one))
+    };
+    both.map(|table| RouteTable { routes: table.routes.iter().filter(of_use).cloned().collect(), ..table.clone() })
+        .collect()
 }
 
 /// The guarded subnets and the table each is on. One that the configuration names and that has no explicit association is
@@ -135,6 +150,33 @@ fn leads_to(settings: &PreflightSettings, tables: &[RouteTable]) -> Option<Way> 
         let here = own_way(settings, tables, destination).is_some_and(|own| own.same(&way));
         (somewhere && !here).then_some(way)
     })
+}
+
+/// Whether a takeover would bring IPv6 here: the primary's table sent it to an instance, and what is moved leads it where it leads IPv4.
+///
+/// A standby's table that leads it elsewhere (an egress-only gateway) asks nothing of this machine. By a set of an older natwatch, without the
+/// tables, it does as the primary's.
+#[must_use]
+pub fn brings_six(settings: &PreflightSettings, set: &GuardedSet) -> bool {
+    six_comes(settings, &set.families, set.tables.as_deref())
+}
+
+/// The same, by these tables and the families that the primary's sends to an instance.
+pub(super) fn six_comes(settings: &PreflightSettings, families: &[Family], tables: Option<&[RouteTable]>) -> bool {
+    let here = || {
+        let Some(standby) = tables.and_then(|tables| table(tables, &settings.standby_table)) else {
+            return tables.is_none();
+        };
+        let way = |family: Family| standby.route(family.default_route()).map(Way::from);
+        let somewhere = |way: &Way| way.interface.is_some() || way.instance.is_some();
+        way(Family::V6).filter(somewhere).is_some_and(|six| {
+            let alike = |four: Way| four.instance.is_some() && four.instance == six.instance || four.same(&six);
+            way(Family::V4).filter(somewhere).is_none_or(alike)
+        })
+    };
+    let destinations = settings.method.destinations();
+    let moved = destinations.is_empty() || destinations.iter().any(|one| Family::of(one.addr()) == Family::V6);
+    families.contains(&Family::V6) && moved && here()
 }
 
 fn table<'a>(tables: &'a [RouteTable], id: &RouteTableId) -> Option<&'a RouteTable> {

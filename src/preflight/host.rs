@@ -1,20 +1,29 @@
 //! This machine: who it is, how long it has been up, whether it forwards and masquerades.
 //!
-//! It reads the kernel and, for the masquerade rule, what `nft` and `iptables-save` print; where it may not, it goes by what it was told that root
+//! It reads the kernel and, for the rules that masquerade and drop, what `nft` and `iptables-save` print; where it may not, it goes by what it was told that root
 //! saw. It changes nothing, not even by
 //! having a kernel module loaded. Every outside command is bounded in time and output, run by its absolute path and with
 //! an empty environment.
 
+pub mod forward;
 mod masquerade;
+mod rules;
+mod uplink;
 
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::Host;
-use crate::model::cloud::{Masquerade, Sighting};
-use crate::model::{Family, InstanceId};
+use forward::{Dropping, Passes};
+use rules::Limit;
+
+use super::{Host, PreflightSettings, guarded};
+use crate::model::cloud::{Cidr, Masquerade, Sighting};
+use crate::model::{Backend, Family, GuardedSet, InstanceId};
+
+pub use uplink::uplink;
 
 /// Who can tell which instance this is: the instance metadata service.
 pub trait Identity {
@@ -23,37 +32,192 @@ pub trait Identity {
 }
 
 /// The machine that this runs on.
-#[derive(Debug)]
 pub struct LocalHost<'a, I> {
     imds: &'a I,
-    told: Option<Result<Sighting, String>>,
+    told: Option<Told>,
+    guarding: Box<dyn Fn() -> Vec<Guarding>>,
 }
+
+/// Whose packets this machine is to carry, of one family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guarding {
+    /// Of the first: IPv4, but where every target is of IPv6.
+    pub family: Family,
+    /// Their blocks, or else the addresses of the backends that are known; none: neither is.
+    pub blocks: Vec<Cidr>,
+    /// EC2 has named them, and they are all.
+    pub seen: bool,
+    /// They are unique local addresses, which the internet does not route (RFC 4193, section 4.1), and it is to be reached: a target is there.
+    pub private: bool,
+}
+
+impl Default for Guarding {
+    fn default() -> Self {
+        Self { family: Family::V4, blocks: Vec::new(), seen: false, private: false }
+    }
+}
+
+impl Guarding {
+    /// By what was guarded when last seen, if that was by these tables: one or two, of a family each. IPv6 is the second where the primary's
+    /// table sends it to an instance and a takeover would bring it here.
+    #[must_use]
+    pub fn of(
+        settings: &PreflightSettings,
+        targets: &[String],
+        backends: &[Backend],
+        known: Option<&GuardedSet>,
+    ) -> Vec<Self> {
+        let ours = |set: &&GuardedSet| set.primary == settings.primary_table && set.standby == settings.standby_table;
+        let known = known.filter(ours);
+        let targets: Vec<IpAddr> =
+            targets.iter().map(|name| name.parse().unwrap_or(Ipv4Addr::UNSPECIFIED.into())).collect();
+        let six = !targets.is_empty() && targets.iter().all(IpAddr::is_ipv6);
+        let first = Self::one(if six { Family::V6 } else { Family::V4 }, &targets, backends, known);
+        let second = !six && known.is_some_and(|set| guarded::brings_six(settings, set));
+        let second = second.then(|| Self::one(Family::V6, &targets, backends, known));
+        std::iter::once(first).chain(second).collect()
+    }
+
+    /// Whether they may leave as they are: IPv6's, which are global on AWS but where somebody chose otherwise.
+    const fn routed(&self) -> bool {
+        matches!(self.family, Family::V6) && !self.private
+    }
+
+    fn one(family: Family, targets: &[IpAddr], backends: &[Backend], known: Option<&GuardedSet>) -> Self {
+        let of_family = |block: &Cidr| Family::of(block.addr()) == family;
+        let subnets = known.into_iter().flat_map(|set| &set.subnets);
+        let blocks: Vec<Cidr> = subnets.flat_map(|subnet| subnet.cidrs.clone()).filter(of_family).collect();
+        if !blocks.is_empty() {
+            let local = |addr: IpAddr| matches!(addr, IpAddr::V6(addr) if addr.is_unique_local());
+            let outside = targets.iter().any(|addr| addr.is_ipv6() && !local(*addr));
+            let private = outside && blocks.iter().all(|block| local(block.network()));
+            return Self { family, blocks, seen: true, private };
+        }
+        let addrs = backends.iter().filter_map(|backend| backend.addr).map(Cidr::from);
+        Self { family, blocks: addrs.filter(of_family).collect(), seen: false, private: false }
+    }
+}
+
+/// What is known of each without a look at the rules.
+#[must_use]
+pub fn told(guarding: &[Guarding], told: impl Fn(Family) -> Result<Sighting, String> + 'static) -> Masquerade {
+    let told: Told = Box::new(told);
+    let unseen = || Masquerade::Unknown("not looked at".to_owned());
+    Masquerade::decisive(guarding.iter().map(|one| combine(one, unseen(), Some(&told))).collect())
+}
+
+/// What is guarded, and what the kernel has.
+struct Place<'a> {
+    guarding: &'a Guarding,
+    /// The interface that the default route leads out by.
+    uplink: Option<&'a str>,
+    there: &'a dyn Fn(&str) -> bool,
+}
+
+impl<'a> Place<'a> {
+    fn new(guarding: &'a Guarding, uplink: Option<&'a str>, there: &'a dyn Fn(&str) -> bool) -> Self {
+        Self { guarding, uplink, there }
+    }
+
+    /// Whether packets of the guarded subnets may come in or leave by this interface: by no bridge of containers, and by none that is not there.
+    fn carries(&self, name: &str) -> bool {
+        self.uplink == Some(name) || ((self.there)(name) && !name.starts_with("docker") && !name.starts_with("br-"))
+    }
+
+    /// Whether any of them are from there; `None`: that can't be told.
+    fn sends(&self, from: &Limit<(IpAddr, IpAddr)>) -> Option<bool> {
+        let blocks = &self.guarding.blocks;
+        match from {
+            Limit::None => Some(true),
+            Limit::Only(_) | Limit::Not(_) if blocks.is_empty() => None,
+            Limit::Only(ranges) => {
+                let meets = |block: &Cidr| {
+                    ranges.iter().any(|(first, last)| *first <= block.broadcast() && block.network() <= *last)
+                };
+                Some(blocks.iter().any(meets))
+            }
+            Limit::Not(ranges) => {
+                let within = |block: &Cidr| {
+                    ranges.iter().any(|(first, last)| *first <= block.network() && block.broadcast() <= *last)
+                };
+                Some(!blocks.iter().all(within))
+            }
+            Limit::Unclear => None,
+        }
+    }
+}
+
+/// What the rules of this machine do to packets of a family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// Which.
+    pub family: Family,
+    /// Whether something masquerades.
+    pub masquerade: Masquerade,
+    /// What drops forwarded packets, as far as rules could be read; `None`: they could not.
+    pub dropping: Option<Vec<Dropping>>,
+}
+
+impl Reading {
+    /// What a takeover goes by: nothing is masqueraded that was dropped before.
+    #[must_use]
+    pub fn decisive(self) -> Masquerade {
+        let all = |one: &Dropping| one.passes == Passes::Nothing;
+        match self.dropping.into_iter().flatten().find(all) {
+            Some(Dropping { chain, remedy, .. }) => Masquerade::Dropped { chain, remedy },
+            None => self.masquerade,
+        }
+    }
+}
+
+/// What somebody who may see more saw in this boot, or why nothing is known of that; read each time, since he may look again.
+type Told = Box<dyn Fn(Family) -> Result<Sighting, String>>;
 
 impl<'a, I: Identity> LocalHost<'a, I> {
     /// This machine, with `imds` to say which instance it is.
-    pub const fn new(imds: &'a I) -> Self {
-        Self { imds, told: None }
+    pub fn new(imds: &'a I) -> Self {
+        Self { imds, told: None, guarding: Box::new(|| vec![Guarding::default()]) }
+    }
+
+    /// What becomes of a sighting of those packets where others may have seen more.
+    #[must_use]
+    pub fn with_what_was_told(&self, guarding: &Guarding, seen: Masquerade) -> Masquerade {
+        combine(guarding, seen, self.told.as_ref())
+    }
+
+    /// For those packets; asked each time, since what is guarded may change.
+    #[must_use]
+    pub fn guarding(self, guarding: impl Fn() -> Vec<Guarding> + 'static) -> Self {
+        Self { guarding: Box::new(guarding), ..self }
     }
 
     /// With what somebody who may see more saw in this boot, or why nothing is known of that.
     #[must_use]
-    pub fn told(self, told: Result<Sighting, String>) -> Self {
-        Self { told: Some(told), ..self }
+    pub fn told(self, told: impl Fn(Family) -> Result<Sighting, String> + 'static) -> Self {
+        Self { told: Some(Box::new(told)), ..self }
     }
 }
 
-/// Whether something masquerades, as far as this process may see.
-pub async fn masquerade() -> Masquerade {
+/// What becomes of those packets by this machine's rules, as far as this process may see: a reading for each.
+pub async fn rules(guarding: &[Guarding]) -> Vec<Reading> {
+    let all = guarding.to_vec();
     // It waits for a child process, and rounds are running beside it.
-    tokio::task::spawn_blocking(masquerade::read)
-        .await
-        .unwrap_or_else(|_| Masquerade::Unknown("the reading was ended".to_owned()))
+    let ended = || guarding.iter().map(|one| unread(one.family, "the reading was ended")).collect();
+    tokio::task::spawn_blocking(move || masquerade::read(&all)).await.unwrap_or_else(|_| ended())
+}
+
+fn unread(family: Family, why: &str) -> Reading {
+    Reading { family, masquerade: Masquerade::Unknown(why.to_owned()), dropping: None }
 }
 
 /// What we see ourselves counts; what we may not see is as we were told.
-fn combine(seen: Masquerade, told: Option<&Result<Sighting, String>>) -> Masquerade {
-    match (seen, told) {
-        (Masquerade::Unknown(_), Some(Ok(told))) => Masquerade::Told(*told),
+fn combine(guarding: &Guarding, seen: Masquerade, told: Option<&Told>) -> Masquerade {
+    match (seen, told.map(|told| told(guarding.family))) {
+        // Whether IPv6's sources have to be translated is no secret of root's.
+        (Masquerade::Unknown(_), Some(Ok(told))) if guarding.routed() && !told.masquerade && !told.dropped => {
+            Masquerade::Plain { private: false }
+        }
+        (Masquerade::Unknown(_), Some(Ok(told))) => Masquerade::Told(told),
         (Masquerade::Unknown(why), Some(Err(nothing))) => Masquerade::Unknown(format!("{why}; {nothing}")),
         (seen, _) => seen,
     }
@@ -80,7 +244,9 @@ impl<I: Identity> Host for LocalHost<'_, I> {
     }
 
     async fn masquerade(&self) -> Masquerade {
-        combine(masquerade().await, self.told.as_ref())
+        let all = (self.guarding)();
+        let seen = all.iter().zip(rules(&all).await);
+        Masquerade::decisive(seen.map(|(one, seen)| self.with_what_was_told(one, seen.decisive())).collect())
     }
 }
 
@@ -90,45 +256,4 @@ fn flag(text: &str) -> Option<bool> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::{Host, Identity, InstanceId, LocalHost, Masquerade, Sighting, combine, flag};
-    use crate::model::Family;
-
-    struct Known;
-
-    impl Identity for Known {
-        async fn instance(&self) -> Result<InstanceId, String> {
-            Ok("i-0b".parse().unwrap())
-        }
-    }
-
-    #[test]
-    fn sysctls_are_numbers() {
-        assert_eq!((flag("1\n"), flag("0\n"), flag("2"), flag("")), (Some(true), Some(false), Some(true), None));
-    }
-
-    #[test]
-    fn f010_what_root_saw_counts_for_who_may_not_look_and_for_nobody_else() {
-        let unknown = || Masquerade::Unknown("takes root".to_owned());
-        for masquerade in [true, false] {
-            let told = Sighting { masquerade, ago: Duration::from_mins(1) };
-            assert_eq!(combine(unknown(), Some(&Ok(told))), Masquerade::Told(told));
-            assert_eq!(combine(Masquerade::Present, Some(&Ok(told))), Masquerade::Present);
-            assert_eq!(combine(Masquerade::Absent, Some(&Ok(told))), Masquerade::Absent);
-        }
-        let nothing = Err("facts.json is of another boot".to_owned());
-        let why = "takes root; facts.json is of another boot".to_owned();
-        assert_eq!(combine(unknown(), Some(&nothing)), Masquerade::Unknown(why));
-        assert_eq!(combine(unknown(), None), unknown());
-    }
-
-    #[tokio::test]
-    async fn this_machine_can_be_read() {
-        let host = LocalHost::new(&Known);
-        assert!(host.uptime().unwrap() > std::time::Duration::ZERO);
-        assert!(host.forwards(Family::V4).is_ok());
-        let _ = host.masquerade().await;
-    }
-}
+mod tests;

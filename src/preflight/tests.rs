@@ -285,6 +285,8 @@ async fn f066_memory_of_another_primary_makes_nothing_ours() {
         public: Vec::new(),
         leads_to: None,
         admission: None,
+        tables: None,
+        own: None,
         names: crate::model::Names::new(),
         seen: Timestamp::UNIX_EPOCH,
     };
@@ -308,8 +310,23 @@ async fn f085_ipv6_counts_where_the_primary_carries_it() {
     tables[0].routes.pop();
     tables[0].routes.push(default_route(Family::V6, Some("i-0a"), false));
     assert_eq!(families(&settings(), &tables), [Family::V4, Family::V6]);
+    for elsewhere in [None, Some("eigw-1")] {
+        let mut tables = tables.clone();
+        let way = |id: &str| Route { other: Some(id.to_owned()), ..default_route(Family::V6, None, false) };
+        tables[1].routes.extend(elsewhere.map(way));
+        let seen = survey(&Ec2::with(tables), &machine(), &settings(), PATIENCE).await;
+        assert_eq!(
+            (seen.ip_forward, seen.ip_forward_of),
+            (Ok(true), Family::V4),
+            "{elsewhere:?}: none of it comes here"
+        );
+    }
+    tables[1].routes.push(default_route(Family::V6, Some("i-0b"), false));
     let seen = survey(&Ec2::with(tables.clone()), &machine(), &settings(), PATIENCE).await;
-    assert_eq!(seen.ip_forward, Ok(false), "IPv6 is guarded and not forwarded");
+    assert_eq!((seen.ip_forward, seen.ip_forward_of), (Ok(false), Family::V6), "IPv6 comes here and is not forwarded");
+    // By routes, what is not among the destinations stays where it is.
+    let seen = survey(&Ec2::with(tables.clone()), &machine(), &by_routes(&["0.0.0.0/0"]), PATIENCE).await;
+    assert_eq!((seen.ip_forward, seen.ip_forward_of), (Ok(true), Family::V4), "IPv6 is not moved");
     let seen = survey(&Ec2::with(tables), &Machine { forwards_v6: true, ..machine() }, &settings(), PATIENCE).await;
     assert_eq!(seen.ip_forward, Ok(true));
 }

@@ -14,7 +14,7 @@ const STATUSES: [u8; 9] = [0, 1, 2, 3, 4, 5, 64, 75, 78];
 /// A file, and what it is.
 type Told = (&'static str, &'static str);
 
-const FILES: [Told; 9] = [
+const FILES: [Told; 10] = [
     (
         "/etc/natwatch/natwatch.toml",
         "The configuration, see natwatch.toml(5). Owner and root alone may be able to write it.",
@@ -27,11 +27,15 @@ const FILES: [Told; 9] = [
     ("/var/lib/natwatch/NAME/last-round.json", "All that the last pass decided from; read by natwatch replay."),
     ("/var/lib/natwatch/NAME/pause.json", "A pause, until it is over."),
     ("/var/lib/natwatch/NAME/guarded.json", "The guarded subnets as EC2 showed them last."),
+    (
+        "/var/lib/natwatch/NAME/fleet.json",
+        "Who runs in them, as EC2 showed that last: where backends.ec2_subnets is true.",
+    ),
     ("/var/lib/natwatch/NAME/witnesses.json", "Who has been seen reaching a target through the primary, for 30 days."),
     ("/var/lib/natwatch/NAME/facts.json", "What only root can see of this machine, for passes without that right."),
     (
-        "/var/lib/natwatch/NAME/run.lock, watch.lock",
-        "Held while subnets are moved, and while a natwatch watch runs; never deleted.",
+        "/var/lib/natwatch/NAME/run.lock, watch.lock, turn.lock",
+        "Held while subnets are moved, while a natwatch watch runs, and while a count or an event is written; never deleted.",
     ),
 ];
 

@@ -53,9 +53,6 @@ pub(super) fn page() -> String {
     page.control("SH", ["KEYS"]);
     let mut table = "";
     for key in KEYS {
-        if matches!(key.presence, Presence::Later(_)) {
-            continue;
-        }
         let (of, _) = key.split();
         if of != table {
             table = of;
@@ -75,7 +72,6 @@ fn item(page: &mut Roff, key: &Key) {
         Presence::Required(example) => format!("Required, such as {example}."),
         Presence::Default(default) => format!("Default: {default}."),
         Presence::Optional(example, unset) => format!("Such as {example}. Without it: {unset}."),
-        Presence::Later(_) => String::new(),
     };
     page.control("TP", []);
     page.text([bold(own), roman(if of.is_empty() { String::new() } else { format!(" (in [{of}])") })]);

@@ -129,7 +129,8 @@ impl Events {
             (n, oldest) => {
                 let since = oldest.map(|one| format!(", the oldest since {:.0}", one.at)).unwrap_or_default();
                 found(Fitness::Warning, format!("{n} of at most {MOST} events wait for the hook{since}"))
-                    .remedy("natwatch run -v says why the hook does not take them")
+                    .cause("events-waiting")
+                    .remedy("natwatch run -v")
             }
         }
     }

@@ -4,7 +4,7 @@
 //! could have put the folder there. A file belongs to root, to us or to the folder's owner. Nothing is writable by group or others.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
@@ -146,6 +146,29 @@ impl Folder {
         if bytes.len() as u64 > READ_LIMIT {
             return Err(refused(path, &format!("is longer than {READ_LIMIT} bytes"), "move it away"));
         }
+        Ok(Some(bytes))
+    }
+
+    /// The whole lines at the end of a file of ours, `most` bytes at most; `None`: there is none.
+    pub(crate) fn read_end(&self, path: &Path, most: u64) -> Result<Option<Vec<u8>>, StateError> {
+        let mut file = match self.open_file(path, OpenOptions::new().read(true)) {
+            Ok(file) => file,
+            Err(StateError::Io { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut bytes = Vec::new();
+        let read = || -> io::Result<()> {
+            let cut = file.metadata()?.len().checked_sub(most).filter(|before| *before > 0);
+            // From the byte before, which is a line's end or belongs to a line that is cut.
+            file.seek(SeekFrom::Start(cut.map_or(0, |before| before - 1)))?;
+            file.take(most + 1).read_to_end(&mut bytes)?;
+            if cut.is_some() {
+                let first = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+                bytes.drain(..first);
+            }
+            Ok(())
+        };
+        read().map_err(StateError::io("read", path))?;
         Ok(Some(bytes))
     }
 

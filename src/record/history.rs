@@ -1,4 +1,5 @@
-//! What was done, one JSON line each (`history.jsonl`): appended and synced, never rewritten.
+//! What was done, one JSON line each (`history.jsonl`): appended and synced, never rewritten. However often something is tried, the lines of it
+//! are few; of a file that is too long all the same its end is read.
 //!
 //! A torn last line (power loss) is closed by the next append and ignored by every reader.
 
@@ -7,12 +8,18 @@ use std::fs::OpenOptions;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{HISTORY, State, StateError, VERSION};
+use super::{HISTORY, READ_LIMIT, State, StateError, VERSION};
 use crate::model::evidence::words;
 use crate::model::{Drill, InstanceId, LastSteps, Move, Outcome};
+
+/// Attempts in which nothing was moved are told again after this.
+const TOLD_FOR: SignedDuration = SignedDuration::from_hours(1);
+
+/// Some hundred lines of a takeover of a dozen subnets each.
+const LATELY: u64 = 1 << 18;
 
 words! {
     /// What was done.
@@ -27,7 +34,7 @@ words! {
         Reset => "reset",
         /// Automatic action was held for a while.
         Pause => "pause",
-        /// A pause was ended before its time.
+        /// A pause has ended: by an operator before its time, or by itself.
         Resume => "resume",
     }
 }
@@ -91,13 +98,39 @@ impl State {
         write().map_err(StateError::io("append to", &path))
     }
 
-    /// Every line that can be read, oldest first, and the number of those that can't (torn, or of a newer natwatch).
+    /// Appends the line of a takeover, unless the last one tells the same of it: one that is tried again and again is told when something changes.
+    /// Where nothing was moved each attempt is one of its own, and told once an hour.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] where it could not be written.
+    pub fn append_takeover(&self, entry: &Entry) -> Result<(), StateError> {
+        let known = self.read_late_history().unwrap_or_default();
+        let last = known.iter().rev().find(|one| one.kind == Deed::Takeover);
+        if last.is_some_and(|last| repeats(entry, last)) { Ok(()) } else { self.append_history(entry) }
+    }
+
+    /// Every line that can be read, oldest first, and the number of those that can't (torn, or of a newer natwatch). Of a file that is longer
+    /// than any other of ours may be, the end: that there are years more must not keep anybody from the last takeover.
     ///
     /// # Errors
     ///
     /// [`StateError`] where the file can't be read.
     pub fn read_history(&self) -> Result<(Vec<Entry>, usize), StateError> {
-        let bytes = self.folder().read(&self.path(HISTORY))?.unwrap_or_default();
+        self.read_history_end(READ_LIMIT)
+    }
+
+    /// The same of its last 256 KiB, for who looks in every pass.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] where the file can't be read.
+    pub fn read_late_history(&self) -> Result<Vec<Entry>, StateError> {
+        Ok(self.read_history_end(LATELY)?.0)
+    }
+
+    fn read_history_end(&self, most: u64) -> Result<(Vec<Entry>, usize), StateError> {
+        let bytes = self.folder().read_end(&self.path(HISTORY), most)?.unwrap_or_default();
         let mut entries = Vec::new();
         let mut skipped = 0;
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -108,4 +141,12 @@ impl State {
         }
         Ok((entries, skipped))
     }
+}
+
+/// Whether a line says of a takeover what the `last` one says.
+fn repeats(entry: &Entry, last: &Entry) -> bool {
+    let moved = |of: &Entry| of.moves.iter().filter(|one| one.result.moved()).count();
+    let age = entry.at.duration_since(last.at);
+    let same = age.is_zero() || (moved(entry) == 0 && !age.is_negative() && age < TOLD_FOR);
+    same && entry.outcome == last.outcome && moved(entry) == moved(last)
 }

@@ -4,6 +4,9 @@
 //! Each lock is flock(2), which ends with its holder however that ends. The content only says who holds it; an old content
 //! without a lock is nobody. The files are never deleted: a deleted lock file can be held twice.
 
+mod turn;
+mod view;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -17,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use super::{RUN_LOCK, State, StateError, WATCH_LOCK};
+pub use turn::{BRIEF, PATIENT, Turn};
+pub use view::{View, viewed};
 
 /// Between two attempts: short against a takeover's second, long against the microseconds of a [`peek`].
 const AGAIN: Duration = Duration::from_millis(10);
@@ -148,35 +153,6 @@ pub fn watching(state: &State) -> Option<Watcher> {
     holder(state, WATCH_LOCK)
 }
 
-/// Somebody looks on (`status --watch`), for as long as this lives: a `watch` then keeps every round for them.
-#[derive(Debug)]
-pub struct View {
-    folder: File,
-}
-
-impl View {
-    /// `None`: the folder is not there, or is being [tested](viewed) in this moment. Whoever looks on tries again.
-    #[must_use]
-    pub fn begin(state: &State) -> Option<Self> {
-        let folder = state.folder().handle().ok()?;
-        FileExt::try_lock_shared(&folder).ok()?;
-        Some(Self { folder })
-    }
-
-    /// Whether this is still the folder that others would look at.
-    #[must_use]
-    pub fn stands(&self, state: &State) -> bool {
-        same(&self.folder, state.dir())
-    }
-}
-
-impl Drop for View {
-    fn drop(&mut self) {
-        // Not left to the close, as with `Held`.
-        let _ = FileExt::unlock(&self.folder);
-    }
-}
-
 /// The right to hand events on, of the folder that they wait in; dropping it lets go.
 pub struct Delivering(File);
 
@@ -190,20 +166,6 @@ impl Delivering {
 impl Drop for Delivering {
     fn drop(&mut self) {
         let _ = FileExt::unlock(&self.0);
-    }
-}
-
-/// Whether somebody looks on now. Nobody is kept from it for longer than the test takes.
-#[must_use]
-pub fn viewed(state: &State) -> bool {
-    let Ok(folder) = state.folder().handle() else { return false };
-    match folder.try_lock_exclusive() {
-        Ok(()) => {
-            let _ = FileExt::unlock(&folder);
-            false
-        }
-        // Any other error (a network file system) is not known to be somebody.
-        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
     }
 }
 

@@ -9,8 +9,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::history::{Deed, Entry};
 use super::{PAUSE, State, StateError, VERSION, durable};
-use crate::model::{Found, Paused};
+pub use crate::model::Boot;
+use crate::model::{Found, LastSteps, Paused};
 
 /// A pause as an operator asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,15 +27,6 @@ pub struct Pause {
     pub boot: Option<Boot>,
     /// Why, in the operator's words.
     pub reason: String,
-}
-
-/// A moment of one boot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Boot {
-    /// Which boot: `/proc/sys/kernel/random/boot_id` (random(4)).
-    pub id: String,
-    /// Time since then, suspend included.
-    pub at: Duration,
 }
 
 impl Boot {
@@ -107,6 +100,44 @@ impl State {
     /// [`StateError`] where it could not be written.
     pub fn write_pause(&self, pause: &Pause) -> Result<(), StateError> {
         self.write_json(PAUSE, pause)
+    }
+
+    /// Closes the pause on file where it has ended by itself, with a line in the history. One that is killed in between leaves the line, and no
+    /// second one. Whoever has the turn at it calls this.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] where the line could not be written, or the pause not be removed: the next one tries again.
+    pub fn close_pause(&self, now: Timestamp) -> Result<(), StateError> {
+        let Some(line) = self.ended_pause(now) else { return Ok(()) };
+        let (entries, _) = self.read_history()?;
+        if !entries.contains(&line) {
+            self.append_history(&line)?;
+        }
+        self.clear_pause()
+    }
+
+    /// The line of the history for the pause on file, where it has ended by itself.
+    #[must_use]
+    pub fn ended_pause(&self, now: Timestamp) -> Option<Entry> {
+        let pause = self.read_pause().present()?;
+        if pause.holds(now, Boot::now().as_ref()).is_some() {
+            return None;
+        }
+        let took = Duration::try_from(pause.until.duration_since(pause.since)).unwrap_or_default();
+        Some(Entry {
+            version: VERSION,
+            kind: Deed::Resume,
+            // By the wall clock as it was when the pause was asked for: the same whoever writes it, and when.
+            at: pause.until,
+            instance: None,
+            why: format!("the pause was over: {}", pause.reason),
+            outcome: None,
+            moves: Vec::new(),
+            last: LastSteps::default(),
+            drill: None,
+            took,
+        })
     }
 
     /// Removes the pause.

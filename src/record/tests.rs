@@ -63,9 +63,11 @@ fn record() -> Record {
     Record {
         version: VERSION,
         instance: instance("i-0b"),
+        purpose: crate::model::Purpose::Takeover,
         phase: Phase::Taken,
         began: now(),
         changed: now(),
+        boot: None,
         because: "5 of 8 backends cut off".to_owned(),
         moves: results.into_iter().map(moved).collect(),
         last: crate::model::LastSteps::default(),
@@ -324,6 +326,24 @@ fn f072_what_a_newer_natwatch_wrote_holds_and_is_not_overwritten() {
 }
 
 #[test]
+fn f005_f072_a_record_without_a_moment_of_the_boot_is_read_and_one_with_something_unknown_too() {
+    let (_dir, state) = scratch();
+    let boot = Boot { id: "3f0a".to_owned(), at: Duration::from_millis(1_500) };
+    let new = Record { boot: Some(boot), ..record() };
+    state.write_record(&new).unwrap();
+    assert_eq!(state.read_record(None), Found::Present(new));
+    let text = fs::read_to_string(state.path(TAKEOVER)).unwrap();
+    let mut old: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(old.as_object_mut().unwrap().remove("boot").is_some(), "{text}");
+    put(&state.path(TAKEOVER), old.to_string()).unwrap();
+    assert_eq!(state.read_record(None), Found::Present(record()), "by an older natwatch");
+    // As the moment of the boot is to an older natwatch.
+    old["unheard-of"] = serde_json::json!({ "id": "3f0a" });
+    put(&state.path(TAKEOVER), old.to_string()).unwrap();
+    assert_eq!(state.read_record(None), Found::Present(record()));
+}
+
+#[test]
 fn f076_a_record_of_another_instance_is_set_aside_and_reported() {
     let (_dir, state) = scratch();
     state.write_record(&record()).unwrap();
@@ -394,6 +414,32 @@ fn a_pause_is_written_read_and_removed() {
     assert_eq!(state.read_pause(), Found::Absent);
 }
 
+#[test]
+fn a_pause_that_ends_by_itself_has_one_line_in_the_history_whoever_is_killed_while_it_is_written() {
+    let (_dir, state) = scratch();
+    let wall = |minutes: i64| now() + SignedDuration::from_mins(minutes);
+    let lines = || state.read_history().unwrap().0;
+    state.close_pause(wall(0)).unwrap();
+    let pause = Pause::new(now(), None, Duration::from_mins(30), "kernel".to_owned());
+    state.write_pause(&pause).unwrap();
+    state.close_pause(wall(29)).unwrap();
+    assert_eq!((state.ended_pause(wall(29)), lines().len()), (None, 0), "it is not over");
+    assert_eq!(state.read_pause(), Found::Present(pause.clone()));
+    // Killed after the line, and before the pause is gone.
+    state.append_history(&state.ended_pause(wall(31)).unwrap()).unwrap();
+    for _ in 0..2 {
+        state.close_pause(wall(90)).unwrap();
+        let found: Vec<_> = lines().into_iter().map(|line| (line.kind, line.at, line.took, line.why)).collect();
+        let took = Duration::from_mins(30);
+        assert_eq!(found, [(Deed::Resume, wall(30), took, "the pause was over: kernel".to_owned())]);
+        assert_eq!(state.read_pause(), Found::Absent);
+    }
+    // Another one of the same words is another one.
+    state.write_pause(&Pause { since: wall(60), until: wall(90), ..pause }).unwrap();
+    state.close_pause(wall(91)).unwrap();
+    assert_eq!(lines().len(), 2);
+}
+
 fn guarded_set() -> GuardedSet {
     let subnet = Guarded {
         subnet: "subnet-0a".parse().unwrap(),
@@ -410,6 +456,8 @@ fn guarded_set() -> GuardedSet {
         public: Vec::new(),
         leads_to: None,
         admission: None,
+        tables: None,
+        own: None,
         names: crate::model::Names::new(),
         seen: now(),
     }
@@ -465,6 +513,54 @@ fn entry(why: &str) -> Entry {
         last: crate::model::LastSteps::default(),
         drill: None,
         took: Duration::from_secs(2),
+    }
+}
+
+#[test]
+fn f049_a_takeover_that_is_tried_again_and_again_has_a_line_for_each_change_and_no_more() {
+    let (_dir, state) = scratch();
+    let lost = || moved(MoveResult::Unknown("no answer".to_owned()));
+    let tried = |began: i64, outcome, moves: Vec<crate::model::Move>| {
+        let at = now() + jiff::SignedDuration::from_secs(began);
+        state.append_takeover(&Entry { at, outcome: Some(outcome), moves, ..entry("again") }).unwrap();
+        state.read_history().unwrap().0.len()
+    };
+    for _ in 0..20 {
+        assert_eq!(tried(0, Outcome::Partial, vec![lost()]), 1);
+    }
+    assert_eq!(tried(0, Outcome::Partial, vec![lost(), moved(MoveResult::Moved)]), 2, "one is there");
+    assert_eq!(tried(0, Outcome::TakenOver, vec![moved(MoveResult::Moved)]), 3);
+    assert_eq!(tried(60, Outcome::TakenOver, vec![moved(MoveResult::Moved)]), 4, "another takeover");
+    // Nothing was moved, so each attempt begins anew: a line an hour.
+    let failed = || vec![moved(MoveResult::Failed("denied".to_owned()))];
+    for (began, lines) in [(100, 5), (140, 5), (3699, 5), (3700, 6), (3740, 6)] {
+        assert_eq!(tried(began, Outcome::Failed, failed()), lines, "{began} s");
+    }
+}
+
+#[test]
+fn f049_of_a_history_that_is_too_long_the_end_is_read() {
+    let (_dir, state) = scratch();
+    state.append_history(&entry("first")).unwrap();
+    let long = entry(&"x".repeat(1 << 20));
+    for _ in 0..=READ_LIMIT >> 20 {
+        state.append_history(&long).unwrap();
+    }
+    state.append_history(&entry("last")).unwrap();
+    let (entries, unreadable) = state.read_history().unwrap();
+    assert_eq!((entries.len(), unreadable), (32, 0), "whole lines only");
+    assert!(entries.iter().all(|one| one.why != "first") && entries.last() == Some(&entry("last")));
+    assert_eq!(state.read_late_history().unwrap(), [entry("last")]);
+    // A line that begins where the reading does is whole.
+    let (_dir, state) = scratch();
+    state.append_history(&entry("first")).unwrap();
+    let length = fs::metadata(state.path(HISTORY)).unwrap().len();
+    state.append_history(&entry("next")).unwrap();
+    let rest = fs::metadata(state.path(HISTORY)).unwrap().len() - length;
+    for (most, lines) in [(rest, 1), (rest - 1, 0), (rest + 1, 1), (rest + length, 2), (rest + length - 1, 1)] {
+        let bytes = state.folder().read_end(&state.path(HISTORY), most).unwrap().unwrap();
+        let whole = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+        assert_eq!(whole, lines, "{most} of {}", rest + length);
     }
 }
 

@@ -35,8 +35,14 @@ pub fn finding(path: &Path, user: u32, writable: Result<(), String>) -> Finding 
         Err(why) => {
             let text =
                 format!("metrics can't be written to {shown}: {why}; a unit of systemd's needs ReadWritePaths= too");
-            found(Fitness::Warning, text)
-                .remedy(format!("setfacl -m u:{user}:rwx {}", quoted(&folder.to_string_lossy())))
+            let there = folder.exists();
+            let folder = quoted(&folder.to_string_lossy());
+            let remedy = if there {
+                format!("setfacl -m u:{user}:rwx {folder}")
+            } else {
+                format!("install -d -m 0755 -o {user} {folder}")
+            };
+            found(Fitness::Warning, text).cause("metrics-not-written").remedy(remedy)
         }
     }
 }
@@ -72,9 +78,14 @@ mod tests {
         assert_eq!(fs::read_to_string(&other).unwrap(), "mine", "a link is replaced, not followed");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
         assert_eq!(finding(&path, 990, Ok(())).fitness, Fitness::Fit);
-        let closed = finding(Path::new("/var/lib/it's/n.prom"), 990, Err("user 990 may not".to_owned()));
+        let inside = dir.path().join("it's");
+        let missing = finding(&inside.join("n.prom"), 990, Err("No such file".to_owned()));
+        let folder = format!("'{}/it'\\''s'", dir.path().display());
+        assert_eq!(missing.remedy.unwrap(), format!("install -d -m 0755 -o 990 {folder}"));
+        fs::create_dir(&inside).unwrap();
+        let closed = finding(&inside.join("n.prom"), 990, Err("user 990 may not".to_owned()));
         assert!(closed.fitness == Fitness::Warning && closed.text.contains("n.prom: user 990 may not;"), "{closed:?}");
-        assert_eq!(closed.remedy.unwrap(), "setfacl -m u:990:rwx '/var/lib/it'\\''s'");
+        assert_eq!(closed.remedy.unwrap(), format!("setfacl -m u:990:rwx {folder}"));
         let error = write(&dir.path().join("none/n.prom"), "").unwrap_err();
         assert!(error.contains("none/n.prom: No such file or directory") && !error.contains(TEMPORARY), "{error}");
     }

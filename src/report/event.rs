@@ -2,12 +2,14 @@
 //!
 //! Every key is always there. See `docs/hooks.md`.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::json::{AddressView, HoldView, MoveView};
-use super::{Style, safe, text, whole, whole_ms};
-use crate::model::{EventKind, InstanceId, Pass, Paused};
+use super::json::{self, AddressView, HoldView, MoveView};
+use super::{Style, safe, said, text, whole, whole_ms};
+use crate::model::{EventKind, InstanceId, Names, Pass, Paused};
 
 /// What happened, and all that is known of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +36,8 @@ pub struct Event<'a> {
     pub pass: Option<&'a Pass>,
     /// The pause that holds all automatic action.
     pub paused: Option<&'a Paused>,
+    /// How the ids in all this are called.
+    pub names: &'a Names,
 }
 
 #[derive(Serialize)]
@@ -59,6 +63,8 @@ struct View<'a> {
     commands: Vec<String>,
     notes: Vec<String>,
     elapsed_ms: Option<u64>,
+    /// `Name` tags by id, of whatever has one.
+    names: BTreeMap<String, String>,
     text: Vec<String>,
 }
 
@@ -91,6 +97,7 @@ pub fn document(event: &Event<'_>) -> String {
         commands: list(|pass| &pass.commands, whole),
         notes: list(|pass| &pass.notes, safe),
         elapsed_ms: pass.map(|pass| whole_ms(pass.elapsed)),
+        names: json::names(event.names),
         text: lines(event),
     };
     // String keys and finite numbers only: it can't fail.
@@ -143,7 +150,7 @@ fn lines(event: &Event<'_>) -> Vec<String> {
     let mut lines = match event.pass {
         Some(pass) if event.kind == EventKind::Failback => text::failback(pass, event.name, Style::PLAIN),
         Some(pass) => text::run(pass, event.name, Style::PLAIN),
-        None => format!("{}: {}: {}\n", safe(event.name), event.kind, safe(event.because)),
+        None => format!("{}: {}: {}\n", safe(event.name), event.kind, said(event.names, event.because)),
     }
     .lines()
     .map(str::to_owned)
@@ -167,7 +174,7 @@ fn lines(event: &Event<'_>) -> Vec<String> {
 mod tests {
     use std::time::Duration;
 
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::model::{Gate, Hold, LastSteps, Outcome};
@@ -191,6 +198,12 @@ mod tests {
         }
     }
 
+    fn names() -> Names {
+        let mut names = Names::new();
+        names.learn("subnet-0a", Some("app a"));
+        names
+    }
+
     fn read(kind: EventKind, pass: Option<&Pass>) -> Value {
         let event = Event {
             id: "00000007-x",
@@ -204,6 +217,7 @@ mod tests {
             because: "3 of 4 backends are cut off",
             pass,
             paused: None,
+            names: &names(),
         };
         let text = document(&event);
         assert!(text.ends_with("}\n") && !text.contains('\x1b'), "{text}");
@@ -217,7 +231,8 @@ mod tests {
         let paused = read(EventKind::Paused, None);
         let keys = |one: &Value| one.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(keys(&down), keys(&paused));
-        assert_eq!(keys(&down).len(), 22);
+        assert_eq!(keys(&down).len(), 23);
+        assert_eq!((&down["names"], &paused["names"]), (&json!({"subnet-0a": "app a"}), &down["names"]));
         assert_eq!((&down["event"], &down["previous"], &down["exit"]), (&"down".into(), &"healthy".into(), &2.into()));
         assert_eq!((&down["gate"], &down["remedy"]), (&"unfit".into(), &"sysctl -w x=1".into()));
         assert_eq!(
@@ -242,5 +257,26 @@ mod tests {
             assert_eq!(said.is_empty(), well, "{kind}: {said}");
             assert!(well || said.contains("natwatch "), "{kind}: {said}");
         }
+    }
+
+    #[test]
+    fn an_event_that_came_of_no_pass_tells_ids_with_their_names_too() {
+        let event = Event {
+            id: "1-x",
+            kind: EventKind::TakenOver,
+            name: "nat",
+            at: Timestamp::UNIX_EPOCH,
+            instance: None,
+            previous: None,
+            since: None,
+            untold: 0,
+            because: "4 backends of subnet-0a are cut off",
+            pass: None,
+            paused: None,
+            names: &names(),
+        };
+        let document: Value = serde_json::from_str(&document(&event)).unwrap();
+        assert_eq!(document["text"][0], "nat: taken-over: 4 backends of subnet-0a (app a) are cut off");
+        assert_eq!(document["because"], "4 backends of subnet-0a are cut off", "which is for programs");
     }
 }

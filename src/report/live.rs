@@ -204,9 +204,12 @@ fn lock(status: &Status) -> Option<Line> {
             vec![(format!("locked ({})", record.phase), Paint::Yellow), (since, Paint::Plain)]
         }
         (_, Some(trouble)) if status.locked() => {
-            vec![("held as locked".to_owned(), Paint::Red), (format!(": {}", safe(&trouble)), Paint::Plain)]
+            vec![
+                ("held as locked".to_owned(), Paint::Red),
+                (format!(": {}", said(&status.names, &trouble)), Paint::Plain),
+            ]
         }
-        (_, trouble) => plain(format!("not locked: {}", safe(&trouble?))),
+        (_, trouble) => plain(format!("not locked: {}", said(&status.names, &trouble?))),
     })
 }
 

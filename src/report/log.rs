@@ -138,6 +138,8 @@ impl Fields {
 }
 
 impl Visit for Fields {
+    /// Messages, and what is shown by `Display`: tracing hands both on so. What an event has by `Debug` would come here too; `tests/rooms.rs` sees that
+    /// none has.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.take(field, Value::String(printable(&format!("{value:?}"), LONGEST)));
     }

@@ -291,9 +291,11 @@ fn status() -> Status {
     let record = Record {
         version: 1,
         instance: "i-0b".parse().unwrap(),
+        purpose: crate::model::Purpose::Takeover,
         phase: Phase::Taken,
         began: now - SignedDuration::from_hours(3),
         changed: now - SignedDuration::from_hours(3),
+        boot: None,
         because: "3 of 4 heard backends are cut off".to_owned(),
         moves: vec![step("subnet-0a", MoveResult::Moved, Verification::Verified)],
         last: crate::model::LastSteps::default(),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 
+use super::facts;
 use super::pass::World;
 use crate::config::Settings;
 use crate::ec2::Ec2;
@@ -14,7 +15,7 @@ use crate::model::{Failure, Moment};
 use crate::observe::Vantages as _;
 use crate::observe::icmp::Icmp;
 use crate::observe::ssh::Ssh;
-use crate::preflight::{self, IdentityError, LocalHost};
+use crate::preflight::{self, Guarding, IdentityError, LocalHost};
 use crate::record::State;
 use crate::record::pause::Boot;
 use crate::record::witnesses::Witnesses;
@@ -49,11 +50,16 @@ impl Clients {
     /// # Errors
     /// 78: the configuration is another instance's.
     pub(crate) async fn host(&self, settings: &Settings) -> Result<LocalHost<'_, Ec2>, Failure> {
+        let dir = settings.state.clone();
         // A folder that can't be used is another's to tell of.
-        let told = State::look(&settings.state)
-            .map_err(|error| error.to_string())
-            .and_then(|state| state.sighting(Boot::now().as_ref()));
-        let host = LocalHost::new(&self.ec2).told(told);
+        let told = move |family| {
+            let state = State::look(&dir).map_err(|error| error.to_string())?;
+            state.sighting(family, Boot::now().as_ref())
+        };
+        let whole = settings.clone();
+        let unknown = |_| vec![Guarding::default()];
+        let guarding = move || State::look(&whole.state).map_or_else(unknown, |state| facts::guarding(&whole, &state));
+        let host = LocalHost::new(&self.ec2).told(told).guarding(guarding);
         if settings.preflight.standby_instance.is_some()
             && let Err(error @ IdentityError::Another { .. }) = preflight::identity(&host, &settings.preflight).await
         {
@@ -85,6 +91,7 @@ impl Clients {
             rng: RefCell::new(SmallRng::seed_from_u64(rand::random())),
             clock,
             wall: &Timestamp::now,
+            boot: &Boot::now,
             tell,
         }
     }

@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::lag::outlived;
 use super::pass::{Going, Mode};
 use super::remember::return_home;
 use super::takeover::{self, Takeover};
@@ -51,6 +52,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         if self.case.survey.is_none() {
             self.case.survey = Some(self.survey().await);
         }
+        self.forget_refusals();
         let own = self.case.survey.as_ref().and_then(|survey| survey.identity.clone().ok());
         let mut remembered = self.remember(own);
         if let Some(record) = remembered.record.as_ref().filter(|_| !self.case.planned) {
@@ -64,12 +66,13 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             if record.phase == Phase::FailingBack {
                 let rules = &self.settings.decide;
                 let own = record.instance.clone();
-                return_home(record, &rules.primary_table, |change| {
+                let young = !outlived(record, &self.world.now());
+                return_home(record, &rules.primary_table, young, |change| {
                     !decide::carried(change, tables, &rules.standby_table, &own)
                 });
             } else {
                 takeover::reconcile_routes(record, tables);
-                takeover::reconcile(record, (self.world.wall)(), place);
+                takeover::reconcile(record, self.world.now(), place);
             }
         }
         self.case.lock = remembered.lock();
@@ -88,7 +91,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 }
                 let takeover = Takeover { going: self, plan: &plan, because: &because, earlier: remembered.record };
                 let (moves, last) = takeover.carry_out().await;
-                (self.case.moves, self.case.last) = (Some(moves), last);
+                (self.case.moves, self.case.last) = (Some(self.with_those_that_stand(moves)), last);
                 drop(lock);
                 decide::conclude(&self.case)
             }

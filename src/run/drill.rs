@@ -123,6 +123,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         self.case.paused = self.paused();
         self.notes.extend(decide::differences(&survey, &self.settings.decide));
         self.case.survey = Some(survey);
+        self.forget_refusals();
         let able = verify::able(self);
         let practice = Practice { wanted, canary: self.settings.canary.as_ref(), witnesses: &able };
         let plan = match decide::drill(&self.case, &practice) {

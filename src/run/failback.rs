@@ -6,6 +6,7 @@
 //! told to stop, leaves a record of phase `failing-back`, with which the next failback goes on.
 
 mod finish;
+mod lend;
 mod step;
 mod tell;
 
@@ -13,23 +14,23 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
+use super::lag::in_doubt;
 use super::pass::{Done, Going, Mode, World};
 use super::planned::PATIENCE;
-use super::remember::outlived;
 use super::signals::Stop;
 use super::verify;
 use crate::act::{self, Carried, Changer};
 use crate::config::Settings;
 use crate::decide::{self, Case, Lock, Steps, WayBack, Wish};
 use crate::model::failure::exit;
-use crate::model::{Change, Conclusion, Hold, InstanceId, Move, Outcome, Plan, Record, RouteTable, SubnetId, Survey};
+use crate::model::{Conclusion, Hold, InstanceId, Move, Outcome, Plan, Record, RouteTable, SubnetId, Survey};
 use crate::observe::{Uplink, Vantages};
-use crate::preflight::{self, Cloud, Host};
+use crate::preflight::{Cloud, Host};
 use crate::record::StateError;
 use crate::record::lock::{LockError, RunLock};
 use crate::record::witnesses::Witnesses;
 use step::Failback;
-pub(super) use step::ToldAs;
+pub(super) use step::{How, ToldAs};
 
 /// A failback has at most so many parts of a run's length (the canary there and back, the others there and back): beyond that,
 /// others call the holder of the lock overdue.
@@ -78,7 +79,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             Ok(way) if self.mode != Mode::Act => self.would_bring_back(&way, remembered.record.as_ref()).await,
             Ok(way) => {
                 let tables = survey.tables.as_deref().unwrap_or_default();
-                match self.bring_back(way, remembered.record, tables, (stop, None)).await {
+                let how = How { stop, told_as: None, lends: None };
+                match self.bring_back(way, remembered.record, tables, how).await {
                     Ok((steps, left)) => {
                         let concluded = decide::failed_back(&steps, left);
                         self.case.last.address = steps.address;
@@ -95,17 +97,12 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
 
     /// Why what EC2 shows is not to be believed yet: the record has just been written, and says otherwise.
     fn too_soon(&self, record: &Record, survey: &Survey) -> Option<String> {
-        let primary = &self.settings.decide.primary_table;
         let tables = survey.tables.as_ref().ok()?;
-        let back = |subnet| preflight::now_on(tables, subnet) == Some(primary);
-        let taken = record
-            .moves
-            .iter()
-            .filter(|one| one.result.moved() && matches!(&one.plan, Change::Association(plan) if plan.to != *primary));
-        let doubt = taken.flat_map(|one| one.plan.subnets()).find(|subnet| back(subnet))?;
-        (!outlived(record, (self.world.wall)())).then(|| {
-            format!("nothing is moved: EC2 shows {doubt} on the primary, which a moment ago was moved to the standby; try again in half a minute")
-        })
+        let doubt = in_doubt(record, tables, &self.settings.decide.primary_table, &self.world.now())?;
+        Some(format!(
+            "nothing is moved: EC2 shows {} as it was before it was sent to the standby a moment ago; try again in half a minute",
+            doubt.plan
+        ))
     }
 
     /// Each part of a failback has a run's time.
@@ -173,7 +170,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         way: WayBack,
         record: Option<Record>,
         tables: &[RouteTable],
-        how: (&Stop, Option<&ToldAs<'_>>),
+        how: How<'_>,
     ) -> Result<(Steps, usize), StateError> {
         Ok(Failback::begin(self, way, record, tables, how)?.carry_out().await)
     }

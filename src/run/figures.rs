@@ -1,16 +1,19 @@
 //! The metrics textfile: what is counted, gathered and written, after each pass of a `run`, and by a `watch` where something changes and each
-//! half a minute. Nothing here fails a pass.
+//! half a minute. Nothing here fails a pass, nor holds one up: the folder is another program's, and may be on a disk that does not answer.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::aside::Aside;
 use crate::config::Settings;
 use crate::model::{Counts, Family, Figures, Found, Outcome, Pass};
 use crate::record::events::Events;
 use crate::record::history::{Deed, Entry};
+use crate::record::lock::{BRIEF, PATIENT};
 use crate::record::pause::in_force;
 use crate::record::witnesses::Witnesses;
 use crate::record::{State, textfile};
@@ -19,6 +22,9 @@ use crate::report::metrics;
 /// While nothing changes the file is written so often: collectors come each 15 to 60 s, and its age is what shows that nobody watches.
 const KEEP: Duration = Duration::from_secs(30);
 
+/// A file of some kilobytes takes milliseconds; a disk that is only busy has written it by then, and one that does not answer is not waited for.
+const WITHIN: Duration = Duration::from_secs(5);
+
 /// See the module.
 pub struct Gauges<'a> {
     settings: &'a Settings,
@@ -26,19 +32,30 @@ pub struct Gauges<'a> {
     /// What was counted since the file was written.
     counts: RefCell<Counts>,
     written: RefCell<Option<Instant>>,
+    /// Puts the text into the file.
+    hand: Aside<Result<(), String>>,
+    /// How long others who count are waited for.
+    patience: Duration,
 }
 
 impl<'a> Gauges<'a> {
     /// Of this configuration.
     #[must_use]
     pub fn new(settings: &'a Settings, state: &'a State) -> Self {
-        Self { settings, state, counts: RefCell::default(), written: RefCell::default() }
+        let (counts, written, hand) = (RefCell::default(), RefCell::default(), Aside::default());
+        Self { settings, state, counts, written, hand, patience: PATIENT }
+    }
+
+    /// The same beside the rounds of a `watch`, which wait for nobody.
+    #[must_use]
+    pub fn beside_rounds(self) -> Self {
+        Self { patience: BRIEF, ..self }
     }
 
     /// A pass has ended. The file is written if it is `due`, or old.
     ///
     /// # Errors
-    /// Why it could not be written; what was counted is not lost.
+    /// Why it could not be written, this time or the last; what was counted is not lost.
     pub fn passed(&self, pass: &Pass, witnesses: &Witnesses, due: bool) -> Result<(), String> {
         if self.settings.textfile.is_none() {
             return Ok(());
@@ -51,23 +68,42 @@ impl<'a> Gauges<'a> {
         }
     }
 
-    /// Writes the file.
+    /// Begins to write the file.
     ///
     /// # Errors
     /// As [`Self::passed`].
     pub fn write(&self, pass: &Pass, witnesses: &Witnesses) -> Result<(), String> {
         let Some(path) = &self.settings.textfile else { return Ok(()) };
         // Before the file: no counter that was seen ever goes back.
-        let (counts, trouble) = self.state.count(&self.counts.borrow());
+        let (counts, trouble) = self.state.count(&self.counts.borrow(), self.patience);
         if trouble.is_none() {
             self.counts.take();
         }
         // Without the history takeovers would be counted as none, and the next time as new ones.
         let (history, _) = self.state.read_history().map_err(|error| error.to_string())?;
         let text = metrics::text(&self.figures(pass, witnesses, (counts, &history)))?;
-        textfile::write(path, &text)?;
+        let to = path.clone();
+        let before = self.hand.begin(move || textfile::write(&to, &text)).map_err(|age| self.hangs(age))?;
         self.written.replace(Some(Instant::now()));
-        trouble.map_or(Ok(()), |error| Err(error.to_string()))
+        before.unwrap_or(Ok(()))?;
+        trouble.filter(|error| !error.is_busy()).map_or(Ok(()), |error| Err(error.to_string()))
+    }
+
+    /// Waits until the file is written, for who has nothing else to do.
+    ///
+    /// # Errors
+    /// As [`Self::passed`].
+    pub async fn settle(&self) -> Result<(), String> {
+        self.hand.end(WITHIN).await.map_err(|age| self.hangs(age))?.unwrap_or(Ok(()))
+    }
+
+    fn hangs(&self, age: Duration) -> String {
+        let path = self.settings.textfile.as_deref().unwrap_or(Path::new(""));
+        format!(
+            "{}: a write has been under way for {} s; its file system does not answer",
+            path.display(),
+            age.as_secs()
+        )
     }
 
     fn figures(&self, pass: &Pass, witnesses: &Witnesses, (counts, history): (Counts, &[Entry])) -> Figures {

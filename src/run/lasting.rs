@@ -17,7 +17,7 @@ use super::pass::{Going, Mode, World, told};
 use crate::act::Changer;
 use crate::config::Settings;
 use crate::decide::{Case, Next};
-use crate::model::{Conclusion, GuardedSet, Outcome, Pass, Round, Verdict};
+use crate::model::{Conclusion, Guarded, Outcome, Pass, Round, Verdict};
 use crate::observe::calm::{Calm, Cut, Missed};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -71,7 +71,11 @@ where
         loop {
             // By what the last pass saw.
             self.reading.consider(&self.going);
+            let before = self.places();
             self.going.renew();
+            if self.places() != before {
+                self.drawn = None;
+            }
             let missed = match self.calm(wish.as_mut()).await? {
                 Cut::Missed(missed) => missed,
                 Cut::Round(round) => {
@@ -79,6 +83,7 @@ where
                     self.weigh(round);
                     if self.going.case.next() == Next::Rest {
                         self.calm.all_clear();
+                        self.going.case.survey = self.reading.seen();
                         let concluded = self.going.rested().await;
                         return Ok(Passed { pass: self.account(concluded, began), burst: false });
                     }
@@ -95,6 +100,11 @@ where
             self.going.world.moving.set(false);
             return Ok(Passed { pass: self.account(concluded, began), burst: true });
         }
+    }
+
+    /// Where each subnet is.
+    fn places(&self) -> Option<Vec<Guarded>> {
+        self.going.case.guarded.as_ref().map(|set| set.subnets.clone())
     }
 
     fn begin_pass(&mut self) -> Instant {
@@ -134,7 +144,10 @@ where
             tokio::select! {
                 biased;
                 wished = &mut wish => return Err(wished),
-                told = self.reading.next() => self.learn(told),
+                told = self.reading.next() => {
+                    self.learn(told);
+                    self.going.own = self.reading.own().or(self.going.own.take());
+                }
                 cut = self.calm.next(self.going.targets.located()) => return Ok(cut),
                 () = sleep_until(due) => {}
             }
@@ -144,11 +157,11 @@ where
     /// What was read beside the calm.
     fn learn(&mut self, told: Told) {
         match told {
-            Told::Guarded(found) => {
-                let before = self.going.case.guarded.clone();
+            Told::Guarded(found, sight) => {
+                let before = self.places();
                 self.going.learn(*found);
-                let subnets = |set: &Option<GuardedSet>| set.as_ref().map(|set| set.subnets.clone());
-                if subnets(&self.going.case.guarded) != subnets(&before) {
+                self.going.sight = sight.map(|sight| *sight);
+                if self.places() != before {
                     self.drawn = None;
                     self.reading.again();
                 }
@@ -165,6 +178,9 @@ where
 
     /// A round of the calm.
     fn weigh(&mut self, mut round: Round) {
+        // Who was drawn before his subnet went to the standby says nothing of the primary by now.
+        let asked = self.going.subnets();
+        round.members.retain(|one| asked.of(&one.backend).is_some());
         for one in &mut round.members {
             one.witness = self.going.witness(&one.backend);
         }
@@ -174,8 +190,12 @@ where
     /// Rounds in a burst, until it is clear what was missed.
     async fn burst(&mut self, missed: Vec<Missed>) -> Conclusion {
         self.going.missed = missed;
+        self.going.place_sent();
         self.going.case.survey = self.reading.survey();
         let enough = self.going.rounds().await;
+        if !enough && self.going.case.survey.is_none() {
+            self.going.case.survey = self.reading.seen();
+        }
         let concluded = if enough { self.going.down().await } else { self.going.rested().await };
         let moved = self.going.case.moves.is_some();
         if moved || enough {

@@ -11,13 +11,16 @@ use jiff::Timestamp;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
+use super::asked::Sight;
 use super::beside;
+use super::lapse::Lapse;
 use super::targets::TargetBook;
 use crate::act::Changer;
-use crate::config::Settings;
+use crate::config::{Joining, Settings};
 use crate::decide::{self, Case};
 use crate::model::{
-    Backend, Conclusion, Found, GuardedSet, Moment, Outcome, Pass, Record, RouteTableId, Survey, Verdict,
+    Backend, Boot, Conclusion, Found, GuardedSet, InstanceId, Moment, Outcome, Pass, Record, RouteTableId, Stamp,
+    Survey, Verdict,
 };
 use crate::observe::calm::Missed;
 use crate::observe::resolve::{self, System};
@@ -39,7 +42,7 @@ pub struct World<'a, V, U, C, H> {
     pub host: &'a H,
     /// The state folder.
     pub state: &'a State,
-    /// Set once EC2 is being changed: from there on a pass is better ended than broken off.
+    /// Set once EC2 is being changed: from there on a pass is better ended than broken off. A signal unsets it, and nothing further is begun.
     pub moving: Cell<bool>,
     /// Draws panels and targets.
     pub rng: RefCell<SmallRng>,
@@ -47,8 +50,17 @@ pub struct World<'a, V, U, C, H> {
     pub clock: &'a dyn Fn() -> Moment,
     /// The wall clock, for what is printed and remembered only.
     pub wall: &'a dyn Fn() -> Timestamp,
+    /// The clock of the boot, for what another process is to know the age of.
+    pub boot: &'a dyn Fn() -> Option<Boot>,
     /// Told what happens, for who watches.
     pub tell: &'a dyn Fn(&str),
+}
+
+impl<V, U, C, H> World<'_, V, U, C, H> {
+    /// The moment, as it is written down and compared with what was.
+    pub(super) fn now(&self) -> Stamp {
+        Stamp { wall: (self.wall)(), boot: (self.boot)() }
+    }
 }
 
 /// What a pass is for.
@@ -95,16 +107,23 @@ pub(super) struct Going<'a, V: Vantages, U, C, H> {
     pub(super) witnesses: Witnesses,
     /// `case.guarded` says where the subnets are now: EC2 was asked in this pass, or nothing hints that any has moved.
     pub(super) certain: bool,
+    /// Before EC2 was asked for that, in this pass.
+    pub(super) asked: Option<Stamp>,
     /// Only backends of the subnets on this table are asked; `None`: of those that the primary carries, while it carries any.
     pub(super) behind: Option<RouteTableId>,
     /// This is one of the passes of a `watch`: EC2 is read beside them, and a session that is open is used before one is opened.
     pub(super) lasting: bool,
+    /// This instance, as last read, in a `watch`.
+    pub(super) own: Option<InstanceId>,
     /// The pass before this one, in a `watch`, found everything healthy.
     pub(super) well: bool,
     /// A survey that was not waited for, since an earlier one was at hand.
     pub(super) fresh: Option<LocalBoxFuture<'a, Survey>>,
+    /// What EC2 said of the record beside the calm, in a `watch`: together with where the subnets are, and good for as long.
+    pub(super) sight: Option<Sight>,
     /// What ended the calm, from which the first round goes on.
     pub(super) missed: Vec<Missed>,
+    pub(super) lapse: Lapse,
     pub(super) deadline: Instant,
     pub(super) notes: Vec<String>,
     /// All that is known so far.
@@ -179,13 +198,21 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
             backends,
             witnesses,
             certain: true,
+            asked: None,
             behind: None,
             lasting: false,
+            own: settings.preflight.standby_instance.clone(),
             well: false,
             fresh: None,
+            sight: None,
             missed: Vec::new(),
+            lapse: Lapse::default(),
             deadline: Instant::now() + settings.deadline,
-            notes: trouble.into_iter().chain(forgotten).collect(),
+            notes: trouble
+                .into_iter()
+                .chain(forgotten)
+                .chain(settings.fleet.as_ref().and_then(Joining::told))
+                .collect(),
             case,
         }
     }
@@ -223,17 +250,13 @@ impl<'a, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'a, V, U, C,
         }
         self.case = Case { guarded, unknown, ..Case::new(self.settings.decide.clone()) };
         self.certain = !self.moved();
-        self.fresh = None;
+        (self.asked, self.fresh, self.sight) = (None, None, None);
         self.missed.clear();
-        self.notes.clear();
+        self.notes = self.fleet_note().into_iter().collect();
     }
 
     async fn go(mut self, began: Instant) -> Done {
-        let mut down = self.rounds().await;
-        if self.overtaken().await {
-            down = self.rounds().await;
-        }
-        let concluded = if down { self.down().await } else { self.rested().await };
+        let concluded = self.concluded().await;
         self.end(concluded, began).await
     }
 

@@ -3,27 +3,23 @@
 //! What happened is on disk before anybody is called, so that whoever is killed in between leaves it to the next run. Nothing here fails: a
 //! disk or a hook that does not do its part is told of, and changes neither the outcome nor the exit status.
 
+mod outbox;
+
 use std::cell::RefCell;
-use std::convert::Infallible;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
-use tokio::time::sleep;
 
-use super::signals::signal;
 use crate::config::Settings;
 use crate::decide::Case;
-use crate::model::{Counts, EventKind, Found, InstanceId, Pass, Paused, Phase};
-use crate::notify::{self, Letter, Outbox, Program};
+use crate::model::{Counts, EventKind, Found, InstanceId, Names, Pass, Paused, Phase, Purpose};
 use crate::record::State;
 use crate::record::events::{Events, Waiting};
+use crate::record::lock::{BRIEF, PATIENT, Turn};
 use crate::record::pause::in_force;
 use crate::record::told::{Change, Told};
 use crate::report::event::{self, Event};
-
-/// Between two attempts at the right to deliver, which a `run` has for seconds.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// What an event is made of, besides the change that it is.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,6 +42,10 @@ pub struct Post<'a> {
     told: RefCell<Option<Told>>,
     /// Events that could not be written.
     unsaved: RefCell<Vec<Waiting>>,
+    /// For the metrics, and not in their file yet.
+    uncounted: RefCell<Counts>,
+    /// How long others are waited for who make events, or count them.
+    patience: Duration,
     wake: Notify,
 }
 
@@ -53,7 +53,21 @@ impl<'a> Post<'a> {
     /// Of this configuration.
     #[must_use]
     pub fn new(settings: &'a Settings, state: &'a State) -> Self {
-        Self { settings, state, told: RefCell::default(), unsaved: RefCell::default(), wake: Notify::new() }
+        Self {
+            settings,
+            state,
+            told: RefCell::default(),
+            unsaved: RefCell::default(),
+            uncounted: RefCell::default(),
+            patience: PATIENT,
+            wake: Notify::new(),
+        }
+    }
+
+    /// The same beside the rounds of a `watch`, which wait for nobody.
+    #[must_use]
+    pub fn beside_rounds(self) -> Self {
+        Self { patience: BRIEF, ..self }
     }
 
     /// A pass has ended, as it was told. Returns whether there is an event in it.
@@ -61,12 +75,14 @@ impl<'a> Post<'a> {
         let Some(kind) = EventKind::of(pass.outcome).filter(|_| self.settings.notify.is_some() && !pass.dry_run) else {
             return false;
         };
-        let moved = pass.moves.iter().any(|one| one.result.perhaps_moved());
-        if case.planned && !moved {
+        let moved = case.moved_anew();
+        if case.planned && !pass.moves.iter().any(|one| one.result.perhaps_moved()) {
             // Held, which says nothing of the network.
             return false;
         }
         let now = Timestamp::now();
+        // Of two who see the same change one tells it. An event too many is better than none, so nobody waits for long.
+        let turn = Turn::take(self.state, self.patience);
         let before = self.told();
         let mut told = before.clone();
         let paused = in_force(self.state.read_pause(), now);
@@ -80,6 +96,7 @@ impl<'a> Post<'a> {
             self.send(change, &told, now, Deed { because: &because, pass: None, ..deed });
         }
         if let Found::Present(record) = &record
+            && record.purpose == Purpose::Takeover
             && (moved || record.phase == Phase::Taken)
             && told.takeover(record.began)
             && !moved
@@ -97,6 +114,8 @@ impl<'a> Post<'a> {
             self.send(change, &told, now, deed);
         }
         self.remember(&before, told);
+        drop(turn);
+        self.count();
         change.is_some()
     }
 
@@ -106,6 +125,7 @@ impl<'a> Post<'a> {
             return;
         }
         let now = Timestamp::now();
+        let turn = Turn::take(self.state, self.patience);
         let before = self.told();
         let mut told = before.clone();
         let left = (!matches!(kind, EventKind::Paused | EventKind::Resumed)).then_some(kind);
@@ -114,51 +134,18 @@ impl<'a> Post<'a> {
         let instance = deed.instance.or(instance.as_ref());
         self.send(change, &told, now, Deed { instance, ..deed });
         self.remember(&before, told);
-    }
-
-    /// Brings to the hook what waits, within the hook's timeout; a signal ends that. Returns whether there was anything to bring.
-    pub async fn deliver(&self) -> bool {
-        let Some(settings) = &self.settings.notify else { return false };
-        let events = Events::look(self.state);
-        if self.waiting().is_empty() {
-            return false;
-        }
-        // Another is at it; what it does not know is on disk for it.
-        let right = events.as_ref().ok().and_then(Events::deliver);
-        if right.is_none() && self.unsaved.borrow().is_empty() {
-            return false;
-        }
-        let hook = Program::new(settings, &self.settings.name);
-        tokio::select! {
-            biased;
-            number = signal() => tracing::warn!(event = "signal", "ended by signal {number}; events wait for the next run"),
-            () = notify::once(self, &hook) => {}
-        }
-        true
-    }
-
-    /// The same, again and again.
-    pub async fn forever(&self) -> Infallible {
-        let Some(settings) = &self.settings.notify else { return std::future::pending().await };
-        // Whoever else makes an event meanwhile leaves it to us.
-        let _right = loop {
-            match Events::open(self.state).ok().and_then(|events| events.deliver()) {
-                Some(right) => break right,
-                None => sleep(AGAIN).await,
-            }
-        };
-        let hook = Program::new(settings, &self.settings.name);
-        notify::forever(self, &hook, &self.wake).await
+        drop(turn);
+        self.count();
     }
 
     fn told(&self) -> Told {
         let disk = self.state.read_told();
-        let known = self.told.borrow().clone();
-        match known {
+        let told = match self.told.borrow().clone() {
             Some(known) => known.later(disk),
-            // An event that was written, by a process that was killed before it could write this.
-            None => self.kept().into_iter().fold(disk, |told, one| told.later(one.told)),
-        }
+            None => disk,
+        };
+        // An event that was written, by a process that was killed before it could write this.
+        self.kept().into_iter().fold(told, |told, one| told.later(one.told))
     }
 
     fn kept(&self) -> Vec<Waiting> {
@@ -180,11 +167,27 @@ impl<'a> Post<'a> {
         self.settings.preflight.standby_instance.clone().or(surveyed).or_else(recorded)
     }
 
+    /// What is known of how things are called, by the pass and besides.
+    fn names(&self, pass: Option<&Pass>) -> Names {
+        let mut names = Names::new();
+        if let Some(set) = self.state.read_guarded().0 {
+            names.learn_guarded(&set);
+        }
+        if let Found::Present(record) = self.state.read_record(None) {
+            names.learn_moves(&record.moves);
+        }
+        if let Some(pass) = pass {
+            names.extend(&pass.names);
+        }
+        names
+    }
+
     fn send(&self, change: Change, told: &Told, at: Timestamp, deed: Deed<'_>) {
         let Change { serial, kind, previous, since, untold } = change;
         let id = format!("{serial:08}-{}-{:08x}", at.strftime("%Y%m%dT%H%M%SZ"), rand::random::<u32>());
         let Deed { because, pass, paused, instance } = deed;
         let name = self.settings.name.as_str();
+        let names = self.names(pass);
         let document = event::document(&Event {
             id: &id,
             kind,
@@ -197,6 +200,7 @@ impl<'a> Post<'a> {
             because,
             pass,
             paused,
+            names: &names,
         });
         tracing::debug!(event = "event", id, "{kind} is to be told");
         let one = Waiting::new(id, kind, at, document, told.clone());
@@ -207,7 +211,7 @@ impl<'a> Post<'a> {
                     event = "events-dropped",
                     "more events wait for the hook than are kept; the oldest are dropped: {lost}"
                 );
-                self.count(&Counts { lost: lost as u64, ..Counts::default() });
+                self.counted(&Counts { lost: lost as u64, ..Counts::default() });
             }
             Err(error) => {
                 tracing::warn!(event = "state", "{error}; the hook is called all the same");
@@ -215,40 +219,6 @@ impl<'a> Post<'a> {
             }
         }
         self.wake.notify_one();
-    }
-
-    /// For the metrics, where there are any.
-    fn count(&self, more: &Counts) {
-        if self.settings.textfile.is_some()
-            && let (_, Some(error)) = self.state.count(more)
-        {
-            tracing::warn!(event = "state", "{error}");
-        }
-    }
-}
-
-impl Outbox for Post<'_> {
-    fn waiting(&self) -> Vec<Letter> {
-        let letter = |one: Waiting| Letter { id: one.id, event: one.event, document: one.document, calls: one.calls };
-        self.kept().into_iter().chain(self.unsaved.borrow().iter().cloned()).map(letter).collect()
-    }
-
-    fn calling(&self, id: &str, calls: u32) {
-        for one in self.unsaved.borrow_mut().iter_mut().filter(|one| one.id == id) {
-            one.calls = calls;
-        }
-        let Some(one) = self.kept().into_iter().find(|one| one.id == id) else { return };
-        if let Err(error) = Events::open(self.state).and_then(|events| events.keep(&Waiting { calls, ..one })) {
-            tracing::warn!(event = "state", "{error}");
-        }
-    }
-
-    fn done(&self, id: &str, lost: bool) {
-        self.unsaved.borrow_mut().retain(|one| one.id != id);
-        if let Err(error) = Events::open(self.state).and_then(|events| events.remove(id)) {
-            tracing::warn!(event = "state", "{error}");
-        }
-        self.count(&Counts { lost: u64::from(lost), delivered: u64::from(!lost), ..Counts::default() });
     }
 }
 

@@ -2,45 +2,29 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use tokio::time::timeout;
+use jiff::Timestamp;
 
+use super::asked::{Said, Sight};
 use super::drill::PRACTICE;
+use super::lag::{LAG, left, outlived};
 use super::pass::{Going, Mode};
-use super::takeover::{self, REFRESH};
+use super::takeover;
 use crate::act::Changer;
 use crate::decide::{self, Lock};
 use crate::model::{
-    BackendVerdict, Change, Found, InstanceId, Move, MoveResult, Outcome, Paused, Phase, Record, RouteTableId,
-    SubnetId, Verification,
+    BackendVerdict, Change, Found, InstanceId, Move, MoveResult, Outcome, Paused, Phase, Purpose, Record, RouteTable,
+    RouteTableId, Stamp, SubnetId, Verification,
 };
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
 use crate::record::VERSION;
 use crate::record::history::{Deed, Entry};
-use crate::record::lock::RunLock;
+use crate::record::lock::{BRIEF, RunLock, Turn};
 use crate::record::pause::in_force;
 
-/// For so long after a change a describe may still show what was before it: EC2 is eventually consistent, "several minutes" at the
-/// very worst, seconds as a rule. Whoever wrote a younger record may have changed something in its last moment.
-const LAG: SignedDuration = SignedDuration::from_secs(30);
-
-/// Whether what EC2 shows may clear a record: the one rule for whoever clears one that he did not bring to its end himself. A time
-/// in the future (the clock was set back) is as old as it is far off.
-pub(super) fn outlived(record: &Record, now: Timestamp) -> bool {
-    now.duration_since(record.changed).abs() >= LAG
-}
-
-/// Whether nobody can be at work any more at what the record says: who lives writes it anew before each way, and verifies each for
-/// `verify_for` at most.
-pub(super) fn left(record: &Record, now: Timestamp, verify_for: Duration) -> bool {
-    let at_work = SignedDuration::try_from(verify_for.saturating_mul(2)).unwrap_or(SignedDuration::MAX);
-    now.duration_since(record.changed).abs() >= LAG.saturating_add(at_work)
-}
-
 /// Makes the record of a failback that of a takeover again: whoever is `back` is no longer of it, whoever is still on the standby was
-/// taken.
-pub(super) fn return_home(record: &mut Record, primary: &RouteTableId, back: impl Fn(&Change) -> bool) {
+/// taken. By a `young` record one that is on its way home may be there, whatever EC2 shows, and is left open.
+pub(super) fn return_home(record: &mut Record, primary: &RouteTableId, young: bool, back: impl Fn(&Change) -> bool) {
     let own = record.instance.clone();
     record.moves.retain_mut(|one| {
         if !decide::homeward(&one.plan, primary, &own) {
@@ -54,7 +38,9 @@ pub(super) fn return_home(record: &mut Record, primary: &RouteTableId, back: imp
             Change::Route(_) => None,
         };
         if let Some(away) = one.plan.reversed(|_| association) {
-            (one.plan, one.result) = (away, MoveResult::AlreadyThere);
+            let open = young && one.result.sent();
+            one.result = if open { MoveResult::Pending } else { MoveResult::AlreadyThere };
+            one.plan = away;
         }
         true
     });
@@ -87,7 +73,19 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         if let Found::Corrupt { .. } = &found {
             self.notes.extend(found.trouble().map(|trouble| format!("{trouble}; it holds nothing")));
         }
-        in_force(found, (self.world.wall)())
+        let present = matches!(found, Found::Present(_));
+        let now = (self.world.wall)();
+        let paused = in_force(found, now);
+        if present && paused.is_none() && self.mode == Mode::Act {
+            self.close_pause(now);
+        }
+        paused
+    }
+
+    /// What has ended by itself is history. Where somebody else is at it, or the disk says no, the next pass does it.
+    fn close_pause(&mut self, now: Timestamp) {
+        let Some(_turn) = Turn::take(self.world.state, BRIEF) else { return };
+        self.notes.extend(self.world.state.close_pause(now).err().map(|error| error.to_string()));
     }
 
     /// Reads the record, and puts one that is about another instance aside.
@@ -127,14 +125,15 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
 
     /// A takeover that was cut short is what the route tables say it is. Returns the record as it stands then.
     ///
-    /// Where EC2 could not be asked it stays as it is: what was seen an hour ago must not clear a lock.
+    /// Where EC2 could not be asked it stays as it is: what was seen an hour ago must not clear a lock. In a `watch` EC2 is not asked here
+    /// ([`super::asked`]).
     pub(super) async fn reconcile(&mut self, mut record: Record) -> Option<Record> {
         let Some(guarded) = self.case.guarded.clone().filter(|_| self.certain) else { return Some(record) };
         let away = |one: &&Move| {
             let on = |subnet: &SubnetId| guarded.subnets.iter().find(|one| one.subnet == *subnet).map(|one| &one.on);
             one.plan.subnets().iter().any(|subnet| on(subnet) == Some(&guarded.standby))
         };
-        if let Some(one) = record.moves.iter().find(away).filter(|_| record.because == PRACTICE) {
+        if let Some(one) = record.moves.iter().find(away).filter(|_| record.purpose == Purpose::Drill) {
             self.notes.push(format!(
                 "{PRACTICE} has {} on the standby; if none is at work any more: natwatch failback",
                 one.plan
@@ -152,19 +151,20 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             Found::Absent => return None,
             Found::Corrupt { .. } | Found::Newer { .. } | Found::Foreign { .. } => return Some(record),
         }
-        let now = (self.world.wall)();
-        match record.phase {
-            Phase::Taken => return Some(record),
-            Phase::FailingBack => return self.brought_back(record).await,
-            Phase::Taking | Phase::Partial => self.look_again(&mut record).await,
-        }
-        let astray = self.astray(&record, &guarded).await;
-        takeover::reconcile(&mut record, now, |subnet| {
+        let Some(Sight { asked, said, .. }) = self.sight(&record, &guarded).await else { return Some(record) };
+        let astray = match said {
+            Said::Failback(tables) => return self.brought_back(record, &tables, &asked),
+            Said::Takeover(seen, astray) => {
+                record = *seen;
+                astray
+            }
+        };
+        takeover::reconcile(&mut record, self.world.now(), |subnet| {
             let known = guarded.subnets.iter().find(|one| one.subnet == *subnet).map(|one| one.on.clone());
             known.or_else(|| astray.get(subnet).cloned())
         });
         if !record.moves.iter().any(|one| one.result.moved()) {
-            if !outlived(&record, now) {
+            if !outlived(&record, &asked) {
                 self.notes.push(format!(
                     "a takeover that was cut short is on record, and EC2 shows nothing moved; within {} s of it that may be \
                      out of date, so its record stays for now",
@@ -195,18 +195,18 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         Some(record)
     }
 
-    /// A failback that was cut short is over once nothing of it is left on the standby and all that is back has been seen to reach.
-    async fn brought_back(&mut self, mut record: Record) -> Option<Record> {
+    /// A failback that was cut short is over once nothing of it is left on the standby, by what EC2 showed when it was asked, and all that is back
+    /// has been seen to reach.
+    fn brought_back(&mut self, mut record: Record, tables: &[RouteTable], asked: &Stamp) -> Option<Record> {
         let rules = &self.settings.decide;
-        let tables = [rules.primary_table.clone(), rules.standby_table.clone()];
-        let asked = timeout(REFRESH, self.world.cloud.tables(&tables)).await;
-        let (Ok(Ok(tables)), true) = (asked, outlived(&record, (self.world.wall)())) else { return Some(record) };
-        let here = |one: &Move| decide::carried(&one.plan, &tables, &rules.standby_table, &record.instance);
-        let drill = record.because == PRACTICE;
-        if record.moves.iter().any(here) {
+        let drill = record.purpose == Purpose::Drill;
+        // Whoever drills lends the lock while he looks.
+        let over = if drill { left(&record, asked, self.settings.act.verify_for) } else { outlived(&record, asked) };
+        let here = |one: &Move| decide::carried(&one.plan, tables, &rules.standby_table, &record.instance);
+        if !over || record.moves.iter().any(here) {
             return Some(record);
         }
-        let home = |subnet: &SubnetId| preflight::now_on(&tables, subnet) == Some(&rules.primary_table);
+        let home = |subnet: &SubnetId| preflight::now_on(tables, subnet) == Some(&rules.primary_table);
         for one in &mut record.moves {
             let back = one.plan.subnets().iter().all(home);
             let homeward = decide::homeward(&one.plan, &rules.primary_table, &record.instance);

@@ -102,7 +102,8 @@ pub(crate) async fn signal() -> u8 {
 }
 
 /// Waits for `passing`. A signal while nothing is `moving` ends it there, and its number is the error; later, what is under way
-/// has nine seconds (or what `stop` gives it) to come to its end, unless there is a second signal.
+/// has nine seconds (or what `stop` gives it) to come to its end, unless there is a second signal; that it is not `moving` any more tells
+/// it to begin nothing further.
 pub(crate) async fn to_its_end<T>(
     signals: &mut Signals,
     mut passing: Pin<Box<impl Future<Output = T>>>,
@@ -117,9 +118,10 @@ pub(crate) async fn to_its_end<T>(
     };
     tracing::warn!(event = "signal", "ended by signal {number}");
     stop.ask();
+    let moving = moving.replace(false);
     let last = tokio::select! {
-        last = timeout(stop.patience, &mut passing), if moving.get() => last.ok(),
-        _ = signals.next(), if moving.get() => None,
+        last = timeout(stop.patience, &mut passing), if moving => last.ok(),
+        _ = signals.next(), if moving => None,
         else => None,
     };
     last.ok_or(number)

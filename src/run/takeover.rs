@@ -10,16 +10,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join;
+use jiff::Timestamp;
 use rand::RngExt as _;
 use tokio::time::{Instant, sleep};
 
+use super::lapse::Evidence;
 use super::pass::{Going, Mode};
-use super::verify;
+use super::{sent, verify};
 use crate::act::{self, Carried, Changer};
 use crate::decide::{self, Case, Situation};
 use crate::model::{
-    AddressStep, Change, Family, LastSteps, Move, MoveResult, Outcome, Phase, Plan, RebootResult, RebootStep, Record,
-    Survey, Verification, printable,
+    AddressStep, Change, Family, LastSteps, Move, MoveResult, Outcome, Phase, Plan, Purpose, RebootResult, RebootStep,
+    Record, Survey, Verification, printable,
 };
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -27,13 +29,6 @@ use crate::record::VERSION;
 use crate::record::history::{Deed, Entry};
 
 pub(super) use reconcile::{reconcile, reconcile_routes};
-
-/// What EC2 may take to say where routes and address of an earlier takeover are: as for any other refresh.
-pub(super) const REFRESH: Duration = Duration::from_secs(5);
-
-/// How long a `watch` goes on asking for moves by one row of evidence, where EC2 gives no answer: it gathers its evidence anew at once, and
-/// a primary that has come back meanwhile is not to be taken over. A move takes some tenths of a second.
-const BY_ONE_ROW: Duration = Duration::from_secs(10);
 
 /// Between two surveys of which the first was not answered.
 const ASKED_AGAIN: Duration = Duration::from_millis(250);
@@ -51,11 +46,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
     pub(super) async fn carry_out(self) -> (Vec<Move>, LastSteps) {
         let Self { going, plan, because, earlier } = self;
         let world = going.world;
-        let began = (world.wall)();
+        let now = world.now();
+        let began = now.wall;
         let start = Instant::now();
-        // The address comes after all moves, and no evidence asks for it again.
-        let limited = going.lasting && plan.address.is_none();
-        let until = if limited { going.deadline.min(start + BY_ONE_ROW) } else { going.deadline };
+        let until = going.deadline;
         let seed = world.rng.borrow_mut().random();
         let what = if plan.moves.iter().any(|one| matches!(one, Change::Route(_))) { "routes" } else { "subnets" };
         (world.tell)(&format!("{because}; moving {} {what}", plan.moves.len()));
@@ -71,9 +65,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
         let record = RefCell::new(Record {
             version: VERSION,
             instance: plan.standby.clone(),
+            purpose: Purpose::Takeover,
             phase: Phase::Taking,
             began: earlier.as_ref().map_or(began, |record| record.began),
             changed: began,
+            boot: now.boot,
             because: because.to_owned(),
             moves: remembered(earlier.as_ref(), plan),
             last: LastSteps { address: intended(earlier.as_ref(), plan), reboot: None },
@@ -82,7 +78,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
         world.state.sweep();
         let trouble: RefCell<BTreeSet<String>> = RefCell::default();
         let write = || {
-            record.borrow_mut().changed = (world.wall)();
+            record.borrow_mut().stamp(world.now());
             if let Err(error) = world.state.write_record(&record.borrow()) {
                 trouble.borrow_mut().insert(format!("THE TAKEOVER IS NOT ON RECORD: {error}"));
             }
@@ -93,17 +89,22 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             replace(&mut record.borrow_mut().moves, one);
             write();
         };
+        let evidence = Evidence::of(going);
+        let current = || evidence.current();
         let reading = going.fresh.take();
         let first = async { if let Some(reading) = reading { Some(reading.await) } else { None } };
-        let carrying = act::carry_out(world.cloud, plan, until, seed, false, settled);
+        let carrying = act::carry_out_while(world.cloud, plan, (until, &current), seed, false, settled);
         let (Carried { mut moves, address }, first) = join(carrying, first).await;
-        let fresh = if let Some(first) = first { answered(going, first, until).await } else { None };
+        let asks_until = evidence.until(until);
+        let fresh = if let Some(first) = first { answered(going, first, asks_until).await } else { None };
         if let Some(along) = fresh.and_then(|fresh| along(&going.case, &fresh, plan)) {
             (world.tell)(&format!("{} subnets more are on the primary by now; moving them too", along.moves.len()));
             record.borrow_mut().moves.extend(along.moves.iter().map(pending));
             write();
-            moves.extend(act::carry_out(world.cloud, &along, until, seed, false, settled).await.moves);
+            let carried = act::carry_out_while(world.cloud, &along, (until, &current), seed, false, settled).await;
+            moves.extend(carried.moves);
         }
+        going.lapse.lapsed = evidence.was_missed();
         let mut last = LastSteps { address, reboot: None };
         record.borrow_mut().last = last.clone();
         if let Some(step) = &last.address {
@@ -111,14 +112,17 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
         }
 
         let settled = moves.iter().all(|one| one.result.settled());
-        let nothing_moved = !record.borrow().moves.iter().any(|one| one.result.perhaps_moved());
+        // What an earlier one had under way, and EC2 does not show, is no part of this plan.
+        let nothing_moved = !record.borrow().moves.iter().any(|one| one.result.sent());
         if nothing_moved {
             // Nothing was moved, so nothing must keep the next run from trying.
             if let Err(error) = world.state.clear_record() {
                 trouble.borrow_mut().insert(error.to_string());
             }
         } else {
-            record.borrow_mut().phase = if settled && last.stand() { Phase::Taken } else { Phase::Partial };
+            let open = record.borrow().moves.iter().any(|one| one.result == MoveResult::Pending);
+            let taken = settled && last.stand() && !open;
+            record.borrow_mut().phase = if taken { Phase::Taken } else { Phase::Partial };
             write();
             remember_guarded(going, &moves);
             verify::verify(going, &mut moves).await;
@@ -133,22 +137,35 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             }
         }
         going.notes.extend(trouble.into_inner());
-        let entry = Entry {
-            version: VERSION,
-            kind: Deed::Takeover,
-            at: began,
-            instance: Some(plan.standby.clone()),
-            why: because.to_owned(),
-            outcome: Some(crate::decide::outcome_of(&moves, &last).0),
-            moves: moves.clone(),
-            last: last.clone(),
-            drill: None,
-            took: start.elapsed(),
-        };
-        if let Err(error) = world.state.append_history(&entry) {
+        // Of one that is gone on with, from where it began.
+        let at = record.borrow().began;
+        let took = Duration::try_from(began.duration_since(at)).unwrap_or_default() + start.elapsed();
+        let entry = entry(plan, (at, took), because, (&moves, &last));
+        if let Err(error) = world.state.append_takeover(&entry) {
             going.notes.push(error.to_string());
         }
         (moves, last)
+    }
+}
+
+/// The takeover in the history; when it began, and how long it took.
+fn entry(
+    plan: &Plan,
+    (began, took): (Timestamp, Duration),
+    because: &str,
+    (moves, last): (&[Move], &LastSteps),
+) -> Entry {
+    Entry {
+        version: VERSION,
+        kind: Deed::Takeover,
+        at: began,
+        instance: Some(plan.standby.clone()),
+        why: because.to_owned(),
+        outcome: Some(crate::decide::outcome_of(moves, last).0),
+        moves: moves.to_vec(),
+        last: last.clone(),
+        drill: None,
+        took,
     }
 }
 
@@ -259,20 +276,7 @@ pub(super) fn replace(moves: &mut [Move], one: &Move) {
 /// its case.
 fn remember_guarded<V: Vantages, U, C, H>(going: &mut Going<'_, V, U, C, H>, moves: &[Move]) {
     let Some(mut guarded) = going.case.guarded.clone() else { return };
-    for one in moves.iter().filter(|one| one.result.moved()) {
-        let Change::Association(plan) = &one.plan else { continue };
-        if let Some(subnet) = guarded.subnets.iter_mut().find(|subnet| subnet.subnet == plan.subnet) {
-            subnet.on = plan.to.clone();
-        }
-    }
-    // A subnet is where all of the routes are that are to be moved; those that were there before are in no plan.
-    let mut routes = moves.iter().filter(|one| matches!(one.plan, Change::Route(_))).peekable();
-    if routes.peek().is_some() && routes.all(|one| one.result.moved()) {
-        let table = guarded.standby.clone();
-        for subnet in &mut guarded.subnets {
-            subnet.on = if subnet.on == guarded.primary { table.clone() } else { subnet.on.clone() };
-        }
-    }
+    sent::moved(&mut guarded, moves);
     if let Err(error) = going.world.state.write_guarded(&guarded) {
         going.notes.push(error.to_string());
     }

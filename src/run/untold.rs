@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::pass::{Going, Mode};
 use crate::act::Changer;
 use crate::decide;
-use crate::model::{Found, Outcome, Phase, Record};
+use crate::model::{Found, Outcome, Phase, Purpose, Record};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::history::Deed;
@@ -48,7 +48,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
 
     /// Whether no line of the history tells of the end of this takeover. Where the history can't be read, nobody knows.
     fn untold(&self, record: &Record) -> bool {
-        let Ok((entries, _)) = self.world.state.read_history() else { return false };
+        if record.purpose != Purpose::Takeover {
+            return false;
+        }
+        let Ok(entries) = self.world.state.read_late_history() else { return false };
         !entries.iter().any(|entry| {
             let complete = !matches!(entry.outcome, Some(Outcome::Partial | Outcome::Failed));
             entry.kind == Deed::Takeover && entry.at >= record.began && complete

@@ -247,7 +247,7 @@ impl<'a> Sight<'a> {
 mod tests {
     use super::*;
     use crate::model::cloud::Masquerade;
-    use crate::model::{GuardedSet, Survey};
+    use crate::model::{Family, GuardedSet, Survey};
 
     fn asked(at: i64, guarded: Result<GuardedSet, String>) -> Asked {
         let unknown = || "not asked".to_owned();
@@ -258,6 +258,7 @@ mod tests {
             primary: None,
             uptime: Err(unknown()),
             ip_forward: Err(unknown()),
+            ip_forward_of: Family::V4,
             masquerade: Masquerade::Present,
         };
         Asked { at: Timestamp::from_second(at).unwrap(), survey, guarded, answers: None }
@@ -274,6 +275,8 @@ mod tests {
             public: Vec::new(),
             leads_to: None,
             admission: None,
+            tables: None,
+            own: None,
             names: crate::model::Names::new(),
             seen: Timestamp::UNIX_EPOCH,
         };

@@ -8,9 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::Asked;
 use crate::config::Settings;
 use crate::decide;
+use crate::model::cloud::Masquerade;
 use crate::model::{ControlFate, Family, Gate, GuardedSet, Instance, Paused};
 use crate::observe::Uplink as _;
 use crate::observe::icmp::Icmp;
+use crate::preflight::{self, Guarding};
+use crate::record::State;
+use crate::record::pause::Boot;
 use crate::report::status::PrimaryLooks;
 
 /// Pings of the primary's address, within `targets.timeout`.
@@ -21,6 +25,33 @@ pub(super) async fn answers(settings: &Settings, locked: bool) -> Option<bool> {
     let address = settings.primary_address.filter(|_| locked)?;
     let fate = Icmp::new(rand::random()).ping(address, settings.observe.timeout, PINGS).await;
     Some(matches!(fate, ControlFate::Good { .. }))
+}
+
+/// What a takeover would go by besides, and is not shown here: `watch` and timer may not see what root sees, and nobody is asked over SSH.
+pub(super) fn besides(settings: &Settings, asked: &Asked, state: &State) -> Vec<String> {
+    let observe = &settings.observe;
+    let guarding =
+        Guarding::of(&settings.preflight, &observe.targets, &observe.backends, state.read_guarded().0.as_ref());
+    let told = preflight::host::told(&guarding, state.sightings(Boot::now().as_ref()));
+    let works = |seen: &Masquerade| !seen.is_absent() && !seen.is_dropped();
+    let told = (!matches!(told, Masquerade::Unknown(_))).then(|| works(&told));
+    let seen =
+        Some(&asked.survey.masquerade).filter(|seen| !matches!(seen, Masquerade::Told(_) | Masquerade::Unknown(_)));
+    let seen = seen.map(works);
+    let word = |rule: bool| if rule { "masquerades" } else { "does not masquerade" };
+    let differs = seen.zip(told).filter(|(seen, told)| seen != told).map(|(seen, told)| {
+        format!(
+            "this instance {} by what you may see, and {} by facts.json, which who runs as another user goes by: natwatch doctor as root tells \
+             it anew",
+            word(seen),
+            word(told)
+        )
+    });
+    let own = settings.own.len();
+    let asks = (own > 0).then(|| {
+        format!("gate unfit also asks standby.witnesses ({own}), in the round that decides; what they would say is not known here")
+    });
+    differs.into_iter().chain(asks).collect()
 }
 
 /// When the gates that only time opens do so, by the wall clock as it is.

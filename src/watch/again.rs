@@ -8,6 +8,8 @@ use super::Made;
 use crate::config::Settings;
 use crate::daemon::{Manager, Why};
 use crate::observe::SshSettings;
+use crate::record::FLEET;
+use crate::run::fleet::{self, First};
 
 /// No session is kept longer than this for who is asked so seldom; it is opened again.
 const IDLE: Duration = Duration::from_hours(1);
@@ -18,16 +20,8 @@ const TURNS: u32 = 4;
 /// The settings as a watch has them: a span of its own, and sessions that last from one use to the next.
 pub(super) fn lasting(mut settings: Settings) -> Settings {
     settings.decide.span = settings.watch.span;
-    settings.observe.ssh.idle = round(&settings).saturating_mul(TURNS).clamp(SshSettings::IDLE, IDLE);
+    settings.observe.ssh.idle = settings.calm_pass().saturating_mul(TURNS).clamp(SshSettings::IDLE, IDLE);
     settings
-}
-
-/// What a round takes where all is well.
-pub(super) fn round(settings: &Settings) -> Duration {
-    let observe = &settings.observe;
-    let count = |n: usize| u32::try_from(n.max(1)).unwrap_or(u32::MAX);
-    let wanted = if observe.panel == 0 { observe.backends.len() } else { observe.panel.min(observe.backends.len()) };
-    settings.watch.interval.saturating_mul(count(wanted)) / count(observe.targets.len())
 }
 
 /// Reads the configuration at `path` again; `None`: the one before holds. systemd is told that it is being read, and that it was.
@@ -38,6 +32,9 @@ pub(super) async fn read(
     manager: &RefCell<Manager>,
     refused: &mut &'static str,
 ) -> Option<Box<Made>> {
+    if matches!(why, Why::Hosts(list) if *list == before.settings.state.join(FLEET)) {
+        return rejoined(before).await;
+    }
     manager.borrow_mut().reloading();
     let read = made(path, before).await;
     manager.borrow_mut().ready();
@@ -72,9 +69,30 @@ pub(super) async fn read(
     }
 }
 
+/// Whom EC2 shows now, among the backends of the configuration as it was read last: who runs there changes at any hour, when the file may be half
+/// edited.
+async fn rejoined(before: &Made) -> Option<Box<Made>> {
+    let settings = lasting(fleet::joined(before.settings.clone(), First::Leave).await);
+    if settings == before.settings {
+        return None;
+    }
+    match Made::of(settings).await {
+        Ok(made) => {
+            tracing::info!(event = "configuration", "EC2 shows other backends than before");
+            Some(Box::new(made))
+        }
+        Err(failure) => {
+            let why = failure.text;
+            tracing::error!(event = "configuration-refused", "EC2 shows other backends, and those before hold: {why}");
+            None
+        }
+    }
+}
+
 /// What the configuration makes now, if it is another than before.
 async fn made(path: &Path, before: &Made) -> Result<Option<Box<Made>>, String> {
-    let settings = lasting(Settings::load(path).map_err(|error| error.to_string())?);
+    let settings = Settings::load(path).map_err(|error| error.to_string())?;
+    let settings = lasting(fleet::joined(settings, First::Leave).await);
     let known = &before.settings;
     if settings == *known {
         return Ok(None);
@@ -130,7 +148,7 @@ backends.hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "1
             ("decision.interval = \"1h\"", seconds(7200), seconds(3600)),
         ] {
             let settings = settings(more);
-            assert_eq!((round(&settings), settings.observe.ssh.idle), (round_takes, idle), "{more}");
+            assert_eq!((settings.calm_pass(), settings.observe.ssh.idle), (round_takes, idle), "{more}");
             assert_eq!(settings.decide.span, Duration::from_millis(700), "{more}");
         }
     }

@@ -39,6 +39,11 @@ impl Keeper {
         Self { lock, kept: None, trouble: Trouble::default() }
     }
 
+    /// The next pass is kept whatever it is: others go by the rules that it was made with.
+    pub(super) fn anew(&mut self) {
+        self.kept = None;
+    }
+
     /// Keeps what there is to keep of a pass; one that was `told` at once, and one of a burst that did not come to rest too.
     ///
     /// # Errors

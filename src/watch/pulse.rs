@@ -56,8 +56,9 @@ impl Pulse {
         if self.ready_by.is_some_and(|by| by <= now) {
             self.ready(manager);
         }
+        // Also where it is too late for a sign, as after a freeze: else it would be due at once again, and nothing else would come to pass.
+        self.last = now;
         if now < self.overdue {
-            self.last = now;
             manager.alive();
         }
     }
@@ -87,6 +88,16 @@ mod tests {
     use super::*;
 
     const WATCHDOG: Duration = Duration::from_mins(2);
+
+    #[tokio::test(start_paused = true)]
+    async fn f004_a_sign_that_a_freeze_has_made_too_late_is_not_due_for_ever() {
+        let mut pulse = Pulse::new(Duration::from_secs(2), Some(Duration::from_secs(4)), true);
+        let mut manager = Manager::new(None, None);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        pulse.due().await;
+        pulse.breathe(&mut manager);
+        assert!(timeout(Duration::from_mins(1), pulse.due()).await.is_err(), "until a pass is over");
+    }
 
     /// What systemd is told within `length`, at which second, by a loop in which no pass ends.
     async fn told(mut pulse: Pulse, length: Duration) -> Vec<(u64, String)> {

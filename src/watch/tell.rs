@@ -41,9 +41,9 @@ impl Teller {
         Self { name: name.to_owned(), json, told: None, seen: None, owed: None }
     }
 
-    /// Tells of a pass, if it is worth it; returns what was told: the pass, or an urgent one before it.
-    pub(super) fn tell(&mut self, pass: &Pass, now: Instant) -> Option<Pass> {
-        let Some(event) = self.event(pass, now) else {
+    /// Tells of a pass, if it is worth it, as one that has `moved` something always is; returns what was told: the pass, or an urgent one before it.
+    pub(super) fn tell(&mut self, pass: &Pass, moved: bool, now: Instant) -> Option<Pass> {
+        let Some(event) = self.event(pass, moved, now) else {
             tracing::debug!(event = "pass", "{}: {}", pass.outcome, pass.because);
             return None;
         };
@@ -61,7 +61,7 @@ impl Teller {
     }
 
     /// The pass to tell of, which is `pass` or an urgent one before it.
-    fn event(&mut self, pass: &Pass, now: Instant) -> Option<Pass> {
+    fn event(&mut self, pass: &Pass, moved: bool, now: Instant) -> Option<Pass> {
         let current = state(pass);
         let before = self.seen.replace(current);
         let told = self.told.map(|(told, at)| (told, now.saturating_duration_since(at)));
@@ -73,7 +73,7 @@ impl Teller {
             Outcome::Down | Outcome::Failed | Outcome::Partial | Outcome::Unverified | Outcome::WouldTakeOver
         );
         let event = match told {
-            _ if pass.moves.iter().any(|one| one.result.perhaps_moved()) => Some(pass),
+            _ if moved => Some(pass),
             None => Some(pass),
             Some((told, age)) if told == current => (current.0 != Outcome::Healthy && age >= REMINDER).then_some(pass),
             Some((_, age)) if age >= APART => (urgent || lasts).then_some(pass),
@@ -174,13 +174,13 @@ mod tests {
         let begin = Instant::now();
         let mut teller = Teller::new("n", false);
         let event = |(at, outcome)| {
-            let event = teller.event(&pass(outcome, None), begin + Duration::from_secs(at))?;
+            let event = teller.event(&pass(outcome, None), false, begin + Duration::from_secs(at))?;
             Some((at, event.outcome))
         };
         passes.into_iter().filter_map(event).collect()
     }
 
-    use Outcome::{Degraded, Down, Healthy, Isolated, Locked, Unheard};
+    use Outcome::{Degraded, Down, Healthy, Isolated, Locked, Partial, Unheard};
 
     #[test]
     fn f089_a_state_is_told_when_it_lasts_and_each_hour_unless_it_is_well() {
@@ -225,11 +225,23 @@ mod tests {
     }
 
     #[test]
+    fn f049_attempts_of_which_nobody_knows_the_outcome_are_told_as_the_state_that_they_leave() {
+        let begin = Instant::now();
+        let mut teller = Teller::new("n", false);
+        let mut told = |at, moved| teller.event(&pass(Partial, None), moved, begin + Duration::from_secs(at)).is_some();
+        let attempts: Vec<u64> = (0..=600).step_by(5).filter(|at| told(*at, false)).collect();
+        assert_eq!(attempts, [0], "the same, again and again");
+        assert!(told(601, true) && told(602, true), "what was moved is told at once");
+    }
+
+    #[test]
     fn another_gate_is_another_state() {
         let begin = Instant::now();
         let mut teller = Teller::new("n", false);
         let mut told = |at, gate| {
-            teller.event(&pass(Down, Some(gate)), begin + Duration::from_secs(at)).map(|event| event.holds[0].gate)
+            teller
+                .event(&pass(Down, Some(gate)), false, begin + Duration::from_secs(at))
+                .map(|event| event.holds[0].gate)
         };
         assert_eq!(told(0, Gate::Paused), Some(Gate::Paused));
         assert_eq!(told(20, Gate::Paused), None);

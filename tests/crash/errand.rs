@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use natwatch::config::{Files, Role, Settings};
 use natwatch::model::cloud::Masquerade;
-use natwatch::model::{Backend, ControlFate, Family, Fate, InstanceId, Silence, Target};
+use natwatch::model::{Backend, Boot, ControlFate, Family, Fate, InstanceId, Silence, Target};
 use natwatch::observe::{Asked, Uplink, Vantages};
 use natwatch::preflight::Host;
 use natwatch::record::round::LastRound;
@@ -112,6 +112,7 @@ impl Errand {
             rng: RefCell::new(SmallRng::seed_from_u64(7)),
             clock: &|| began.elapsed(),
             wall: &wall,
+            boot: &|| Some(Boot { id: "crashing".to_owned(), at: self.at + began.elapsed() }),
             tell: &|_| (),
         };
         let mut done = match self.deed {

@@ -6,6 +6,7 @@
 #[path = "../support/associations.rs"]
 mod associations;
 mod drill;
+mod record;
 mod watchdog;
 mod world;
 
@@ -14,7 +15,9 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use natwatch::model::{Change, MoveResult, Outcome, Pass};
+use natwatch::record::history::Deed;
 use natwatch::run::pass::Done;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -348,6 +351,46 @@ fn f066_a_nat_that_was_repaired_cannot_tell_that_from_being_dead_and_leaves_it_t
             assert_eq!(last.exit, 2, "seed {seed}: {}", last.because);
             let asked = last.holds.iter().any(|hold| hold.remedy.ends_with("natwatch takeover"));
             assert!(asked && !last.commands.is_empty(), "seed {seed}: {:?}", last.holds);
+        });
+    }
+}
+
+#[test]
+fn f109_what_the_standbys_groups_were_seen_to_refuse_holds_no_takeover_for_ever_where_they_cannot_be_read_again() {
+    for (seed, minutes, outcome) in [(0, 1, Outcome::Down), (1, 50, Outcome::Down), (2, 61, Outcome::TakenOver)] {
+        race(seed, async |_, folder| {
+            // EC2 says nothing of groups here, as to who has not the right.
+            let vpc = Vpc::new(&['a', 'a'], SmallRng::seed_from_u64(!seed)).at_its_best();
+            let one = Watchdog::new(&vpc, ('b', 'a'), &[0, 1], &[], &folder, seed);
+            one.passes(2, Duration::from_secs(1)).await;
+            one.refused(SignedDuration::from_mins(minutes));
+            vpc.dead.borrow_mut().push(('a', Instant::now()));
+            let pass = one.pass().await.pass;
+            assert_eq!(pass.outcome, outcome, "{minutes} minutes: {} {:?}", pass.because, pass.notes);
+            let told = pass.notes.iter().any(|note| note.contains("is not known: they were last read at"));
+            assert_eq!(told, outcome == Outcome::TakenOver, "{minutes} minutes: {:?}", pass.notes);
+        });
+    }
+}
+
+#[test]
+fn a_pause_that_ends_by_itself_is_history_by_the_first_pass_after_it_of_a_run_or_a_watch() {
+    for watches in [false, true] {
+        race(7, async |rng, folder| {
+            let vpc = Vpc::new(&['a', 'a'], rng).at_its_best();
+            let one = Watchdog::new(&vpc, ('b', 'a'), &[0, 1], &[], &folder, 7);
+            one.pause(Duration::from_mins(1));
+            let passes = async |length| {
+                if watches {
+                    one.watch(sleep(length)).await;
+                } else {
+                    one.passes(3, length / 3).await;
+                }
+            };
+            passes(Duration::from_secs(50)).await;
+            assert_eq!(one.history(), []);
+            passes(Duration::from_mins(2)).await;
+            assert_eq!(one.history(), [(Deed::Resume, None)]);
         });
     }
 }

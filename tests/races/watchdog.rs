@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use natwatch::config::{Files, Role, Settings};
-use natwatch::model::{Family, Pass, Record};
+use natwatch::model::{Admission, Boot, Family, Outcome, Pass, Record, Stamp};
 use natwatch::record::State;
+use natwatch::record::history::Deed;
+use natwatch::record::lock::RunLock;
+use natwatch::record::pause::Pause;
 use natwatch::record::witnesses::Witnesses;
 use natwatch::run::lasting::Lasting;
 use natwatch::run::pass::{self, Done, Mode, World};
@@ -31,6 +34,8 @@ pub(crate) struct Watchdog<'v> {
     state: State,
     witnesses: RefCell<Witnesses>,
     began: Instant,
+    /// By how much the wall clock was set, forward or back.
+    set: Cell<SignedDuration>,
     seed: Cell<u64>,
 }
 
@@ -83,6 +88,7 @@ impl<'v> Watchdog<'v> {
             state,
             witnesses: RefCell::new(witnesses),
             began: Instant::now(),
+            set: Cell::default(),
             seed: Cell::new(seed),
         }
     }
@@ -113,32 +119,75 @@ impl<'v> Watchdog<'v> {
         .await
     }
 
+    /// `natwatch pause`, from now on.
+    pub(crate) fn pause(&self, length: Duration) {
+        self.state.write_pause(&Pause::new(self.wall(), None, length, "work on it".to_owned())).unwrap();
+    }
+
+    /// Notes that the standby's security groups were seen to admit nothing, so long ago.
+    pub(crate) fn refused(&self, ago: SignedDuration) {
+        let mut set = self.state.read_guarded().0.unwrap();
+        let refused = set.subnets.iter().map(|one| one.subnet.clone()).collect();
+        let seen = self.wall().checked_sub(ago).unwrap();
+        set.admission = Some(Admission { groups: vec!["sg-0b".parse().unwrap()], refused, seen });
+        self.state.write_guarded(&set).unwrap();
+    }
+
+    /// What the history has, oldest first.
+    pub(crate) fn history(&self) -> Vec<(Deed, Option<Outcome>)> {
+        self.state.read_history().unwrap().0.into_iter().map(|entry| (entry.kind, entry.outcome)).collect()
+    }
+
     /// Whether a takeover, failback or drill is on record.
     pub(crate) fn recorded(&self) -> Option<Record> {
         self.state.read_record(None).present()
     }
 
-    /// `natwatch watch`, until `over`; what its passes came to.
-    pub(crate) async fn watch(&self, over: impl Future<Output = ()>) -> Vec<Pass> {
+    /// Another process writes this record, in this moment.
+    pub(crate) fn writes(&self, mut record: Record) {
+        record.stamp(Stamp { wall: self.wall(), boot: Some(self.boot()) });
+        self.state.write_record(&record).unwrap();
+    }
+
+    /// Another process takes the run lock.
+    pub(crate) async fn lock(&self) -> RunLock {
+        RunLock::acquire(&self.state, Duration::ZERO, Duration::from_mins(10)).await.unwrap()
+    }
+
+    /// `natwatch watch`, until `over`; what its passes came to, and when.
+    pub(crate) async fn watch(&self, over: impl Future<Output = ()>) -> Vec<(Instant, Pass)> {
         let mut over = pin!(over);
         let mut all = Vec::new();
-        self.made(async |world, witnesses| {
-            let interval = self.settings.watch.interval;
-            let mut lasting = Lasting::begin(world, &self.settings, witnesses, Mode::Act, interval).await;
+        let mut settings = self.settings.clone();
+        settings.decide.span = settings.watch.span;
+        let watching = self.made(async |world, witnesses| {
+            let interval = settings.watch.interval;
+            let mut lasting = Lasting::begin(world, &settings, witnesses, Mode::Act, interval).await;
             while let Ok(passed) = lasting.next(&mut over).await {
-                all.push(passed.pass);
+                all.push((Instant::now(), passed.pass));
             }
             lasting.close().await;
-        })
-        .await;
+        });
+        Box::pin(watching).await;
         all
     }
 
+    /// Sets the wall clock, forward or back.
+    pub(crate) fn set_clock(&self, by: SignedDuration) {
+        self.set.set(self.set.get() + by);
+    }
+
+    fn wall(&self) -> Timestamp {
+        let since = SignedDuration::try_from(self.began.elapsed()).unwrap() + self.set.get();
+        Timestamp::from_second(BEGIN).unwrap().checked_add(since).unwrap()
+    }
+
+    fn boot(&self) -> Boot {
+        Boot { id: "race".to_owned(), at: self.began.elapsed() }
+    }
+
     async fn made<T>(&self, pass: impl AsyncFnOnce(&Own<'_, 'v>, Witnesses) -> T) -> T {
-        let wall = || {
-            let since = SignedDuration::try_from(self.began.elapsed()).unwrap();
-            Timestamp::from_second(BEGIN).unwrap().checked_add(since).unwrap()
-        };
+        let wall = || self.wall();
         self.seed.set(self.seed.get().wrapping_add(1));
         let world = World {
             vantages: &self.view,
@@ -150,6 +199,7 @@ impl<'v> Watchdog<'v> {
             rng: RefCell::new(SmallRng::seed_from_u64(self.seed.get())),
             clock: &|| self.began.elapsed(),
             wall: &wall,
+            boot: &|| Some(self.boot()),
             tell: &|_| (),
         };
         let witnesses = self.witnesses.borrow().clone();

@@ -1,7 +1,8 @@
 //! A VPC in which several NATs, operators and a slow EC2 get in each other's way. Associations are compare-and-swap tokens; a call is
 //! carried out at a moment of its own, its reply may be lost, and a describe may show what was before.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::pending;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -51,6 +52,16 @@ pub(crate) struct Vpc {
     lag: Duration,
     /// How many calls in a hundred fail, in one way or another.
     faults: u32,
+    /// EC2 refuses to move anything.
+    pub(crate) refuses: Cell<bool>,
+    /// A subnet that a describe shows on no table, as while its association is replaced.
+    pub(crate) hidden: Cell<Option<usize>>,
+    /// What a call that only reads takes besides.
+    pub(crate) slow: Cell<Duration>,
+    /// No call that only reads is ever answered.
+    pub(crate) hangs: Cell<bool>,
+    /// Nor is any that asks where subnets went.
+    pub(crate) secretive: Cell<bool>,
 }
 
 pub(crate) fn table(nat: Nat) -> RouteTableId {
@@ -99,6 +110,11 @@ impl Vpc {
             lag: if lags { lag } else { Duration::ZERO },
             faults: if rng.random_bool(0.5) { rng.random_range(1..25) } else { 0 },
             rng: RefCell::new(rng),
+            refuses: Cell::new(false),
+            hidden: Cell::new(None),
+            slow: Cell::default(),
+            hangs: Cell::default(),
+            secretive: Cell::default(),
         }
     }
 
@@ -153,7 +169,7 @@ impl Vpc {
 
     fn table(&self, id: &RouteTableId) -> RouteTable {
         let of = nat_of(id);
-        let all = 0..self.places.borrow().len();
+        let all = (0..self.places.borrow().len()).filter(|n| self.hidden.get() != Some(*n));
         RouteTable {
             id: id.clone(),
             vpc: "vpc-1".parse().unwrap(),
@@ -178,6 +194,10 @@ pub(crate) struct View<'v> {
 
 impl View<'_> {
     async fn read(&self) -> Result<(), String> {
+        if self.vpc.hangs.get() {
+            pending::<()>().await;
+        }
+        sleep(self.vpc.slow.get()).await;
         self.vpc.latency().await;
         // What only reads is tried again by the SDK itself, twice.
         for _ in 0..3 {
@@ -236,6 +256,9 @@ impl Changer for View<'_> {
         _: bool,
     ) -> Result<AssociationId, ChangeError> {
         self.vpc.latency().await;
+        if self.vpc.refuses.get() {
+            return Err(ChangeError::Refused("UnauthorizedOperation".to_owned()));
+        }
         let fate = self.vpc.fate();
         match fate {
             1 => return Err(ChangeError::Throttled("RequestLimitExceeded".to_owned())),
@@ -254,6 +277,9 @@ impl Changer for View<'_> {
     }
 
     async fn whereabouts(&self, subnets: &[SubnetId]) -> Result<Vec<(RouteTableId, Association)>, String> {
+        if self.vpc.secretive.get() {
+            pending::<()>().await;
+        }
         self.read().await?;
         Ok(subnets.iter().map(|id| self.vpc.shown(number(id))).map(|(on, one)| (table(on), one)).collect())
     }

@@ -337,6 +337,8 @@ fn outage(sim: &Sim<'_>, seen: &Seen, done: &Done, to: Duration, state: &State) 
         && own.forwards
         && own.uptime + from >= sim.settings.decide.min_uptime
         && !script.ec2.down.any(from, to)
+        && !script.ec2.throttles.any(from, to)
+        && script.suspended.is_zero()
         && !sim.freezes.borrow().iter().any(|(start, end)| *start <= to && from <= *end)
         && !sim.operated.borrow().iter().any(|at| *at >= from.saturating_sub(secs(1.0)))
         && alive >= 2

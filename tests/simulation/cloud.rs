@@ -300,6 +300,9 @@ impl Changer for Client<'_> {
             return Err(ChangeError::Unknown("no answer within 2 s".to_owned()));
         }
         let kind = ec2.rng.borrow_mut().random_range(0..3);
+        if ec2.script.ec2.throttles.at(ec2.now()) {
+            return Err(ChangeError::Throttled("RequestLimitExceeded".to_owned()));
+        }
         if lost && kind == 0 {
             return Err(ChangeError::Throttled("RequestLimitExceeded".to_owned()));
         }

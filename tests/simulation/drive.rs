@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use natwatch::config::{Files, Role, Settings};
-use natwatch::model::{Backend, Found, GuardedSet, Moment, Phase};
+use natwatch::model::{Backend, Boot, Found, GuardedSet, Moment, Phase};
 use natwatch::observe::ObserveSettings;
 use natwatch::record::State;
 use natwatch::record::lock::RunLock;
@@ -69,11 +69,31 @@ pub(crate) struct Sim<'s> {
     pub(crate) operated: RefCell<Vec<Duration>>,
     pub(crate) trace: bool,
     wall: Cell<i64>,
+    /// How long the machine was suspended, which the clock of the boot counts and the simulation's does not.
+    suspended: Cell<Duration>,
 }
 
 impl Sim<'_> {
     pub(crate) fn now(&self) -> Duration {
         self.ec2.now()
+    }
+
+    /// The clock of the boot.
+    fn boot(&self) -> Moment {
+        self.now() + self.suspended.get()
+    }
+
+    /// The same, as it is written down. The machine is never started anew.
+    fn booted(&self) -> Boot {
+        Boot { id: "simulated".to_owned(), at: self.boot() }
+    }
+
+    /// What a pass says of itself.
+    fn says(&self, standby: usize, text: &str) {
+        if text.contains("; moving ") {
+            self.suspended.set(self.script.suspended);
+        }
+        self.tell(&|| format!("standby {standby}: {text}"));
     }
 
     pub(crate) fn wall(&self) -> Timestamp {
@@ -160,6 +180,7 @@ pub(crate) fn play(script: &Script, seed: u64, defaults: &Settings, folder: &Pat
             operated: RefCell::default(),
             trace,
             wall: Cell::new(BEGIN),
+            suspended: Cell::default(),
         };
         if trace {
             println!("{script:#?}");
@@ -323,10 +344,10 @@ impl<'s> Standby<'s> {
             let (first, second) = (self.rng.random(), self.rng.random());
             let mut rng = SmallRng::seed_from_u64(self.rng.random());
             let this = &*self;
-            let clock = || sim.now();
-            let wall = || sim.wall();
-            let tell = |text: &str| sim.tell(&|| format!("standby {}: {text}", this.n));
-            let world = this.world(first, &clock, &wall, &tell);
+            let clock = || sim.boot();
+            let (wall, boot) = (|| sim.wall(), || Some(sim.booted()));
+            let tell = |text: &str| sim.says(this.n, text);
+            let world = this.world(first, &clock, (&wall, &boot), &tell);
             let (witnesses, _) = Witnesses::load(this.state, sim.wall());
             let mut lasting = Lasting::begin(&world, &this.settings, witnesses, mode, script.interval).await;
             loop {
@@ -403,7 +424,7 @@ impl<'s> Standby<'s> {
         &'w self,
         seed: u64,
         clock: &'w dyn Fn() -> Moment,
-        wall: &'w dyn Fn() -> Timestamp,
+        (wall, boot): (&'w dyn Fn() -> Timestamp, &'w dyn Fn() -> Option<Boot>),
         tell: &'w dyn Fn(&str),
     ) -> World<'w, Network<'s>, Network<'s>, Client<'s>, Machine<'s>> {
         World {
@@ -416,15 +437,16 @@ impl<'s> Standby<'s> {
             rng: RefCell::new(SmallRng::seed_from_u64(seed)),
             clock,
             wall,
+            boot,
             tell,
         }
     }
 
     /// One pass, as `run` would make it.
     async fn pass(&self, sim: &Sim<'s>, witnesses: Witnesses, dry: bool, seed: u64) -> Done {
-        let (clock, wall) = (|| sim.now(), || sim.wall());
-        let tell = |text: &str| sim.tell(&|| format!("standby {}: {text}", self.n));
-        let world = self.world(seed, &clock, &wall, &tell);
+        let (clock, wall, boot) = (|| sim.boot(), || sim.wall(), || Some(sim.booted()));
+        let tell = |text: &str| sim.says(self.n, text);
+        let world = self.world(seed, &clock, (&wall, &boot), &tell);
         let mode = if dry { Mode::DryRun } else { Mode::Act };
         let done = Box::pin(pass::pass(&world, &self.settings, witnesses, mode)).await;
         self.trace(sim, &done);

@@ -3,7 +3,7 @@
 //!
 //! All that is real is natwatch, from the draw of a panel to the takeover record; SSH, packets, EC2, the machine and time
 //! are the simulation's (`network`, `cloud`, `script`). What `watch` does in plain scripts, and how fast, is in
-//! `watch`.
+//! `watch`; what comes of evidence that lapses is in `lapse`.
 //!
 //! `NATWATCH_SEED=<seed> cargo test --workspace --test simulation first_quarter -- --nocapture` repeats one simulation and tells what
 //! happens; `NATWATCH_SEED=<first>..<end>` runs several, without a word.
@@ -16,6 +16,7 @@ mod associations;
 mod check;
 mod cloud;
 mod drive;
+mod lapse;
 mod network;
 mod script;
 mod watch;

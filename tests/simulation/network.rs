@@ -182,6 +182,7 @@ pub(crate) struct Machine<'s> {
 
 impl Host for Machine<'_> {
     async fn instance(&self) -> Result<InstanceId, String> {
+        sleep(self.script.imds).await;
         Ok(instance(self.standby))
     }
 

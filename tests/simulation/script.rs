@@ -86,6 +86,8 @@ pub(crate) struct Meddling {
 pub(crate) struct Ec2Moods {
     /// No call is answered.
     pub(crate) down: Times,
+    /// Every move is throttled.
+    pub(crate) throttles: Times,
     /// The share of calls that fail: throttled, 5xx, carried out without a reply, or no answer.
     pub(crate) errors: f64,
     /// How long a describe may show what was.
@@ -156,6 +158,10 @@ pub(crate) struct Script {
     pub(crate) paused: Times,
     /// The wall clock jumps: when, and by how many seconds.
     pub(crate) wall_jumps: Vec<(Duration, i64)>,
+    /// For so long the machine is suspended once, between the decision to move and the first call.
+    pub(crate) suspended: Duration,
+    /// How long IMDS takes.
+    pub(crate) imds: Duration,
 }
 
 impl Script {
@@ -223,6 +229,8 @@ impl Script {
             meddling: Vec::new(),
             paused: Times::default(),
             wall_jumps: Vec::new(),
+            suspended: Duration::ZERO,
+            imds: Duration::ZERO,
         }
     }
 
@@ -280,6 +288,8 @@ impl Script {
             meddling: Vec::new(),
             paused: Times::default(),
             wall_jumps: Vec::new(),
+            suspended: Duration::ZERO,
+            imds: Duration::ZERO,
         };
         script.draw_backends(rng, least);
         script.draw_standbys(rng);

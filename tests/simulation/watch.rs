@@ -8,7 +8,7 @@ use super::drive::{Played, defaults, play};
 use super::memory;
 use super::script::{Meddling, Script, Times, secs};
 
-fn played(script: &Script, settings: &Settings, seed: u64) -> Played {
+pub(crate) fn played(script: &Script, settings: &Settings, seed: u64) -> Played {
     let folder = tempfile::Builder::new().prefix("natwatch-simulation-").tempdir_in(memory()).unwrap();
     play(script, seed, settings, &folder.path().join("state"), std::env::var_os("NATWATCH_SEED").is_some())
 }
@@ -133,6 +133,16 @@ fn while_it_is_locked_it_watches_the_standby_and_says_when_that_fails_too() {
     assert!(exits[&4] == 1 && exits[&5] > 15, "{exits:?}");
     // Down, and held: again and again, ever more rarely.
     assert!((4..15).contains(&exits[&2]), "{exits:?}");
+}
+
+#[test]
+fn f058_however_slowly_imds_answers_a_watch_with_a_record_looks_as_often_as_ever() {
+    let rounds = |imds: f64| {
+        let dead = Times(vec![(secs(30.0), secs(300.0))]);
+        played(&Script { dead, imds: secs(imds), ..Script::plain(secs(300.0)) }, &defaults(), 8).tally.rounds
+    };
+    let (quick, slow) = (rounds(0.0), rounds(1.0));
+    assert!(slow + 3 >= quick, "{slow} rounds, and {quick} where it answers at once");
 }
 
 #[test]

@@ -110,6 +110,22 @@ impl Systemd {
         self.running.lock().unwrap().as_ref().unwrap().kill(signal).unwrap();
     }
 
+    /// Stops it in the middle of whatever it does; what it has said before has been heard by then.
+    pub(crate) fn freezes(&self) {
+        self.signal(Signal::STOP);
+        let until = Instant::now() + SOON;
+        let stat = format!("/proc/{}/stat", self.pid);
+        while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
+            assert!(Instant::now() < until, "it goes on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let mut known = usize::MAX;
+        while std::mem::replace(&mut known, self.heard().len()) != known {
+            assert!(Instant::now() < until, "{:?}", self.heard());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Kills it, as the kernel does when memory is short.
     pub(crate) fn is_killed(&self) -> Run {
         self.signal(Signal::KILL);

@@ -106,7 +106,7 @@ pub(super) fn moved(of: &[moves::Row]) -> String {
 fn parse(rows: &[hosts::Row]) -> String {
     let [small, large, ..] = rows else { return String::new() };
     format!(
-        "To read a hosts file of {} takes {}. Rounds by panel size, with half of the backends black-holed too: [docs/bench.md](docs/bench.md).\n",
+        "To read a hosts file of {} takes {}. Rounds by panel size, with half of the backends black-holed too: `docs/bench.md`.\n",
         large.what,
         more(large, small)
     )

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, ExitStatus};
+use std::process::{ChildStdin, Command, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +14,16 @@ use crate::keeper::Keeper;
 
 /// How long output may trickle in after the program has ended, when a child of its own still holds the pipe.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// What a program finds on its standard input.
+#[derive(Clone, Debug)]
+pub(super) enum Input {
+    Nothing,
+    /// This, and its end.
+    Text(String),
+    /// What is typed as it goes on.
+    Open,
+}
 
 #[derive(Debug)]
 struct Collected {
@@ -55,6 +65,7 @@ pub struct Running {
     pid: Pid,
     /// When it was started.
     pub started: Instant,
+    stdin: Option<ChildStdin>,
     stdout: Collected,
     stderr: Collected,
     ended: mpsc::Receiver<(std::io::Result<ExitStatus>, Instant)>,
@@ -62,14 +73,15 @@ pub struct Running {
 
 impl Running {
     /// Starts a command with all streams piped, and collects from then on.
-    pub(super) fn start(mut command: Command, keeper: Option<&Keeper>, stdin: Option<String>) -> anyhow::Result<Self> {
+    pub(super) fn start(mut command: Command, keeper: Option<&Keeper>, input: &Input) -> anyhow::Result<Self> {
         let started = Instant::now();
         let mut child = match keeper {
             Some(keeper) => keeper.spawn(command)?,
             None => command.spawn().context("start ip")?,
         };
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("a child without a process id")?;
-        if let (Some(mut pipe), Some(text)) = (child.stdin.take(), stdin) {
+        let mut stdin = child.stdin.take();
+        if let (Input::Text(text), Some(mut pipe)) = (input.clone(), stdin.take_if(|_| !matches!(input, Input::Open))) {
             // A program that does not read its input is no failure of ours.
             thread::spawn(move || drop(pipe.write_all(text.as_bytes())));
         }
@@ -77,7 +89,7 @@ impl Running {
         let stderr = collect(child.stderr.take().context("no standard error")?);
         let (sender, ended) = mpsc::channel();
         thread::spawn(move || drop(sender.send((child.wait(), Instant::now()))));
-        Ok(Self { pid, started, stdout, stderr, ended })
+        Ok(Self { pid, started, stdin, stdout, stderr, ended })
     }
 
     /// Its process id: the program's own, as all wrappers exec; `script`'s on a pseudo-terminal.
@@ -104,6 +116,28 @@ impl Running {
     #[must_use]
     pub fn stderr(&self) -> String {
         self.stderr.so_far()
+    }
+
+    /// Types a line at each of these words of its standard output, which come one after the other.
+    ///
+    /// # Errors
+    /// When the words don't come within `patience` each (with the output), or it does not read.
+    pub fn types(&self, dialogue: &[(&str, &str)], patience: Duration) -> anyhow::Result<()> {
+        let mut input = self.stdin.as_ref().context("its standard input is not open")?;
+        let mut past = 0;
+        for (asked, typed) in dialogue {
+            let limit = Instant::now() + patience;
+            past += loop {
+                let said = self.stdout();
+                if let Some(at) = said.get(past..).and_then(|said| said.find(asked)) {
+                    break at + asked.len();
+                }
+                anyhow::ensure!(Instant::now() < limit, "no `{asked}` within {patience:?} in:\n{said}");
+                thread::sleep(Duration::from_millis(5));
+            };
+            input.write_all(format!("{typed}\n").as_bytes()).with_context(|| format!("type `{typed}`"))?;
+        }
+        Ok(())
     }
 
     /// Waits until its output (either stream) contains `text`.

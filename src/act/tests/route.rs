@@ -315,6 +315,16 @@ async fn f061_a_route_that_cannot_be_read_is_not_changed_and_read_again_until_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn f046_f061_a_route_is_not_changed_when_what_called_for_it_has_lapsed_since_it_was_read() {
+    let table = Table::with(Some(route("primary", false)));
+    let read = || table.calls.borrow().is_empty();
+    let budget = Budget::until(Instant::now() + Duration::from_mins(1), 7).while_current(&read);
+    let result = replace(&table, &planned(Some("primary"), Some("standby")), budget, false).await;
+    assert_eq!(reason(&result), "what called for it has lapsed");
+    assert_eq!((table.changes(), &*table.calls.borrow()), (Vec::new(), &vec![Called::Look]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn f057_a_refused_change_is_final_and_says_why() {
     let table = Table::with(Some(route("primary", false))).faults(&[Fault::Refuse]);
     let result = run(&table, &planned(Some("primary"), Some("standby"))).await;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Case;
+use crate::decide::course::CALLS_FOR;
 use crate::decide::{Course, Next, families, judge};
 use crate::model::{Change, Family, Judgement, Moment, Plan, Round};
 
@@ -35,6 +36,13 @@ impl Case {
     /// When the latest round was weighed.
     pub(in crate::decide) fn weighed(&self) -> Moment {
         self.looks.last().map_or(Moment::ZERO, |look| look.weighed)
+    }
+
+    /// From which moment on the evidence calls for nothing any more: whatever has not begun by then needs evidence of its own. `None`:
+    /// an operator asked, who needs none.
+    #[must_use]
+    pub fn lapses(&self) -> Option<Moment> {
+        (!self.planned).then(|| self.weighed().saturating_add(CALLS_FOR))
     }
 
     fn follows<'r>(&self, rounds: impl Iterator<Item = Cow<'r, Round>>, now: Moment) -> Next {

@@ -17,6 +17,8 @@ pub struct Steps {
     pub address: Option<AddressStep>,
     /// Somebody asked for it to be ended before its time.
     pub stopped: bool,
+    /// Somebody moved subnets while it only looked, and goes by the record since.
+    pub overtaken: bool,
 }
 
 impl Steps {

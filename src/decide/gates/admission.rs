@@ -1,6 +1,6 @@
 //! Whether the standby's security groups admit anything from the subnets that are to be moved: gate `unfit`, where that is known.
 //!
-//! By what was seen off the path to a takeover, an hour ago at most. Only the clear case holds: nothing at all from any of them, so that a
+//! By what was seen off the path to a takeover, an hour ago at most (`GuardedSet::forget_refusals`). Only the clear case holds: nothing at all from any of them, so that a
 //! takeover would help nobody. Where some are admitted they are moved, and the others lose nothing that they have.
 
 use super::hold;

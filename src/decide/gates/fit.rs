@@ -2,64 +2,91 @@
 
 use std::collections::BTreeSet;
 
-use super::{Situation, hold};
+use super::hold;
 use crate::decide::DecideSettings;
-use crate::model::cloud::Masquerade;
+use crate::model::cloud::{Masquerade, Sighting};
 use crate::model::{Family, Gate, Hold, Instance, InstanceId, Interface, InterfaceId, RouteTable, Survey};
 
 /// What this machine itself lacks to carry the traffic.
-pub(super) fn machine(survey: &Survey) -> Vec<Hold> {
+pub(in crate::decide) fn machine(survey: &Survey) -> Vec<Hold> {
     let mut holds = Vec::new();
+    let (lacks, sysctl) = match survey.ip_forward_of {
+        Family::V4 => ("this instance does not forward", "net.ipv4.ip_forward"),
+        Family::V6 => ("this instance does not forward IPv6", "net.ipv6.conf.all.forwarding"),
+    };
     match &survey.ip_forward {
         Ok(true) => {}
-        Ok(false) => holds.push(hold(
-            Gate::Unfit,
-            "this instance does not forward: net.ipv4.ip_forward is 0",
-            "sysctl -w net.ipv4.ip_forward=1",
-        )),
-        Err(why) => holds.push(hold(
-            Gate::Unfit,
-            format!("net.ipv4.ip_forward can't be read: {why}"),
-            "let the service read /proc/sys",
-        )),
+        Ok(false) => {
+            holds.push(hold(Gate::Unfit, format!("{lacks}: {sysctl} is 0"), format!("sysctl -w {sysctl}=1")));
+        }
+        Err(why) => {
+            let why = format!("{sysctl} can't be read: {why}");
+            holds.push(hold(Gate::Unfit, why, "let the service read /proc/sys"));
+        }
+    }
+    let all = "all that is forwarded, and no rule accepts anything before";
+    match &survey.masquerade {
+        Masquerade::Dropped { chain, remedy } => {
+            holds.push(hold(Gate::Unfit, format!("{chain} drops {all}"), remedy.clone()));
+        }
+        Masquerade::Told(seen) if seen.dropped => {
+            let why = format!("a chain of this instance's filter drops {all}, {seen}");
+            holds.push(hold(Gate::Unfit, why, "natwatch doctor, as root, names the chain and what to do"));
+        }
+        _ => {}
     }
     if survey.masquerade.is_absent() {
-        let rule = "iptables -t nat -A POSTROUTING -o <uplink> -j MASQUERADE";
+        let six = matches!(
+            survey.masquerade,
+            Masquerade::Plain { .. } | Masquerade::Told(Sighting { family: Family::V6, .. })
+        );
+        let (lacks, rule) = if six {
+            (
+                "this instance translates no source of IPv6, and all IPv6 addresses of the guarded subnets are unique local ones (RFC 4193), to which \
+                 nothing comes back from the internet: no such rule in nftables or ip6tables",
+                "ip6tables -t nat -A POSTROUTING -o <uplink> -j MASQUERADE",
+            )
+        } else {
+            (
+                "this instance does not masquerade: no such rule in nftables or iptables for what the guarded subnets send",
+                "iptables -t nat -A POSTROUTING -o <uplink> -j MASQUERADE",
+            )
+        };
         let (seen, again) = match &survey.masquerade {
             // Who decides by what root saw must be told anew.
             Masquerade::Told(seen) => (format!(", {seen}"), "; then, as root: natwatch run"),
             _ => (String::new(), ""),
         };
-        let why = format!("this instance does not masquerade: no such rule in nftables or iptables{seen}");
-        holds.push(hold(Gate::Unfit, why, format!("{rule}{again}")));
+        holds.push(hold(Gate::Unfit, format!("{lacks}{seen}"), format!("{rule}{again}")));
     }
     holds
+}
+
+/// Nothing can be planned for an instance that does not know which one it is.
+pub(in crate::decide) fn unknown_identity(why: &str) -> Hold {
+    hold(Gate::Unfit, format!("this instance's id is not known: {why}"), "set standby.instance")
 }
 
 /// Whether the standby's table leads to this instance, over an interface that lets foreign packets pass.
 ///
 /// Returns the interface whose source/destination check the plan has to switch off, where there is one.
 pub(super) fn carries(
-    situation: Situation<'_>,
-    identity: &InstanceId,
-    table: &RouteTable,
+    (identity, own): (&InstanceId, Option<&Instance>),
+    judged: &[Family],
+    (primary, table): (&RouteTable, &RouteTable),
     settings: &DecideSettings,
 ) -> Result<Option<InterfaceId>, Vec<Hold>> {
-    let instance = match &situation.survey.standby {
-        Ok(Some(instance)) => instance,
-        Ok(None) => {
-            return Err(vec![hold(
-                Gate::Foreign,
-                format!("this instance, {identity}, is not known to EC2 in this region"),
-                "correct standby.instance or standby.region",
-            )]);
-        }
-        Err(why) => return Err(vec![hold(Gate::Unfit, format!("EC2 can't be asked about this instance: {why}"), "")]),
+    let Some(instance) = own else {
+        return Err(vec![hold(
+            Gate::Foreign,
+            format!("this instance, {identity}, is not known to EC2 in this region"),
+            "correct standby.instance or standby.region",
+        )]);
     };
-    let mut holds: Vec<Hold> = behind_the_primary(situation.survey, instance, settings).into_iter().collect();
+    let mut holds: Vec<Hold> = behind_the_primary(primary, instance).into_iter().collect();
     let mut checked: Vec<&Interface> = Vec::new();
     let routes = settings.method.destinations().iter().map(|one| Family::of(one.addr()));
-    let families: BTreeSet<Family> = situation.families.iter().copied().chain(routes).collect();
+    let families: BTreeSet<Family> = judged.iter().copied().chain(routes).collect();
     for family in families {
         match leads_here(table, instance, family) {
             Ok(interface) => checked.extend(interface.filter(|one| one.source_dest_check && !checked.contains(one))),
@@ -80,9 +107,8 @@ pub(super) fn carries(
 }
 
 /// An instance that leaves through the primary has no control pings of its own: what it calls good is good through the primary.
-fn behind_the_primary(survey: &Survey, instance: &Instance, settings: &DecideSettings) -> Option<Hold> {
+fn behind_the_primary(primary: &RouteTable, instance: &Instance) -> Option<Hold> {
     let subnet = instance.subnet.as_ref()?;
-    let primary = survey.table(&settings.primary_table)?;
     super::association(primary, subnet).map(|_| {
         hold(
             Gate::Unfit,

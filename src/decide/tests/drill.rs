@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::gates::{guarded, route, survey, tables};
-use super::support::{round, settings};
+use super::support::{dead, round, settings, target};
 use crate::decide::{Case, Lock, Look, Practice, Steps, drill, drilled};
 use crate::model::{
     Admission, Change, Conclusion, Drill, Gap, Gate, LastSteps, Leg, Method, Move, MoveResult, Outcome, Paused, Phase,
@@ -82,15 +82,27 @@ fn whatever_holds_a_takeover_holds_a_drill_although_an_operator_asks() {
 
 #[test]
 fn a_drill_begins_in_health_only_with_a_subnet_that_can_be_seen_and_moved_alone() {
-    let mut ill = case();
-    let round = round().reaching("subnet-1", 3).cut_off("subnet-2", 1);
-    ill.looks = vec![Look { weighed: round.ended, round }];
-    assert!(held(&ill).because.contains("in health only"));
-    ill.looks.clear();
-    assert!(held(&ill).because.contains("in health only"), "nothing was observed");
+    // With the statuses that a run has for the same evidence.
+    let well = || round().reaching("subnet-1", 3).reaching("subnet-2", 3);
+    for (seen, outcome, exit) in [
+        (Some(well().cut_off("subnet-2", 1)), Outcome::Degraded, 1),
+        (Some(round().cut_off("subnet-1", 3).cut_off("subnet-2", 3)), Outcome::Down, 2),
+        (Some(round().reaching("subnet-1", 2)), Outcome::Unheard, 3),
+        (Some(well().controls(vec![dead(target(1)), dead(target(2)), dead(target(3))])), Outcome::Isolated, 3),
+        (None, Outcome::Unheard, 3),
+    ] {
+        let looks = seen.into_iter().map(|round| Look { weighed: round.ended, round }).collect();
+        let ill = with(&Case { looks, ..case() }, None, None, &[("subnet-1", 3), ("subnet-2", 3)]).unwrap_err();
+        assert_eq!((ill.outcome, ill.exit), (outcome, exit), "{ill:?}");
+        assert!(ill.because.contains("nothing is moved, as a drill begins in health only: "), "{ill:?}");
+    }
     let mut routes = case();
     routes.rules.method = Method::Route { destinations: vec!["0.0.0.0/0".parse().unwrap()] };
     assert!(held(&routes).because.contains("takeover.method"));
+    assert!(
+        held(&routes).because.ends_with("natwatch takeover, then natwatch failback"),
+        "and says what to do instead"
+    );
     let nobody = with(&case(), Some("subnet-2"), None, &[("subnet-1", 3)]).unwrap_err();
     assert_eq!(nobody.holds[0].gate, Gate::Unfit, "{nobody:?}");
     let elsewhere = with(&case(), Some("subnet-9"), None, &[("subnet-9", 3)]).unwrap_err();
@@ -129,7 +141,7 @@ fn done(from: &str, to: &str, result: MoveResult, verification: Verification) ->
 
 #[test]
 fn the_table_of_drills() {
-    use MoveResult::{Elsewhere, Failed, Moved, WouldMove};
+    use MoveResult::{AlreadyThere, Elsewhere, Failed, Moved, WouldMove};
     use Verification::{Pending, Unverified, Verified};
     let there = |result, verification| done("rtb-0a", "rtb-0b", result, verification);
     let back =
@@ -139,6 +151,14 @@ fn the_table_of_drills() {
         (there(WouldMove, Pending), None, Outcome::WouldDrill, 0, "would go"),
         (there(Failed("no".to_owned()), Pending), None, Outcome::Failed, 2, "could not be moved to the standby: no"),
         (there(Elsewhere("rtb-0c".to_owned()), Pending), None, Outcome::Failed, 2, "on rtb-0c"),
+        (there(AlreadyThere, Pending), None, Outcome::Failed, 2, "somebody else moved subnet-1 to the standby"),
+        (
+            there(Moved, Verified),
+            Some((Steps { overtaken: true, ..back(Moved, Pending) }, 1)),
+            Outcome::Partial,
+            2,
+            "left where it is: it is not the drill's any more",
+        ),
         (
             there(Moved, Verified),
             Some((back(Moved, Verified), 0)),

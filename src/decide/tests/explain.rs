@@ -54,6 +54,7 @@ fn survey(on_primary: &[&str], forwards: bool, uptime: Duration) -> Survey {
         primary: None,
         uptime: Ok(uptime),
         ip_forward: Ok(forwards),
+        ip_forward_of: crate::model::Family::V4,
         masquerade: Masquerade::Present,
     }
 }

@@ -360,7 +360,7 @@ fn the_table_of_failbacks() {
         ),
     ] {
         let (back, again) = steps;
-        let steps = Steps { back, again, stopped, address: None };
+        let steps = Steps { back, again, stopped, ..Steps::default() };
         let over = failed_back(&steps, left);
         assert_eq!((over.outcome, over.exit), expected, "{steps:?}");
         assert!(over.because.contains(says), "{:?} does not say {says:?}", over.because);

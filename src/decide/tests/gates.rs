@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::support::settings;
-use crate::decide::{DecideSettings, Lock, Situation, plan};
-use crate::model::cloud::Masquerade;
+use super::support::{ms, round, settings};
+use crate::decide::{Case, DecideSettings, Lock, Look, Situation, conclude, misled, plan, unfit};
+use crate::model::cloud::{Masquerade, Sighting};
 use crate::model::{
-    Admission, Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Instance, Interface, LastSteps, Paused,
-    Phase, Plan, Route, RouteTable, Survey,
+    Admission, Association, Change, Family, Gate, Guarded, GuardedSet, Hold, Instance, Interface, LastSteps, Outcome,
+    Own, Paused, Phase, Plan, Route, RouteTable, Survey,
 };
 
 pub(super) fn association(id: &str, subnet: Option<&str>) -> Association {
@@ -70,6 +70,7 @@ pub(super) fn survey() -> Survey {
         primary: None,
         uptime: Ok(Duration::from_hours(24)),
         ip_forward: Ok(true),
+        ip_forward_of: Family::V4,
         masquerade: Masquerade::Present,
     }
 }
@@ -107,6 +108,8 @@ pub(super) fn guarded(on: &[(&str, &str)]) -> GuardedSet {
         public: Vec::new(),
         leads_to: None,
         admission: None,
+        tables: None,
+        own: None,
         names: crate::model::Names::new(),
         seen: Timestamp::UNIX_EPOCH,
     }
@@ -266,6 +269,12 @@ fn f009_an_instance_that_does_not_forward_is_unfit() {
         "net.ipv4.ip_forward can't be read: permission denied",
         "let the service read /proc/sys",
     );
+    assert_hold(
+        ask(&edit(|survey| (survey.ip_forward, survey.ip_forward_of) = (Ok(false), Family::V6))),
+        Gate::Unfit,
+        "this instance does not forward IPv6: net.ipv6.conf.all.forwarding is 0",
+        "sysctl -w net.ipv6.conf.all.forwarding=1",
+    );
 }
 
 #[test]
@@ -273,11 +282,50 @@ fn f010_no_masquerade_rule_is_unfit_where_it_is_known() {
     assert_hold(
         ask(&edit(|survey| survey.masquerade = Masquerade::Absent)),
         Gate::Unfit,
-        "this instance does not masquerade: no such rule in nftables or iptables",
+        "this instance does not masquerade: no such rule in nftables or iptables for what the guarded subnets send",
         "iptables -t nat -A POSTROUTING -o <uplink> -j MASQUERADE",
     );
     let unknown = edit(|survey| survey.masquerade = Masquerade::Unknown("not root".to_owned()));
     assert!(ask(&unknown).is_ok(), "what is unknown is left to verification");
+}
+
+#[test]
+fn f010_a_filter_that_drops_all_that_is_forwarded_is_unfit_for_who_sees_it_and_for_who_was_told() {
+    let dropped = Masquerade::Dropped { chain: "the chain f (table t, ip)".to_owned(), remedy: "nft x".to_owned() };
+    assert_hold(
+        ask(&edit(|survey| survey.masquerade = dropped.clone())),
+        Gate::Unfit,
+        "the chain f (table t, ip) drops all that is forwarded, and no rule accepts anything before",
+        "nft x",
+    );
+    let ago = std::time::Duration::from_mins(3);
+    let told = |masquerade, dropped| Masquerade::Told(Sighting { family: Family::V4, masquerade, dropped, ago });
+    assert_hold(
+        ask(&edit(|survey| survey.masquerade = told(false, true))),
+        Gate::Unfit,
+        "a chain of this instance's filter drops all that is forwarded, and no rule accepts anything before, as root saw 3 min ago, by \
+         facts.json",
+        "natwatch doctor, as root, names the chain and what to do",
+    );
+    assert!(ask(&edit(|survey| survey.masquerade = told(true, false))).is_ok());
+}
+
+#[test]
+fn f010_ipv6_that_nothing_translates_holds_only_where_its_addresses_are_private() {
+    let lacks = "this instance translates no source of IPv6, and all IPv6 addresses of the guarded subnets are unique local ones (RFC 4193), to \
+                 which nothing comes back from the internet: no such rule in nftables or ip6tables";
+    let rule = "ip6tables -t nat -A POSTROUTING -o <uplink> -j MASQUERADE";
+    let plain = |private| edit(|survey| survey.masquerade = Masquerade::Plain { private });
+    assert_hold(ask(&plain(true)), Gate::Unfit, lacks, rule);
+    assert!(ask(&plain(false)).is_ok(), "global addresses may be meant to leave as they are");
+    let ago = std::time::Duration::from_mins(3);
+    let told = Sighting { family: Family::V6, masquerade: false, dropped: false, ago };
+    assert_hold(
+        ask(&edit(|survey| survey.masquerade = Masquerade::Told(told))),
+        Gate::Unfit,
+        &format!("{lacks}, as root saw 3 min ago, by facts.json"),
+        &format!("{rule}; then, as root: natwatch run"),
+    );
 }
 
 #[test]
@@ -329,6 +377,54 @@ fn f003_a_standby_whose_own_subnet_is_on_the_primarys_table_is_unfit() {
     assert!(found[0].0 == Gate::Unfit && found[0].1.contains("its pings leave through the primary"), "{found:?}");
     standby(&mut survey).subnet = Some("subnet-99".parse().unwrap());
     assert!(ask(&survey).is_ok());
+}
+
+/// A healthy pass that asked EC2 nothing, an hour after it was shown these.
+fn remembering(seen: &Survey, settings: DecideSettings) -> Case {
+    let own = seen.standby.clone().ok().map(|instance| Own { id: "i-0b".parse().unwrap(), instance });
+    let tables = seen.tables.clone().ok();
+    let unasked = || "EC2 was not asked".to_owned();
+    Case {
+        looks: vec![Look { round: round().reaching("subnet-1", 3), weighed: ms(700) }],
+        guarded: Some(GuardedSet { tables, own, ..guarded(&[("subnet-1", "rtb-0a"), ("subnet-2", "rtb-0a")]) }),
+        survey: Some(Survey { tables: Err(unasked()), standby: Err(unasked()), ..seen.clone() }),
+        ..Case::new(settings)
+    }
+}
+
+#[test]
+fn f003_f008_what_ec2_has_shown_of_this_instance_is_judged_while_all_is_well_as_it_would_be_before_a_takeover() {
+    let left_on = DecideSettings { disable_source_dest_check: false, ..settings() };
+    let checked = edit(|survey| standby(survey).interfaces = vec![interface("eni-0b", 0, true)]);
+    let behind = edit(|survey| standby(survey).subnet = Some("subnet-1".parse().unwrap()));
+    let unknown = edit(|survey| survey.standby = Ok(None));
+    let by_another = edit(|survey| {
+        tables(survey)[1].routes = vec![route("0.0.0.0/0", None, Some("eni-0c"))];
+    });
+    for (seen, rules) in [
+        (survey(), settings()),
+        (checked.clone(), settings()),
+        (checked.clone(), left_on.clone()),
+        (behind, settings()),
+        (unknown, settings()),
+        (by_another, settings()),
+    ] {
+        let before = ask_all(&seen, Lock::Free, None, &[Family::V4], &rules).err().unwrap_or_default();
+        let case = remembering(&seen, rules);
+        assert_eq!(unfit(&case), before);
+        assert_eq!(misled(&case), !before.is_empty(), "{before:?}");
+        let conclusion = conclude(&case);
+        let expected = if before.is_empty() { (Outcome::Healthy, 0) } else { (Outcome::NoRedundancy, 1) };
+        assert_eq!((conclusion.outcome, conclusion.exit), expected);
+    }
+    // Another instance's, by a folder that was copied, or none: it says nothing.
+    let seen = remembering(&checked, left_on);
+    assert!(!unfit(&seen).is_empty());
+    for own in [Some(Own { id: "i-0c".parse().unwrap(), instance: None }), None] {
+        let mut case = seen.clone();
+        case.guarded.as_mut().unwrap().own = own;
+        assert_eq!((unfit(&case), misled(&case)), (Vec::new(), false));
+    }
 }
 
 #[test]
@@ -620,6 +716,7 @@ fn f084_where_nothing_can_be_asked_each_reason_is_said_and_nothing_panics() {
         primary: Some(Err("no EC2".to_owned())),
         uptime: Err("no /proc".to_owned()),
         ip_forward: Err("no /proc".to_owned()),
+        ip_forward_of: Family::V4,
         masquerade: Masquerade::Unknown("no root".to_owned()),
     };
     let gates: Vec<Gate> = holds(ask(&blind)).into_iter().map(|(gate, ..)| gate).collect();

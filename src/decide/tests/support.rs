@@ -17,7 +17,7 @@ pub(super) const fn ms(ms: u64) -> Duration {
 }
 
 /// The defaults of the contract, for `run`.
-pub(super) fn settings() -> DecideSettings {
+pub(in crate::decide) fn settings() -> DecideSettings {
     DecideSettings {
         threshold: 3,
         fraction: 0.5,
@@ -54,6 +54,8 @@ pub(super) fn guarded(on: &[(&str, &str)]) -> GuardedSet {
         public: Vec::new(),
         leads_to: None,
         admission: None,
+        tables: None,
+        own: None,
         names: crate::model::Names::new(),
         seen: Timestamp::UNIX_EPOCH,
     }

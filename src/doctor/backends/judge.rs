@@ -29,14 +29,19 @@ fn of_one(heard: &Heard, ssh: &SshSettings, patience: Duration) -> Vec<Finding> 
     let host = &heard.backend.host;
     let mut found = match &heard.entry {
         Entry::NotBegun => {
-            vec![finding(
-                "backend-reachable",
-                Fitness::Unknown,
-                format!("its turn did not come within {:.0} s", patience.as_secs_f64()),
-            )]
+            vec![
+                finding(
+                    "backend-reachable",
+                    Fitness::Unknown,
+                    format!("its turn did not come within {:.0} s", patience.as_secs_f64()),
+                )
+                .cause("no-turn")
+                .remedy("natwatch doctor --all"),
+            ]
         }
         Entry::Waiting(_) => {
-            vec![slow_login(&format!("no login within the {:.0} s of this examination", patience.as_secs_f64()))]
+            let text = format!("no login within the {:.0} s of this examination", patience.as_secs_f64());
+            vec![slow_login(&text).cause("login-not-ended").remedy(by_hand(heard, ssh))]
         }
         Entry::Refused(silence) => vec![refused(silence, heard, ssh)],
         Entry::In(took) => {
@@ -44,19 +49,23 @@ fn of_one(heard: &Heard, ssh: &SshSettings, patience: Duration) -> Vec<Finding> 
                 finding("backend-reachable", Fitness::Fit, "SSH answers"),
                 finding("backend-host-key", Fitness::Fit, "the host key is the one in known_hosts"),
                 finding("backend-login", Fitness::Fit, "our key and user are accepted"),
-                login_time(*took),
+                login_time(*took, heard, ssh),
             ];
             found.extend(heard.key.as_ref().and_then(|key| restriction(key, ssh)));
-            found.extend(pings(heard));
+            found.extend(pings(heard, ssh));
             found
         }
     };
     if matches!(heard.entry, Entry::In(_)) && heard.untold() {
-        found.push(finding(
-            "backend-ping",
-            Fitness::Unknown,
-            format!("no answer within the {:.0} s of this examination", patience.as_secs_f64()),
-        ));
+        found.push(
+            finding(
+                "backend-ping",
+                Fitness::Unknown,
+                format!("no answer within the {:.0} s of this examination", patience.as_secs_f64()),
+            )
+            .cause("not-answered-in-time")
+            .remedy("natwatch check -v"),
+        );
     }
     found.into_iter().map(|one| one.of(host)).collect()
 }
@@ -66,13 +75,31 @@ fn slow_login(text: &str) -> Finding {
     finding("backend-login-time", Fitness::Warning, format!("{text}: {mended}"))
 }
 
-fn login_time(took: Duration) -> Finding {
+fn login_time(took: Duration, heard: &Heard, ssh: &SshSettings) -> Finding {
     if took > SLOW {
         // Not the figure itself: it is each host's own.
         return slow_login("the login takes longer than a second")
-            .details(vec![format!("{:.1} s", took.as_secs_f64())]);
+            .details(vec![format!("{:.1} s", took.as_secs_f64())])
+            .cause("login-slow")
+            .remedy(by_hand(heard, ssh));
     }
     finding("backend-login-time", Fitness::Fit, "the login takes less than a second")
+}
+
+/// The same login by hand, which says where it stays.
+fn by_hand(heard: &Heard, ssh: &SshSettings) -> String {
+    let mut command = format!("ssh -v -p {} {}", ssh.port.unwrap_or(22), quoted(&heard.backend.destination));
+    let path = |path: &std::path::PathBuf| quoted(&path.to_string_lossy());
+    let options = [
+        ("-F", ssh.ssh_config.as_ref().map(path)),
+        ("-l", ssh.user.as_deref().map(quoted)),
+        ("-i", ssh.identity.as_ref().map(path)),
+        ("-o", ssh.known_hosts.as_ref().map(|file| quoted(&format!("UserKnownHostsFile={}", file.display())))),
+    ];
+    for (option, value) in options {
+        command.extend(value.map(|value| format!(" {option} {value}")));
+    }
+    command + " -o BatchMode=yes true"
 }
 
 /// Not let in: why, by the stage at which it ended.
@@ -92,33 +119,44 @@ fn refused(silence: &Silence, heard: &Heard, ssh: &SshSettings) -> Finding {
             "backend-name",
             "the name does not resolve on this standby: mend it in DNS, or give its address in the hosts file".to_owned(),
         )
+        .cause("unresolved")
         .remedy(format!("getent ahostsv4 {host}")),
         Refused => warning(
             "backend-reachable",
             "nobody listens on its SSH port: mend backends.port, or start sshd on it (systemctl enable --now ssh, or sshd)".to_owned(),
-        ),
+        )
+        .cause("refused")
+        .remedy(by_hand(heard, ssh)),
         Unreachable => warning(
             "backend-reachable",
             format!("no answer on its SSH port in time (backends.connect_timeout): it must run, and its security group admit TCP {port} from this standby; one that is no more, remove from the hosts"),
-        ),
+        )
+        .cause("unreachable")
+        .remedy(by_hand(heard, ssh)),
         HostKeyUnknown => warning(
             "backend-host-key",
             "the host key is not in known_hosts: add it, and compare its fingerprint with that of the host's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there)".to_owned(),
         )
+        .cause("key-unknown")
         .remedy(keyscan),
         HostKeyChanged => warning(
             "backend-host-key",
             "SECURITY: the host key is not the one in known_hosts; replace it there only once it is known why".to_owned(),
         )
+        .cause("key-changed")
         .remedy(format!("ssh-keygen -R {at}{} && {keyscan}", known(" -f "))),
         Login => warning(
             "backend-login",
             format!("our key or user is not accepted: the line that this command prints belongs into {}", authorized(ssh)),
         )
+        .cause("login-refused")
         .remedy(print_key(ssh)),
-        SlowLogin => slow_login("no login in time (backends.login_timeout)"),
+        SlowLogin => {
+            slow_login("no login in time (backends.login_timeout)").cause("login-timeout").remedy(by_hand(heard, ssh))
+        }
         _ => warning("backend-reachable", "ssh could not connect: it says why to natwatch's user".to_owned())
-            .remedy(format!("ssh -v -p {port} {host} true")),
+            .cause("not-connected")
+            .remedy(by_hand(heard, ssh)),
     }
     .details(match silence.reason {
         // All of it is said.
@@ -151,6 +189,7 @@ fn restriction(key: &Result<KeyMay, Silence>, ssh: &SshSettings) -> Option<Findi
                     authorized(ssh)
                 ),
             )
+            .cause("key-may-all")
             .remedy(print_key(ssh)),
         ),
         // The same keeps it from pinging, and is said there.
@@ -159,11 +198,11 @@ fn restriction(key: &Result<KeyMay, Silence>, ssh: &SshSettings) -> Option<Findi
 }
 
 /// Its `ping`, and whether anything answers it.
-fn pings(heard: &Heard) -> Vec<Finding> {
+fn pings(heard: &Heard, ssh: &SshSettings) -> Vec<Finding> {
     let silence = heard.pings.iter().find_map(|one| one.said.as_ref().err());
     let mut found = Vec::new();
     match silence {
-        Some(silence) if !heard.gave_a_verdict() => return vec![silent(silence)],
+        Some(silence) if !heard.gave_a_verdict() => return vec![silent(silence, heard, ssh)],
         _ if heard.gave_a_verdict() && heard.whole_seconds => found.push(finding(
             "backend-ping",
             Fitness::Fit,
@@ -183,7 +222,7 @@ fn pings(heard: &Heard) -> Vec<Finding> {
     found
 }
 
-fn silent(silence: &Silence) -> Finding {
+fn silent(silence: &Silence, heard: &Heard, ssh: &SshSettings) -> Finding {
     let id = "backend-ping";
     let detail = printable(&silence.detail, SHOWN);
     match silence.reason {
@@ -192,19 +231,28 @@ fn silent(silence: &Silence) -> Finding {
             Fitness::Warning,
             "its ping is missing (on it: apt-get install iputils-ping, or dnf install iputils), or may not be used (on it: chmod 755 /usr/bin/ping && setcap cap_net_raw+p /usr/bin/ping)",
         )
-        .details(vec![detail.split(": apt-get").next().unwrap_or_default().to_owned()]),
+        .details(vec![detail.split(": apt-get").next().unwrap_or_default().to_owned()])
+        .cause("no-ping")
+        .remedy(format!(
+            "ssh -t {} 'sudo apt-get install iputils-ping || sudo dnf install iputils'",
+            quoted(&heard.backend.destination)
+        )),
         SilenceReason::Hung => finding(
             id,
             Fitness::Warning,
             "logged in, but a command gives no answer: look at the account's shell and start-up files, and at the host's load",
         )
-        .details(vec![detail]),
+        .details(vec![detail])
+        .cause("hung")
+        .remedy(by_hand(heard, ssh)),
         _ => finding(
             id,
             Fitness::Warning,
             "logged in, but what it answers is no ping's: give the account /bin/sh as its shell, and the key no command but that of natwatch print authorized-key",
         )
-        .details(vec![detail]),
+        .details(vec![detail])
+        .cause("nonsense")
+        .remedy(print_key(ssh)),
     }
 }
 
@@ -216,7 +264,7 @@ fn reaches(family: Family, all: &[&Pinged], own: bool) -> Finding {
     let text = format!(
         "no {family} target answers it through {way}, and they answer this standby: it is cut off, routed elsewhere, or ICMP echo is not let out by its security group, its subnet's ACL or the NAT's security group"
     );
-    finding(id, Fitness::Warning, text).remedy("natwatch check")
+    finding(id, Fitness::Warning, text).cause("nothing-answers").remedy("natwatch check -v")
 }
 
 /// How each target was heard of from behind the primary, by who reaches one of its family.

@@ -137,6 +137,27 @@ async fn ask_all(fakes: &Fakes, backends: usize, targets: &[Target]) -> Vec<Hear
     tokio::join!(looking, ask(fakes, all, Vec::new(), &good, WAIT, Instant::now() + PATIENCE)).1
 }
 
+/// Every way in which a precondition here is not met.
+pub(in crate::doctor) async fn seeds() -> Vec<Finding> {
+    use SilenceReason::{
+        HostKeyChanged, HostKeyUnknown, Hung, Login, NoPing, Nonsense, Other, Refused, SlowLogin, Unreachable,
+        Unresolved,
+    };
+    let refused = [Unresolved, Refused, Unreachable, HostKeyUnknown, HostKeyChanged, Login, SlowLogin, Other];
+    let mut natures = vec![Nature::CutOff, Nature::Slow(PATIENCE * 2), Nature::Slow(Duration::from_secs(2))];
+    natures.extend(refused.map(Nature::Refuses));
+    natures.extend([NoPing, Nonsense, Hung].map(Nature::Fails));
+    let mut heard = ask_all(&Fakes::new(&natures), natures.len(), &targets(3)).await;
+    let entered = Heard { entry: Entry::In(Duration::ZERO), done: true, ..Heard::of(backend(98), false) };
+    let said = |reason| vec![Pinged { target: 0, family: Family::V4, said: Err(silence(reason)) }];
+    heard.extend([
+        Heard::of(backend(97), false),
+        Heard { key: Some(Ok(KeyMay::Anything)), ..entered.clone() },
+        Heard { pings: said(Hung), ..entered },
+    ]);
+    findings(&heard, &ssh(), PATIENCE)
+}
+
 /// What is not fit, of a fleet whose first ones are of these natures: `host id: fitness`.
 async fn unfit(natures: &[Nature]) -> Vec<String> {
     let heard = ask_all(&Fakes::new(natures), natures.len() + 3, &targets(3)).await;

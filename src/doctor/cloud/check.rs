@@ -42,15 +42,17 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
                 format!("the source/destination check of {id} is on; a takeover switches it off first"),
             );
         }
-        let why = if ours > 0 {
-            ": a takeover would switch it off, and is not allowed to"
-        } else if rules.disable_source_dest_check {
-            ": a takeover switches off one, and there are two"
-        } else {
-            ", and takeover.disable_source_dest_check is false"
+        let bad = |cause, why: &str| {
+            let text = format!("the source/destination check of {id} is on{why}; EC2 would drop what it is to carry");
+            unfit(TOPIC, ID, text).cause(cause).remedy(command)
         };
-        unfit(TOPIC, ID, format!("the source/destination check of {id} is on{why}; EC2 would drop what it is to carry"))
-            .remedy(command)
+        if ours > 0 {
+            bad("check-not-ours", ": a takeover would switch it off, and is not allowed to")
+        } else if rules.disable_source_dest_check {
+            bad("second-check", ": a takeover switches off one, and there are two")
+        } else {
+            bad("check-left-on", ", and takeover.disable_source_dest_check is false")
+        }
     };
     named.into_iter().map(|interface| judge(interface).of(&interface.id)).collect()
 }

@@ -11,7 +11,10 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let nobody = || {
         let text = "how this instance gets out is not known, as EC2 does not tell which it is";
         // Of its own id nothing is needed: whoever asks EC2 by hand sees what it says, or that it says nothing.
-        (unknown(TOPIC, "own-route", text).remedy("aws ec2 describe-instances"), Through::Unknown)
+        (
+            unknown(TOPIC, "own-route", text).cause("own-route-nobody").remedy("aws ec2 describe-instances"),
+            Through::Unknown,
+        )
     };
     let (own, through) = facts.standby(subject).map_or_else(nobody, |standby| own_route(facts, subject, standby));
     std::iter::once(own).chain(ec2_route(facts, subject, through)).collect()
@@ -28,27 +31,30 @@ enum Through {
 /// The table by which this instance's own packets leave; and whether that leads through the primary.
 fn own_route(facts: &Facts, subject: Subject<'_>, standby: &Instance) -> (Finding, Through) {
     const ID: &str = "own-route";
-    let nothing = |why: String, remedy: String| (unknown(TOPIC, ID, why).remedy(remedy), Through::Unknown);
+    let bad =
+        |cause, why: String, remedy: String| (unknown(TOPIC, ID, why).cause(cause).remedy(remedy), Through::Unknown);
     let Some(subnet) = uplink(facts, standby) else {
         let remedy = format!("aws ec2 describe-instances --instance-ids {}", standby.id);
-        return nothing(format!("EC2 does not say in which subnet {} is", standby.id), remedy);
+        return bad("own-subnet-unknown", format!("EC2 does not say in which subnet {} is", standby.id), remedy);
     };
     let describe = || "aws ec2 describe-route-tables".to_owned();
     let tables = match &facts.all_tables {
         Ok(tables) => tables,
-        Err(why) => return nothing(format!("how this instance gets out is not known: {why}"), describe()),
+        Err(why) => {
+            return bad("own-route-not-told", format!("how this instance gets out is not known: {why}"), describe());
+        }
     };
     let has = |table: &&RouteTable| table.associations.iter().any(|one| one.subnet.as_ref() == Some(&subnet));
     let main = |table: &&RouteTable| table.associations.iter().any(|one| one.main);
     let Some(table) = tables.iter().find(has).or_else(|| tables.iter().find(main)) else {
-        return nothing(format!("no route table of {subnet} is known"), describe());
+        return bad("own-table-unknown", format!("no route table of {subnet} is known"), describe());
     };
     let (place, name) = (facts.called(&subnet), named(&table.id, table.name.as_deref()));
     let rules = &subject.settings.decide;
     let remedy = mend(&subnet, tables);
     let Some(route) = table.route(Family::V4.default_route()) else {
         let text = format!("this instance's own subnet, {place}, has no default route ({name})");
-        return (unfit(TOPIC, ID, text).remedy(remedy), Through::Unknown);
+        return (unfit(TOPIC, ID, text).cause("no-way-out").remedy(remedy), Through::Unknown);
     };
     let way = Way::from(route);
     let led = facts.pair(subject).and_then(|(primary, _)| primary.route(Family::V4.default_route()).map(Way::from));
@@ -58,15 +64,15 @@ fn own_route(facts: &Facts, subject: Subject<'_>, standby: &Instance) -> (Findin
         let text = format!(
             "this instance's own subnet, {place}, is routed through the primary ({name}): its pings and its calls to EC2 would die with it"
         );
-        return (unfit(TOPIC, ID, text).remedy(remedy), Through::Primary);
+        return (unfit(TOPIC, ID, text).cause("through-the-primary").remedy(remedy), Through::Primary);
     }
     if table.id == rules.standby_table || way.instance.as_ref() == Some(&standby.id) {
         let text = format!("this instance's own subnet, {place}, is routed to this instance itself ({name})");
-        return (unfit(TOPIC, ID, text).remedy(remedy), Through::Elsewhere);
+        return (unfit(TOPIC, ID, text).cause("to-itself").remedy(remedy), Through::Elsewhere);
     }
     if route.blackhole {
         let text = format!("the default route of this instance's own subnet, {place}, is a black hole ({name})");
-        return (unfit(TOPIC, ID, text).remedy(remedy), Through::Elsewhere);
+        return (unfit(TOPIC, ID, text).cause("own-black-hole").remedy(remedy), Through::Elsewhere);
     }
     let text = format!("this instance gets out by {} ({place}, {name})", route.target());
     (fit(TOPIC, ID, text), Through::Elsewhere)
@@ -100,7 +106,7 @@ fn ec2_route(facts: &Facts, subject: Subject<'_>, through: Through) -> Option<Fi
         Ok(endpoint) => endpoint,
         Err(why) => {
             let text = format!("where EC2 is asked is not known: {why}");
-            return Some(unknown(TOPIC, ID, text).remedy("aws ec2 describe-regions --debug"));
+            return Some(unknown(TOPIC, ID, text).cause("no-endpoint").remedy("aws ec2 describe-regions --debug"));
         }
     };
     let whom = if endpoint.proxy { format!("the proxy {}", endpoint.host) } else { endpoint.host.clone() };
@@ -108,10 +114,12 @@ fn ec2_route(facts: &Facts, subject: Subject<'_>, through: Through) -> Option<Fi
     let addresses = match &facts.way.addresses {
         Ok(addresses) if !addresses.is_empty() => addresses,
         Ok(_) => {
-            return Some(unfit(TOPIC, ID, format!("{whom}, by which EC2 is asked, has no address")).remedy(resolver));
+            let text = format!("{whom}, by which EC2 is asked, has no address");
+            return Some(unfit(TOPIC, ID, text).cause("endpoint-without-address").remedy(resolver));
         }
         Err(why) => {
-            return Some(unfit(TOPIC, ID, format!("EC2 can't be asked: {why}")).remedy(resolver));
+            let text = format!("EC2 can't be asked: {why}");
+            return Some(unfit(TOPIC, ID, text).cause("endpoint-unresolved").remedy(resolver));
         }
     };
     // One that leads nowhere is tried like the others.
@@ -121,8 +129,13 @@ fn ec2_route(facts: &Facts, subject: Subject<'_>, through: Through) -> Option<Fi
         facts.way.gateway.map(IpAddr::V4).filter(|gateway| primarys(facts, subject).contains(gateway))
     {
         let text = format!("this machine's own routes send what goes to EC2, {at}, to the primary, {gateway}");
-        let details = vec!["remove that route".to_owned()];
-        return Some(unfit(TOPIC, ID, text).details(details).remedy(format!("ip route get {address}")));
+        let details = vec!["the route that is to be removed:".to_owned()];
+        return Some(
+            unfit(TOPIC, ID, text)
+                .cause("kernel-route-to-the-primary")
+                .details(details)
+                .remedy(format!("ip route get {address}; ip route | grep -F 'via {gateway}'")),
+        );
     }
     let known: Vec<&crate::model::Cidr> = facts.subnets.iter().flatten().flat_map(|one| &one.cidrs).collect();
     if known.iter().any(|block| block.contains(address)) {
@@ -134,7 +147,12 @@ fn ec2_route(facts: &Facts, subject: Subject<'_>, through: Through) -> Option<Fi
             "EC2 is asked at {at}, a private address outside of this VPC: whether the way there leads through the primary is not known"
         );
         let details = vec!["look at the route of this instance's subnet for it, too".to_owned()];
-        return Some(warning(TOPIC, ID, text).details(details).remedy(format!("ip route get {address}")));
+        return Some(
+            warning(TOPIC, ID, text)
+                .cause("endpoint-elsewhere")
+                .details(details)
+                .remedy(format!("ip route get {address}; aws ec2 describe-route-tables")),
+        );
     }
     match through {
         Through::Primary => {
@@ -142,7 +160,7 @@ fn ec2_route(facts: &Facts, subject: Subject<'_>, through: Through) -> Option<Fi
             let region = facts.region.as_ref().map_or("REGION", |region| region.name.as_str());
             let vpc = facts.pair(subject).map_or("VPC", |(primary, _)| primary.vpc.as_str());
             let details = vec!["or mend the route of this instance's own subnet".to_owned()];
-            Some(unfit(TOPIC, ID, text).details(details).remedy(format!(
+            Some(unfit(TOPIC, ID, text).cause("ec2-through-the-primary").details(details).remedy(format!(
                 "aws ec2 create-vpc-endpoint --vpc-id {vpc} --vpc-endpoint-type Interface --service-name com.amazonaws.{region}.ec2 \
                  --subnet-ids SUBNET"
             )))

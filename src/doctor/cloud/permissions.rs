@@ -9,8 +9,9 @@ use crate::model::{Association, Family, Finding, Fitness, InterfaceId, RouteTabl
 
 const TOPIC: Topic = Topic::Permissions;
 
-/// How many guarded subnets are asked about: a policy may be narrowed to some of them. EC2's bucket for changes has 50 tokens ("Request
-/// throttling for the Amazon EC2 API"), nothing there says that dry runs are free, and a takeover that begins just now must find most of them.
+/// How many guarded subnets are asked about, each way: a policy may be narrowed to some of them. EC2's bucket for changes has 50 tokens
+/// ("Request throttling for the Amazon EC2 API"), and nothing there says that dry runs are free: a takeover of as many subnets that begins just
+/// now must find what it takes.
 pub(super) const ASKED: usize = 16;
 
 /// Why nothing could be asked with the interface.
@@ -32,8 +33,8 @@ pub(super) fn wanted(facts: &Facts, subject: Subject<'_>) -> (Vec<Right>, Vec<(&
         let guarded = associations(facts, subject);
         let to = |one: &Association, table: &RouteTableId| Right::Associate(one.id.clone(), table.clone());
         rights.extend(guarded.iter().take(ASKED).map(|one| to(one, &rules.standby_table)));
-        // The way back has another table, and the same subnets.
-        rights.extend(guarded.first().map(|one| to(one, &rules.primary_table)));
+        // The way back has another table, and the same subnets: a policy may be narrowed to some of them there, too.
+        rights.extend(guarded.iter().take(ASKED).map(|one| to(one, &rules.primary_table)));
         if guarded.is_empty() {
             unasked.push(("ReplaceRouteTableAssociation", "no guarded subnet is known".to_owned()));
         }
@@ -80,12 +81,14 @@ fn associations<'a>(facts: &'a Facts, subject: Subject<'_>) -> Vec<&'a Associati
 }
 
 /// The subnet that a right to move is about, where others may be moved: refused are not all of those that were asked about.
-fn one_of_several<'a>(right: &Right, facts: &'a Facts, subject: Subject<'_>) -> Option<&'a SubnetId> {
+fn one_of_several<'a>(right: &Right, facts: &'a Facts, subject: Subject<'_>) -> Option<(&'a SubnetId, &'static str)> {
     let Right::Associate(id, table) = right else { return None };
     let alike = |one: &&(Right, Answer)| matches!(&one.0, Right::Associate(_, to) if to == table);
     let some = facts.answers.iter().filter(alike).any(|(_, answer)| *answer != Answer::Denied);
     let association = associations(facts, subject).into_iter().find(|one| one.id == *id);
-    association.filter(|_| some)?.subnet.as_ref()
+    let back = *table == subject.settings.decide.primary_table;
+    let without = if back { "failback can't move it back" } else { "it is not moved" };
+    Some((association.filter(|_| some)?.subnet.as_ref()?, without))
 }
 
 /// The interface that the standby's route names; else this instance's first one.
@@ -142,14 +145,14 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let said = |wanted: fn(&Answer) -> Option<&String>| facts.answers.iter().find_map(|(_, answer)| wanted(answer));
     let unsigned = said(|answer| if let Answer::Unsigned(why) = answer { Some(why) } else { None });
     if let Some(why) = unsigned {
-        return vec![unfit(TOPIC, "credentials", why.clone()).remedy(WHO)];
+        return vec![unfit(TOPIC, "credentials", why.clone()).cause("unsigned").remedy(WHO)];
     }
     let told = |(_, answer): &&(Right, Answer)| matches!(answer, Answer::Allowed | Answer::Denied);
     if !facts.answers.iter().any(|one| told(&one)) {
         let why = said(|answer| if let Answer::Unclear(why) = answer { Some(why) } else { None });
         let why = why.map_or("", String::as_str);
         let text = format!("what the credentials allow is not known: {why}");
-        return vec![unknown(TOPIC, "credentials", text).remedy(WHO)];
+        return vec![unknown(TOPIC, "credentials", text).cause("rights-not-told").remedy(WHO)];
     }
     let mut found = vec![fit(TOPIC, "credentials", "AWS accepts the credentials")];
     // Of what is asked several times only what is allowed each time is said to be.
@@ -162,7 +165,8 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     if !allowed.is_empty() {
         let guarded = associations(facts, subject).len();
         let moves = subject.settings.decide.method.is_association() && guarded > ASKED;
-        let part = moves.then(|| format!("ReplaceRouteTableAssociation: asked for {ASKED} of {guarded} subnets"));
+        let part =
+            moves.then(|| format!("ReplaceRouteTableAssociation: asked for {ASKED} of {guarded} subnets, each way"));
         let text = format!("allowed, by DryRun: {}", allowed.join(", "));
         found.push(fit(TOPIC, "allowed", text).details(part.into_iter().collect()));
     }
@@ -171,12 +175,12 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
         match answer {
             Answer::Denied => {
                 let (fitness, without) = purpose(right, facts, subject);
-                let finding = if let Some(subnet) = one_of_several(right, facts, subject) {
-                    let text = format!("ec2:{action} is not allowed for {}: it is not moved", facts.called(subnet));
-                    Finding::new(TOPIC, "action", fitness, text).of(subnet)
+                let finding = if let Some((subnet, without)) = one_of_several(right, facts, subject) {
+                    let text = format!("ec2:{action} is not allowed for {}: {without}", facts.called(subnet));
+                    Finding::new(TOPIC, "action", fitness, text).cause("denied-for-some").of(subnet)
                 } else {
                     let text = format!("ec2:{action} is not allowed: {without}");
-                    Finding::new(TOPIC, "action", fitness, text).of(action)
+                    Finding::new(TOPIC, "action", fitness, text).cause("denied").of(action)
                 };
                 let finding = finding.remedy(POLICY);
                 if !found.contains(&finding) {
@@ -185,7 +189,7 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
             }
             Answer::Unclear(why) => {
                 let text = format!("whether ec2:{action} is allowed is not known: {why}");
-                let finding = unknown(TOPIC, "action", text).of(action).remedy("natwatch doctor");
+                let finding = unknown(TOPIC, "action", text).cause("unclear").of(action).remedy("natwatch doctor");
                 if !found.contains(&finding) {
                     found.push(finding);
                 }
@@ -195,7 +199,7 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     }
     for (action, why) in &facts.unasked {
         let text = format!("ec2:{action} could not be asked about: {why}");
-        found.push(warning(TOPIC, "action", text).of(action).remedy("natwatch print iam-policy"));
+        found.push(warning(TOPIC, "action", text).cause("not-asked").of(action).remedy("natwatch print iam-policy"));
     }
     found
 }

@@ -37,16 +37,22 @@ fn tables(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
             let text = format!("EC2 can't be asked about the route tables: {why}");
             let ids = format!("{} {}", rules.primary_table, rules.standby_table);
             let remedy = format!("aws ec2 describe-route-tables --route-table-ids {ids}");
-            return vec![unknown(TOPIC, "tables", text).remedy(remedy)];
+            return vec![unknown(TOPIC, "tables", text).cause("tables-not-told").remedy(remedy)];
         }
     };
-    let missing = |key: &str, id: &crate::model::RouteTableId| {
+    let missing = |key: &'static str, id: &crate::model::RouteTableId| {
         if tables.iter().any(|table| &table.id == id) {
             return None;
         }
         let text = format!("{key} = {id} does not exist in this region and account");
-        let details = vec![format!("correct {key} or standby.region")];
-        Some(unfit(TOPIC, "tables", text).of(id).details(details).remedy("aws ec2 describe-route-tables"))
+        Some(
+            unfit(TOPIC, "tables", text)
+                .cause("table-absent")
+                .of(id)
+                .remedy("aws ec2 describe-route-tables")
+                .change(key, "route_table = \"one that is there\"")
+                .change("standby.region", "region = \"where it is\""),
+        )
     };
     let missing: Vec<Finding> =
         [missing("primary.route_table", &rules.primary_table), missing("standby.route_table", &rules.standby_table)]
@@ -57,7 +63,13 @@ fn tables(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let (one, other) = (called(primary), called(standby));
     if primary.vpc != standby.vpc {
         let text = format!("{one} is in {}, {other} in {}", primary.vpc, standby.vpc);
-        return vec![unfit(TOPIC, "tables", text).remedy("name two tables of one VPC")];
+        let table = |of: &RouteTable| format!("route_table = \"one of {}\"", of.vpc);
+        return vec![
+            unfit(TOPIC, "tables", text)
+                .cause("two-vpcs")
+                .change("standby.route_table", table(primary))
+                .change("primary.route_table", table(standby)),
+        ];
     }
     vec![fit(TOPIC, "tables", format!("{one} and {other} are in {}", primary.vpc))]
 }
@@ -72,6 +84,7 @@ fn standby_routes(facts: &Facts, subject: Subject<'_>, table: &RouteTable, guard
     let Some(instance) = facts.standby(subject) else {
         return vec![
             unknown(TOPIC, ID, format!("whether {} leads here is not known, as this instance is not", table.id))
+                .cause("standby-route-not-told")
                 .remedy(format!("aws ec2 describe-route-tables --route-table-ids {}", table.id)),
         ];
     };
@@ -81,7 +94,7 @@ fn standby_routes(facts: &Facts, subject: Subject<'_>, table: &RouteTable, guard
             let text = format!("{} sends {} to this instance{by}", called(table), family.default_route());
             fit(TOPIC, ID, text).of(family)
         }
-        Err(hold) => unfit(TOPIC, ID, hold.why).of(family).remedy(hold.remedy),
+        Err(hold) => unfit(TOPIC, ID, hold.why).cause("leads-elsewhere").of(family).remedy(hold.remedy),
     };
     // A table without any default route to an instance guards nothing, which is said elsewhere; the standby's own is looked at all the same.
     if guarded.is_empty() { vec![judge(&Family::V4)] } else { guarded.iter().map(judge).collect() }
@@ -110,7 +123,7 @@ fn primary_route(facts: &Facts, subject: Subject<'_>, table: &RouteTable) -> Fin
     let Some(route) = route else {
         let command = replace(table, destination, primary).replace("replace-route", "create-route");
         let text = format!("{name} has no default route: nothing of its subnets depends on a NAT instance");
-        return unfit(TOPIC, ID, text).remedy(command);
+        return unfit(TOPIC, ID, text).cause("no-default-route").remedy(command);
     };
     let (destination, way) = (&route.destination, Way::from(route));
     let put_back = || replace(table, destination, primary);
@@ -120,22 +133,24 @@ fn primary_route(facts: &Facts, subject: Subject<'_>, table: &RouteTable) -> Fin
             "{name} sends {destination} to {}, and not to a NAT instance: it does not depend on one",
             route.target()
         );
-        return unfit(TOPIC, ID, text).remedy("name the table of the private subnets in primary.route_table");
+        return unfit(TOPIC, ID, text)
+            .cause("no-nat-instance")
+            .change("primary.route_table", "route_table = \"that of the private subnets\"");
     }
     if standby.is_some_and(|standby| to(&way, standby)) {
         let text = format!("{name} sends {destination} to this instance, which is the standby");
         let finding = if rules.method.is_association() { unfit } else { warning };
-        return finding(TOPIC, ID, text).remedy(put_back());
+        return finding(TOPIC, ID, text).cause("primarys-route-leads-here").remedy(put_back());
     }
     if route.blackhole {
         let text = format!("{name} sends {destination} to a black hole: the primary is stopped, or gone");
-        return warning(TOPIC, ID, text).remedy(put_back());
+        return warning(TOPIC, ID, text).cause("primarys-black-hole").remedy(put_back());
     }
     let another = primary.filter(|id| way.instance.as_ref().is_some_and(|led| led != *id));
     if let Some(id) = another {
         let text = format!("{name} sends {destination} to {}, not to primary.instance = {id}", route.target());
         let finding = if rules.method.is_association() { warning } else { unfit };
-        return finding(TOPIC, ID, text).remedy(put_back());
+        return finding(TOPIC, ID, text).cause("not-the-primary").remedy(put_back());
     }
     let known = way.instance.as_ref().and_then(|id| facts.instance(id)).and_then(|one| one.name.as_deref());
     fit(TOPIC, ID, format!("{name} sends {destination} to {}, the primary", named(&route.target(), known)))
@@ -148,7 +163,7 @@ fn destination(facts: &Facts, subject: Subject<'_>, table: &RouteTable, destinat
     let Some(route) = table.routes.iter().find(|route| route.is_for(destination)) else {
         let text = format!("{} has no route for {destination}: a takeover makes one", called(table));
         let command = replace(table, &destination.to_string(), primary).replace("replace-route", "create-route");
-        return warning(TOPIC, ID, text).of(destination).remedy(command);
+        return warning(TOPIC, ID, text).cause("destination-absent").of(destination).remedy(command);
     };
     let way = Way::from(route);
     let of_primary = primary.is_none_or(|id| way.instance.as_ref() == Some(id));
@@ -159,7 +174,11 @@ fn destination(facts: &Facts, subject: Subject<'_>, table: &RouteTable, destinat
         return fit(TOPIC, ID, text).of(destination);
     }
     let finding = if here { warning } else { unfit };
-    finding(TOPIC, ID, text).of(destination).remedy(replace(table, &destination.to_string(), primary))
+    finding(TOPIC, ID, text).cause("destination-elsewhere").of(destination).remedy(replace(
+        table,
+        &destination.to_string(),
+        primary,
+    ))
 }
 
 /// What who is moved loses or finds elsewhere, as a difference of the tables: the gate does not hold for it, since the way to the internet is
@@ -196,7 +215,7 @@ fn differences(primary: &RouteTable, standby: &RouteTable) -> Finding {
         primary.id,
         standby.id
     );
-    warning(TOPIC, ID, text).details(details).remedy(commands.join("; "))
+    warning(TOPIC, ID, text).cause("lacking").details(details).remedy(commands.join("; "))
 }
 
 /// The command that gives the standby's table a route of the primary's.
@@ -236,18 +255,24 @@ fn elastic_ip(facts: &Facts, subject: Subject<'_>, id: &AllocationId, held: &Res
         // EC2 answers, and not about this: it is not there, or must not be looked at.
         Err(why) if facts.tables.is_ok() => {
             let text = format!("takeover.elastic_ip does not come along: {why}");
-            let details = vec!["correct takeover.elastic_ip".to_owned()];
-            return unfit(TOPIC, ID, text).details(details).remedy("aws ec2 describe-addresses");
+            return unfit(TOPIC, ID, text)
+                .cause("address-absent")
+                .remedy("aws ec2 describe-addresses")
+                .change("takeover.elastic_ip", "elastic_ip = \"one that is there\"");
         }
         Err(why) => {
             let remedy = format!("aws ec2 describe-addresses --allocation-ids {id}");
-            return unknown(TOPIC, ID, format!("EC2 can't be asked about {id}: {why}")).remedy(remedy);
+            return unknown(TOPIC, ID, format!("EC2 can't be asked about {id}: {why}"))
+                .cause("address-not-told")
+                .remedy(remedy);
         }
         Ok(None) => return fit(TOPIC, ID, format!("{id} is with nobody, and will come along")),
         Ok(Some(Held { holder, .. })) => holder,
     };
     if facts.standby(subject).is_some_and(|standby| to(&holder.way, standby)) {
-        return warning(TOPIC, ID, format!("{id} is with this instance already")).remedy(give_back(id, subject));
+        return warning(TOPIC, ID, format!("{id} is with this instance already"))
+            .cause("address-here")
+            .remedy(give_back(id, subject));
     }
     let led = facts.pair(subject).and_then(|(primary, _)| primary.route(Family::V4.default_route()).map(Way::from));
     let primary = subject.settings.decide.primary_instance.clone();
@@ -257,6 +282,7 @@ fn elastic_ip(facts: &Facts, subject: Subject<'_>, id: &AllocationId, held: &Res
         return fit(TOPIC, ID, format!("{id} is with the primary ({holder}), and will come along"));
     }
     warning(TOPIC, ID, format!("{id} is with {holder}, which is not the primary, and stays there"))
+        .cause("address-elsewhere")
         .remedy(give_back(id, subject))
 }
 

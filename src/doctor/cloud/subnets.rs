@@ -31,7 +31,7 @@ fn everything(facts: &Facts) -> Vec<RouteTable> {
 pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let Some((primary, standby)) = facts.pair(subject) else {
         let text = "which subnets are guarded is not known, as the route tables are not";
-        return vec![unknown(TOPIC, "guarded", text).remedy("aws ec2 describe-route-tables")];
+        return vec![unknown(TOPIC, "guarded", text).cause("guarded-not-told").remedy("aws ec2 describe-route-tables")];
     };
     let tables = everything(facts);
     let mut found = vec![set(facts, subject, (primary, standby))];
@@ -43,7 +43,7 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
         (Err(why), _) | (_, Err(why)) => {
             let text = format!("whether other subnets depend on the primary is not known: {why}");
             let remedy = "aws ec2 describe-route-tables; aws ec2 describe-subnets";
-            found.push(unknown(TOPIC, "left-out", text).remedy(remedy));
+            found.push(unknown(TOPIC, "left-out", text).cause("left-out-not-told").remedy(remedy));
         }
     }
     found
@@ -57,7 +57,7 @@ fn set(facts: &Facts, subject: Subject<'_>, (primary, standby): (&RouteTable, &R
         let text =
             format!("no subnet is explicitly associated with primary.route_table = {}: nothing is guarded", primary.id);
         let command = format!("aws ec2 associate-route-table --subnet-id SUBNET --route-table-id {}", primary.id);
-        return unfit(TOPIC, ID, text).remedy(command);
+        return unfit(TOPIC, ID, text).cause("nothing-guarded").remedy(command);
     }
     let details = guarded.iter().map(|one| {
         let blocks: Vec<String> = one.cidrs.iter().map(ToString::to_string).collect();
@@ -73,14 +73,20 @@ fn set(facts: &Facts, subject: Subject<'_>, (primary, standby): (&RouteTable, &R
     let all = count(guarded.len(), "subnet");
     if guarded.len() > rules.max_subnets {
         let text = format!("{all} are guarded, takeover.max_subnets is {}: nothing would be moved", rules.max_subnets);
-        let remedy = format!("set takeover.max_subnets = {}, or name fewer in takeover.subnets", guarded.len());
-        return unfit(TOPIC, ID, text).details(details.collect()).remedy(remedy);
+        return unfit(TOPIC, ID, text)
+            .cause("too-many")
+            .details(details.collect())
+            .change("takeover.max_subnets", format!("max_subnets = {}", guarded.len()))
+            .change("takeover.subnets", "subnets = [\"fewer of them\"]");
     }
     let away = guarded.iter().filter(|one| one.on != primary.id).count();
     if away == guarded.len() {
         let text = format!("{all} are guarded, and none is on the primary: there is nothing to take over");
         let then = std::iter::once("when the primary is well: natwatch failback".to_owned());
-        return warning(TOPIC, ID, text).details(details.chain(then).collect()).remedy("natwatch status");
+        return warning(TOPIC, ID, text)
+            .cause("none-at-home")
+            .details(details.chain(then).collect())
+            .remedy("natwatch status");
     }
     let away = if away > 0 { format!(", {away} of them not on the primary now") } else { String::new() };
     let are = if guarded.len() == 1 { "is" } else { "are" };
@@ -106,7 +112,7 @@ fn astray(
                 "{name} of takeover.subnets is on {on}, not on {} or {}: nothing would be moved",
                 primary.id, standby.id
             );
-            unfit(TOPIC, "listed", text).remedy(format!(
+            unfit(TOPIC, "listed", text).cause("listed-elsewhere").remedy(format!(
                 "aws ec2 replace-route-table-association --association-id {} --route-table-id {}",
                 id.unwrap_or_default(),
                 primary.id
@@ -115,12 +121,14 @@ fn astray(
         None if facts.subnets.as_ref().is_ok_and(|all| all.iter().all(|one| &one.id != subnet)) => {
             let text =
                 format!("{subnet} of takeover.subnets does not exist in {}: nothing would be moved", primary.vpc);
-            let details = vec!["correct takeover.subnets".to_owned()];
-            unfit(TOPIC, "listed", text).details(details).remedy("aws ec2 describe-subnets")
+            unfit(TOPIC, "listed", text)
+                .cause("listed-absent")
+                .remedy("aws ec2 describe-subnets")
+                .change("takeover.subnets", format!("without {subnet}"))
         }
         None => {
             let text = format!("{name} of takeover.subnets has no explicit association: nothing would be moved");
-            unfit(TOPIC, "listed", text).remedy(associate())
+            unfit(TOPIC, "listed", text).cause("listed-by-no-association").remedy(associate())
         }
     };
     Some(finding.of(subnet))
@@ -149,7 +157,12 @@ fn left_out(
         let commands = ids
             .iter()
             .map(|id| format!("aws ec2 associate-route-table --subnet-id {id} --route-table-id {}", primary.id));
-        found.push(warning(TOPIC, "left-out", text).of(&main.id).remedy(commands.collect::<Vec<_>>().join("; ")));
+        found.push(
+            warning(TOPIC, "left-out", text)
+                .cause("on-the-main-table")
+                .of(&main.id)
+                .remedy(commands.collect::<Vec<_>>().join("; ")),
+        );
     }
     for table in tables.iter().filter(|table| table.id != primary.id && depends(table, primary, subject)) {
         let on: Vec<(&Association, &SubnetId)> =
@@ -163,7 +176,13 @@ fn left_out(
             };
             let details = vec!["or a natwatch of its own, with this table in primary.route_table".to_owned()];
             let remedy = ids.iter().map(command).collect::<Vec<_>>().join("; ");
-            found.push(warning(TOPIC, "left-out", text).of(&table.id).details(details).remedy(remedy));
+            found.push(
+                warning(TOPIC, "left-out", text)
+                    .cause("on-another-table")
+                    .of(&table.id)
+                    .details(details)
+                    .remedy(remedy),
+            );
         }
     }
     let listed_only = &subject.settings.decide.subnets;
@@ -175,8 +194,13 @@ fn left_out(
         let fitness = if subject.settings.decide.method.is_association() { Fitness::Fit } else { Fitness::Unfit };
         let text = format!("on the primary's table, and not in takeover.subnets: {}", names(&unlisted));
         let finding = Finding::new(TOPIC, "left-out", fitness, text).of(&primary.id);
-        let remedy = "name these in takeover.subnets too, or give them another table";
-        found.push(if fitness == Fitness::Fit { finding } else { finding.remedy(remedy) });
+        let all: Vec<String> =
+            listed_only.iter().chain(unlisted.iter().copied()).map(|one| format!("\"{one}\"")).collect();
+        found.push(if fitness == Fitness::Fit {
+            finding
+        } else {
+            finding.cause("not-listed").change("takeover.subnets", format!("subnets = [{}]", all.join(", ")))
+        });
     }
     let main = primary.associations.iter().find(|one| one.main);
     if let Some(main) = main.filter(|_| !subject.settings.decide.method.is_association()) {
@@ -190,7 +214,7 @@ fn left_out(
         ];
         let remedy =
             format!("aws ec2 replace-route-table-association --association-id {} --route-table-id TABLE", main.id);
-        found.push(unfit(TOPIC, "main-table", text).details(details).remedy(remedy));
+        found.push(unfit(TOPIC, "main-table", text).cause("primarys-is-main").details(details).remedy(remedy));
     }
     found
 }

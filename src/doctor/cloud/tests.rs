@@ -4,9 +4,12 @@ mod admission;
 mod asked;
 mod identity;
 mod network;
+mod seeded;
 
 use std::path::Path;
 use std::time::Duration;
+
+pub(in crate::doctor) use seeded::seeds;
 
 use super::facts::Facts;
 use super::way::Way as ToEc2;
@@ -33,6 +36,8 @@ impl Files for NoFiles {
     }
 }
 
+const TARGETS: &str = "hosts = [\"1.1.1.1\", \"8.8.8.8\", \"9.9.9.9\"]\n";
+
 /// Two tables, three backends, and these lines: `("takeover", "max_subnets = 1")`.
 pub(super) fn settings(lines: &[(&str, &str)]) -> Settings {
     let of = |section: &str| {
@@ -40,10 +45,11 @@ pub(super) fn settings(lines: &[(&str, &str)]) -> Settings {
     };
     let text = format!(
         "[primary]\nroute_table = \"rtb-0a\"\n{}[standby]\nroute_table = \"rtb-0b\"\n{}[backends]\nhosts = [\"10.0.10.10\", \
-         \"10.0.11.11\", \"10.0.10.12\"]\n{}[targets]\nhosts = [\"1.1.1.1\", \"8.8.8.8\", \"9.9.9.9\"]\n[decision]\n{}[takeover]\n{}",
+         \"10.0.11.11\", \"10.0.10.12\"]\n{}[targets]\n{}[decision]\n{}[takeover]\n{}",
         of("primary"),
         of("standby"),
         of("backends"),
+        if lines.iter().any(|(of, _)| *of == "targets") { of("targets") } else { TARGETS.to_owned() },
         of("decision"),
         of("takeover")
     );
@@ -196,36 +202,8 @@ pub(super) fn edit(facts: &mut Facts, name: &str, change: impl Fn(&mut RouteTabl
 #[track_caller]
 pub(super) fn found(facts: &Facts, settings: &Settings) -> Vec<Finding> {
     let found = judge(facts, Subject { settings, backends: &settings.observe.backends, known: None });
-    pasted(&found);
+    crate::doctor::tests::can_be_done(&found);
     found
-}
-
-/// The programs by which anything is to be looked at or mended.
-const PROGRAMS: [&str; 7] = ["aws", "cat", "getent", "ip", "iptables", "natwatch", "unset"];
-
-/// The words with which a remedy begins that is a change of the configuration, and no command.
-const CHANGES: [&str; 5] = ["correct", "list", "name", "remove", "set"];
-
-/// Whatever is not fit has a remedy that a shell takes as it is: commands alone, or a change of the configuration alone.
-#[track_caller]
-pub(super) fn pasted(found: &[Finding]) {
-    let mut all = Vec::new();
-    for one in found.iter().filter(|one| one.fitness != Fitness::Fit) {
-        let remedy = one.remedy.as_deref().unwrap_or_else(|| panic!("nothing is said to be done: {one:?}"));
-        assert!(!remedy.contains(['<', '\n']), "{one:?}");
-        let commands: Vec<&str> = remedy.split("; ").collect();
-        let all_begin =
-            |words: &[&str]| commands.iter().all(|one| one.split(' ').next().is_some_and(|word| words.contains(&word)));
-        let change = commands.len() == 1 && all_begin(&CHANGES);
-        assert!(change || all_begin(&PROGRAMS), "neither commands nor a change: {one:?}");
-        all.push(remedy);
-    }
-    if all.is_empty() {
-        return;
-    }
-    // `-n`: commands are read and not executed.
-    let shell = std::process::Command::new("sh").args(["-n", "-c", &all.join("\n")]).output().unwrap();
-    assert!(shell.status.success(), "{}: {all:#?}", String::from_utf8_lossy(&shell.stderr));
 }
 
 /// What is found with the usual configuration when one thing is otherwise, but for what is fit.
@@ -248,7 +226,7 @@ pub(super) fn only(found: Vec<Finding>, id: &str, fitness: Fitness, text: &str, 
     let one: Finding = one;
     assert_eq!((one.id, one.fitness), (id, fitness), "{one:?}");
     assert!(one.text.contains(text), "{text:?} is not in {:?}", one.text);
-    let said = one.remedy.as_deref().unwrap_or_default();
+    let said = crate::doctor::tests::to_do(&one);
     assert!(said.contains(remedy), "{remedy:?} is not in {said:?}");
     one
 }
@@ -333,8 +311,10 @@ fn a_table_that_is_the_main_one_or_has_others_subnets_is_mended_by_a_command() {
         edit(facts, "rtb-0m", |table| table.associations.clear());
         edit(facts, "rtb-0a", |table| table.associations.push(association(None)));
     });
-    let said: Vec<_> = found.iter().map(|one| (one.id, one.remedy.as_deref().unwrap())).collect();
-    assert!(said.contains(&("left-out", "name these in takeover.subnets too, or give them another table")), "{said:?}");
+    let said: Vec<_> = found.iter().map(|one| (one.id, crate::doctor::tests::to_do(one))).collect();
+    let said: Vec<_> = said.iter().map(|(id, line)| (*id, line.as_str())).collect();
+    let line = "takeover.subnets: subnets = [\"subnet-1\", \"subnet-2\"]";
+    assert!(said.contains(&("left-out", line)), "{said:?}");
     let command = "aws ec2 replace-route-table-association --association-id rtbassoc-main --route-table-id TABLE";
     assert!(said.contains(&("main-table", command)), "{said:?}");
 }

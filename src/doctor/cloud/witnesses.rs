@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Facts, Subject, count, fit, listed, subnets, unfit, unknown, warning};
-use crate::model::{Backend, Finding, Topic};
+use crate::model::{Backend, Edit, Finding, Topic};
 
 const TOPIC: Topic = Topic::Backends;
 
@@ -14,6 +14,7 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     if blocks.is_empty() {
         return vec![
             unknown(TOPIC, ID, "which backends are behind the primary is not known, as the guarded subnets are not")
+                .cause("behind-not-told")
                 .remedy("aws ec2 describe-subnets"),
         ];
     }
@@ -24,7 +25,7 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
         match backend.addr {
             // Said of each backend, where it is asked.
             None => {}
-            Some(addr) if !inside(&addr) => outside.push(elsewhere(facts, backend, addr)),
+            Some(addr) if !inside(&addr) => outside.push((backend.host.clone(), elsewhere(facts, backend, addr))),
             Some(addr) if public.contains(&addr) => own.push(backend.host.clone()),
             Some(_) => behind += 1,
         }
@@ -34,15 +35,21 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     if behind < threshold {
         let text =
             format!("{} behind the primary, and it takes {threshold} to accuse it (decision.threshold)", are(behind));
-        let remedy = "list more backends of the guarded subnets, by address or by names that resolve here, or lower \
-                      decision.threshold";
-        found.push(unfit(TOPIC, ID, text).remedy(remedy));
+        let lower = format!("threshold = {}", behind.max(1));
+        found.push(
+            unfit(TOPIC, ID, text)
+                .cause("too-few-behind")
+                .changed(line(subject, None, "the address and name of one more host of a guarded subnet"))
+                .change("decision.threshold", lower),
+        );
     } else {
         found.push(fit(TOPIC, ID, format!("{} behind the primary", are(behind))));
     }
     if !outside.is_empty() {
-        let text = format!("{} in no guarded subnet, and never asked: {}", are(outside.len()), listed(&outside));
-        found.push(warning(TOPIC, "outside", text).remedy("remove them from backends, or guard their subnets"));
+        let called: Vec<String> = outside.iter().map(|(_, called)| called.clone()).collect();
+        let text = format!("{} in no guarded subnet, and never asked: {}", are(outside.len()), listed(&called));
+        let names: Vec<&str> = outside.iter().map(|(host, _)| host.as_str()).collect();
+        found.push(without(warning(TOPIC, "outside", text).cause("not-guarded"), subject, &names));
     }
     if !own.is_empty() {
         let text = format!(
@@ -50,16 +57,36 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
             have(own.len()),
             listed(&own)
         );
-        found.push(
-            warning(TOPIC, "public-address", text)
-                .remedy("remove them from backends, or take their public addresses away"),
-        );
+        let text = format!("{text}; without those addresses they would do");
+        let names: Vec<&str> = own.iter().map(String::as_str).collect();
+        found.push(without(warning(TOPIC, "public-address", text).cause("own-address"), subject, &names));
     }
     if let Err(why) = &facts.backends {
         let text = format!("whether backends have public addresses of their own is not known: {why}");
-        found.push(unknown(TOPIC, "public-address", text).remedy("aws ec2 describe-network-interfaces"));
+        found.push(
+            unknown(TOPIC, "public-address", text)
+                .cause("addresses-not-told")
+                .remedy("aws ec2 describe-network-interfaces"),
+        );
     }
     found
+}
+
+/// Lines that are to be changed: so many stand in one remedy.
+const LINES: usize = 3;
+
+/// Where these hosts are listed, to be taken out.
+fn without(finding: Finding, subject: Subject<'_>, hosts: &[&str]) -> Finding {
+    let lines = hosts.iter().take(LINES).map(|host| line(subject, Some(host), &format!("without {host}")));
+    lines.fold(finding, Finding::changed)
+}
+
+/// The place where a backend is listed; of one more, where it would be.
+fn line(subject: Subject<'_>, host: Option<&str>, what: &str) -> Edit {
+    match &subject.settings.hosts_file {
+        Some(file) => Edit::Line(file.clone(), host.map(str::to_owned), what.to_owned()),
+        None => Edit::Key("backends.hosts", what.to_owned()),
+    }
 }
 
 fn are(number: usize) -> String {

@@ -1,7 +1,12 @@
+use super::judge::RUN;
 use super::*;
 
 fn unit(name: &str, enabled: bool, active: bool) -> Unit {
     Unit { name: name.to_owned(), enabled, active }
+}
+
+fn crontab() -> Crontab {
+    Crontab { path: "/etc/cron.d/natwatch".into(), absent: None }
 }
 
 fn watcher() -> Watcher {
@@ -11,6 +16,28 @@ fn watcher() -> Watcher {
 /// What was seen on a machine of systemd's with these units, and a young round.
 fn systemd(units: &[Unit]) -> Seen {
     Seen { units: Some(units.to_vec()), last: Some(Duration::from_secs(30)), ..Seen::default() }
+}
+
+/// Every way in which a precondition here is not met.
+pub(in crate::doctor) fn seeds() -> Vec<Finding> {
+    let watch = |enabled, active| unit("natwatch-watch.service", enabled, active);
+    let timer = |enabled, active| unit("natwatch.timer", enabled, active);
+    let young = Seen { last: Some(Duration::ZERO), ..Seen::default() };
+    let crontabs = vec![crontab()];
+    let all = [
+        Seen::default(),
+        young.clone(),
+        Seen { last: Some(RUN * 2), ..Seen::default() },
+        systemd(&[watch(true, false)]),
+        systemd(&[watch(true, true), timer(true, true)]),
+        systemd(&[timer(true, false)]),
+        systemd(&[timer(false, true)]),
+        Seen { watcher: Some(watcher()), ..systemd(&[]) },
+        Seen { watcher: Some(watcher()), ..systemd(&[watch(false, true)]) },
+        Seen { crontabs, ..young.clone() },
+        Seen { crontabs: vec![Crontab { absent: Some("natwatch".to_owned()), ..crontab() }], ..young },
+    ];
+    all.iter().flat_map(judge::judge).collect()
 }
 
 /// `id: fitness` of each finding.
@@ -56,9 +83,12 @@ fn f094_each_way_in_which_it_is_run_and_what_keeps_it_from_being() {
 
 #[test]
 fn cron_counts_where_cron_itself_runs() {
-    let cron = Seen { crontabs: vec!["/etc/cron.d/natwatch".into()], last: Some(RUN), ..Seen::default() };
+    let cron = Seen { crontabs: vec![crontab()], last: Some(RUN), ..Seen::default() };
     assert_eq!(told(&cron)[0], "service: warning");
     assert_eq!(told(&Seen { cron: true, ..cron.clone() }), ["service: fit", "last-round-age: fit"]);
+    let absent = Crontab { absent: Some("/usr/bin/natwatch".to_owned()), ..crontab() };
+    let nowhere = Seen { cron: true, crontabs: vec![absent], ..cron.clone() };
+    assert_eq!(told(&nowhere)[0], "service: unfit", "cron runs nothing");
     let by_systemd = Seen { units: Some(vec![unit("cron.service", true, true)]), ..cron };
     assert_eq!(told(&by_systemd)[0], "service: fit");
 }
@@ -66,7 +96,7 @@ fn cron_counts_where_cron_itself_runs() {
 #[test]
 fn two_who_run_it_are_a_warning_that_names_both() {
     let seen = Seen {
-        crontabs: vec!["/etc/cron.d/natwatch".into()],
+        crontabs: vec![crontab()],
         cron: true,
         watcher: Some(watcher()),
         ..systemd(&[unit("natwatch-watch.service", true, true)])
@@ -80,9 +110,13 @@ fn f094_a_round_that_is_older_than_it_could_be_is_a_warning() {
     let by_timer = |age| told(&Seen { last: Some(age), ..systemd(&[unit("natwatch.timer", true, true)]) });
     assert_eq!(by_timer(RUN), ["service: fit", "last-round-age: fit"]);
     assert_eq!(by_timer(RUN + Duration::from_secs(1)), ["service: fit", "last-round-age: warning"]);
-    let watched = |age| told(&Seen { watcher: Some(watcher()), last: Some(age), ..Seen::default() });
-    assert_eq!(watched(WATCHED), ["service: fit", "last-round-age: fit"]);
-    assert_eq!(watched(WATCHED + Duration::from_secs(1)), ["service: fit", "last-round-age: warning"]);
+    // By the configured pace.
+    for within in [Duration::from_mins(1), Duration::from_mins(20)] {
+        let seen = Seen { watcher: Some(watcher()), watched_within: Some(within), ..Seen::default() };
+        let watched = |age| told(&Seen { last: Some(age), ..seen.clone() });
+        assert_eq!(watched(within), ["service: fit", "last-round-age: fit"]);
+        assert_eq!(watched(within + Duration::from_secs(1)), ["service: fit", "last-round-age: warning"]);
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn packets(protocol: Option<&str>, from: Option<i32>, to: Option<i32>) -> Packet
     match protocol.unwrap_or("-1") {
         "-1" => Packets::All,
         "1" | "icmp" => Packets::Icmp(from.filter(|kind| *kind >= 0)),
+        "58" | "icmpv6" => Packets::Icmp6(from.filter(|kind| *kind >= 0)),
         "6" | "tcp" => Packets::Tcp(port(from, 0), port(to, u16::MAX)),
         "17" | "udp" => Packets::Udp(port(from, 0), port(to, u16::MAX)),
         other => Packets::Other(printable(other, 20)),
@@ -110,7 +111,9 @@ mod tests {
             (Some("17"), None, None, Packets::Udp(0, 65535)),
             (Some("icmp"), Some(-1), Some(-1), Packets::Icmp(None)),
             (Some("1"), Some(8), Some(-1), Packets::PING),
-            (Some("58"), Some(-1), Some(-1), Packets::Other("58".to_owned())),
+            (Some("58"), Some(-1), Some(-1), Packets::Icmp6(None)),
+            (Some("icmpv6"), Some(128), Some(-1), Packets::PING_6),
+            (Some("47"), None, None, Packets::Other("47".to_owned())),
         ] {
             assert_eq!(packets(protocol, from, to), expected);
         }

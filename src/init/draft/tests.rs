@@ -1,79 +1,18 @@
 //! From what was found to a configuration that loads, or that says what is missing.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use super::*;
 use crate::config::{Files, Role, Settings, filled};
-use crate::model::{Association, Instance, Interface, Machine, Route, RouteTable, SubnetId};
-
-fn machine(letter: char, name: &str, address: &str) -> Machine {
-    Machine {
-        instance: Instance {
-            id: format!("i-0{letter}").parse().unwrap(),
-            name: Some(name.to_owned()),
-            state: "running".to_owned(),
-            subnet: None,
-            launched_ago: Some(Duration::from_hours(5)),
-            interfaces: vec![Interface {
-                id: format!("eni-0{letter}").parse().unwrap(),
-                device_index: 0,
-                source_dest_check: false,
-            }],
-        },
-        vpc: "vpc-0".parse().ok(),
-        address: address.parse().ok(),
-    }
-}
-
-/// A table that leads to the machine of this letter; in the cases that EC2 knows only the interface, to that.
-fn table(id: &str, to: char, by_interface: bool, subnets: &[&str]) -> RouteTable {
-    let association = |subnet: &&str| Association {
-        id: format!("rtbassoc-{}", &subnet[7..]).parse().unwrap(),
-        subnet: subnet.parse().ok(),
-        main: false,
-        failed: None,
-    };
-    RouteTable {
-        id: id.parse().unwrap(),
-        vpc: "vpc-0".parse().unwrap(),
-        name: None,
-        routes: vec![Route {
-            destination: "0.0.0.0/0".to_owned(),
-            instance: format!("i-0{to}").parse().ok().filter(|_| !by_interface),
-            interface: format!("eni-0{to}").parse().ok(),
-            other: None,
-            blackhole: false,
-        }],
-        associations: subnets.iter().map(association).collect(),
-    }
-}
-
-fn subnet(id: &str, cidr: &str) -> Subnet {
-    Subnet { id: id.parse().unwrap(), name: Some(format!("private {id}")), cidrs: vec![cidr.parse().unwrap()] }
-}
-
-/// Two private subnets behind `nat1`, this instance beside it, and the NATs' own table.
-fn around() -> Around {
-    let mut public = table("rtb-0f", 'f', true, &["subnet-9"]);
-    public.routes[0] = Route { interface: None, other: Some("igw-0".to_owned()), ..public.routes[0].clone() };
-    Around {
-        region: Ok("eu-west-1".to_owned()),
-        own: Ok(machine('b', "nat2", "10.0.0.20")),
-        tables: Ok(vec![
-            table("rtb-0a", 'a', false, &["subnet-1", "subnet-2"]),
-            table("rtb-0b", 'b', true, &[]),
-            public,
-        ]),
-        others: Ok(vec![machine('a', "nat1", "10.0.0.10")]),
-        subnets: Ok(vec![subnet("subnet-1", "10.0.10.0/24"), subnet("subnet-2", "10.0.11.0/24")]),
-    }
-}
+use crate::init::tests::{around, table};
+use crate::model::{Cidr, SubnetId};
 
 fn hosts(primary: &Choice, names: &[(&str, &str)]) -> Hosts {
-    let within = primary.one().iter().flat_map(|one| &one.subnets).flat_map(|one| &one.cidrs).copied().collect();
-    let inside = names.iter().map(|(name, addr)| ((*name).to_owned(), addr.parse::<IpAddr>().unwrap())).collect();
-    Hosts { path: "/etc/hosts".into(), within, inside: Ok(inside) }
+    let within: Vec<Cidr> =
+        primary.one().iter().flat_map(|one| &one.subnets).flat_map(|one| &one.cidrs).copied().collect();
+    let inside = names.iter().map(|(name, addr)| ((*name).to_owned(), addr.parse::<IpAddr>().unwrap()));
+    let inside = inside.filter(|(_, addr)| within.iter().any(|block| block.contains(addr))).collect();
+    Hosts { path: "/etc/hosts".into(), within, inside: Ok(inside), typed: Vec::new() }
 }
 
 const FOUR: [(&str, &str); 4] =
@@ -81,7 +20,7 @@ const FOUR: [(&str, &str); 4] =
 
 fn draft(around: &Around, names: &[(&str, &str)]) -> Draft {
     let (standby, primary) = (around.standbys(), around.primaries());
-    Draft::of(around, &standby, &primary, &hosts(&primary, names))
+    Draft::of(around, &standby, &primary, &hosts(&primary, names), &Said::default())
 }
 
 fn text(draft: &Draft) -> String {
@@ -200,4 +139,59 @@ fn nobody_behind_the_primary_is_said_with_the_file_that_was_read() {
     let ids: Vec<SubnetId> =
         around().primaries().one().cloned().unwrap().subnets.into_iter().map(|one| one.id).collect();
     assert_eq!(ids.len(), 2);
+}
+
+fn answered(around: &Around, hosts: &Hosts, said: &Said) -> (Draft, String) {
+    let draft = Draft::of(around, &around.standbys(), &around.primaries(), hosts, said);
+    let text = text(&draft);
+    (draft, text)
+}
+
+#[test]
+fn what_was_typed_is_written_and_loads() {
+    let around = around();
+    let typed = vec!["web1".to_owned(), "10.0.10.12".to_owned()];
+    let hosts = Hosts { typed, ..hosts(&around.primaries(), &[]) };
+    let said = Said {
+        user: Answer::This("probe".to_owned()),
+        targets: Answer::This(vec!["192.0.2.1".to_owned(), "dns.example".to_owned()]),
+        region: Answer::This("us-east-1".to_owned()),
+        ..Said::default()
+    };
+    let (draft, text) = answered(&around, &hosts, &said);
+    assert_eq!(open(&draft), [""; 0]);
+    let settings = Settings::parse(&text, Path::new("/etc/n.toml"), &HostsFile(vec![])).unwrap();
+    let names: Vec<&str> = settings.observe.backends.iter().map(|one| one.host.as_str()).collect();
+    assert_eq!((names, settings.decide.threshold), (vec!["10.0.10.12", "web1"], 2));
+    assert_eq!(settings.observe.ssh.user.as_deref(), Some("probe"));
+    assert_eq!(settings.observe.targets, ["192.0.2.1", "dns.example"]);
+    assert_eq!(settings.region.as_deref(), Some("us-east-1"));
+    assert!(text.contains("# > as it was typed\nuser = \"probe\"\n"), "{text}");
+}
+
+#[test]
+fn what_was_typed_in_vain_stays_open_and_says_so() {
+    let around = around();
+    let said = Said { user: Answer::Unusable, targets: Answer::Unusable, ..Said::default() };
+    let (draft, text) = answered(&around, &hosts(&around.primaries(), &FOUR), &said);
+    assert_eq!(open(&draft), ["backends.user", "targets.hosts"]);
+    assert!(text.contains("#user = ") && text.contains("#hosts = [\"1.1.1.1\""), "{text}");
+    let refused = Settings::parse(&text, Path::new("/etc/n.toml"), &HostsFile(FOUR.to_vec())).unwrap_err().to_string();
+    assert!(refused.contains("targets.hosts: missing"), "{refused}");
+}
+
+#[test]
+fn f058_tables_that_were_typed_without_ec2_are_written_with_the_file_that_was_typed() {
+    let mut around = around();
+    around.tables = Err("EC2 does not answer".to_owned());
+    let primary = Choice::Typed("rtb-0a".parse().unwrap());
+    let standby = Choice::Typed("rtb-0b".parse().unwrap());
+    let inside = Ok(vec![("web1".to_owned(), "10.0.10.11".parse().unwrap())]);
+    let hosts = Hosts { path: "/etc/hosts".into(), within: vec![], inside, typed: vec![] };
+    let draft = Draft::of(&around, &standby, &primary, &hosts, &Said::default());
+    assert_eq!(open(&draft), [""; 0]);
+    let settings =
+        Settings::parse(&text(&draft), Path::new("/etc/n.toml"), &HostsFile(vec![("web1", "10.0.10.11")])).unwrap();
+    assert_eq!((settings.decide.primary_table.as_str(), settings.decide.standby_table.as_str()), ("rtb-0a", "rtb-0b"));
+    assert!(draft.known["backends.hosts_file"].notes[0].contains("each of its entries is asked: web1"), "{draft:?}");
 }

@@ -63,7 +63,9 @@ pub(super) fn refused(text: &str, settings: &SshSettings, destination: &str) -> 
                 path.display()
             ),
             (Some(line), None) => format!("the key can't be used ({login}): {line}"),
-            (None, None) => format!("the login was refused ({login}): {said}"),
+            (None, None) => {
+                format!("the login was refused ({login}); {} is for its authorized_keys: {said}", line(settings))
+            }
         };
         return silence(SilenceReason::Login, &why);
     }
@@ -77,6 +79,13 @@ pub(super) fn refused(text: &str, settings: &SshSettings, destination: &str) -> 
         SilenceReason::Other
     };
     silence(reason, said.strip_prefix("ssh: ").unwrap_or(said))
+}
+
+/// The command that prints what makes a backend accept our key.
+fn line(settings: &SshSettings) -> String {
+    let public =
+        settings.identity.as_ref().map_or_else(|| "KEY.pub".to_owned(), |path| format!("{}.pub", path.display()));
+    format!("natwatch print authorized-key {public}")
 }
 
 fn login(settings: &SshSettings) -> String {
@@ -116,6 +125,11 @@ mod tests {
                 "ssh-keyscan b0 >> /k/known_hosts",
             ),
             ("natwatch@10.0.0.1: Permission denied (publickey).", Login, "key /k/none, user natwatch"),
+            (
+                "natwatch@10.0.0.1: Permission denied (publickey).",
+                Login,
+                "natwatch print authorized-key /k/none.pub is for",
+            ),
             (
                 "Load key \"/k/none\": invalid format\nnatwatch@10.0.0.1: Permission denied (publickey).",
                 Login,

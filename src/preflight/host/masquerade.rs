@@ -1,6 +1,6 @@
-//! Is there a rule that masquerades? What `nft` and `iptables-save` print, and what it means (pure).
+//! Is there a rule that masquerades what the guarded subnets send? The rules are had of `nft` and `iptables-save`.
 //!
-//! It does not prove that the rule matches the private subnets' traffic; probes through the standby do.
+//! A rule that is there proves nothing, as it may have conditions that are not understood; probes through the standby do.
 
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -9,10 +9,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
+use super::forward;
+use super::rules::{Deed, Limit, Rule, Rules, iptables, nft};
+use super::{Guarding, Place, Reading};
 use crate::model::cloud::Masquerade;
-use crate::model::printable;
+use crate::model::{Family, printable};
 
 /// All commands together: each takes some 10 ms, and a survey must not wait for a stuck one.
 const WITHIN: Duration = Duration::from_secs(1);
@@ -24,38 +25,112 @@ const LARGEST: usize = 1 << 20;
 const NET_ADMIN: u32 = 12;
 
 const NFT: [&str; 2] = ["/usr/sbin/nft", "/sbin/nft"];
-const NFT_SAVE: [&str; 2] = ["/usr/sbin/iptables-nft-save", "/sbin/iptables-nft-save"];
-const LEGACY: [&str; 4] =
-    ["/usr/sbin/iptables-legacy-save", "/sbin/iptables-legacy-save", "/usr/sbin/iptables-save", "/sbin/iptables-save"];
 
-/// Where the kernel lists the tables of legacy iptables. Asked first: the command would load the module of a missing table.
-const LEGACY_TABLES: &str = "/proc/net/ip_tables_names";
+/// How the rules of iptables are had, for packets of a family.
+struct Iptables {
+    /// Those of its nft backend, and what that is called.
+    nft: ([&'static str; 2], &'static str),
+    /// Those of the legacy one.
+    legacy: ([&'static str; 4], &'static str),
+    /// Where the kernel lists the legacy one's tables. Asked first: the command would load the module of a missing table.
+    listed: &'static str,
+    /// The tables that translate sources or filter what is forwarded.
+    tables: &'static [&'static str],
+}
 
-/// Reads this machine's rules, where we may.
-pub(super) fn read() -> Masquerade {
+const FOUR: Iptables = Iptables {
+    nft: (["/usr/sbin/iptables-nft-save", "/sbin/iptables-nft-save"], "iptables-nft"),
+    legacy: (
+        [
+            "/usr/sbin/iptables-legacy-save",
+            "/sbin/iptables-legacy-save",
+            "/usr/sbin/iptables-save",
+            "/sbin/iptables-save",
+        ],
+        "iptables-legacy",
+    ),
+    listed: "/proc/net/ip_tables_names",
+    tables: &["nat", "filter"],
+};
+
+const SIX: Iptables = Iptables {
+    nft: (["/usr/sbin/ip6tables-nft-save", "/sbin/ip6tables-nft-save"], "ip6tables-nft"),
+    legacy: (
+        [
+            "/usr/sbin/ip6tables-legacy-save",
+            "/sbin/ip6tables-legacy-save",
+            "/usr/sbin/ip6tables-save",
+            "/sbin/ip6tables-save",
+        ],
+        "ip6tables-legacy",
+    ),
+    listed: "/proc/net/ip6_tables_names",
+    // Prefixes are translated in `mangle` (ip6tables-extensions(8), SNPT).
+    tables: &["nat", "filter", "mangle"],
+};
+
+/// What this machine's rules do to packets of each, where we may read them.
+pub(super) fn read(guarding: &[Guarding]) -> Vec<Reading> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     if !may_read(&status) {
-        return Masquerade::Unknown("takes root or CAP_NET_ADMIN".to_owned());
+        return guarding.iter().map(|one| super::unread(one.family, "takes root or CAP_NET_ADMIN")).collect();
     }
     let until = Instant::now() + WITHIN;
-    let mut readings = vec![match run(&NFT, &["-j", "list", "ruleset"], until) {
+    let ruleset = run(&NFT, &["-j", "list", "ruleset"], until);
+    let interfaces = std::fs::read_to_string("/proc/net/dev").unwrap_or_default();
+    let one = |guarding: &Guarding| {
+        let uplink = super::uplink(guarding.family);
+        let there = |name: &str| is_there(&interfaces, name);
+        judge(gather(&ruleset, guarding.family, until), &Place::new(guarding, uplink.as_deref(), &there))
+    };
+    guarding.iter().map(one).collect()
+}
+
+/// All rules for packets of `family`, by each of who keeps any.
+fn gather(ruleset: &Result<String, Failed>, family: Family, until: Instant) -> Vec<Result<Rules, String>> {
+    let Iptables { nft: of_nft, legacy, listed, tables } = match family {
+        Family::V4 => FOUR,
+        Family::V6 => SIX,
+    };
+    let mut readings = vec![match ruleset {
         // The rules of iptables-nft can be read without nft.
         Err(Failed::NotInstalled(_)) => {
-            run(&NFT_SAVE, &["-t", "nat"], until).map(|text| in_iptables(&text)).map_err(Failed::into_text)
+            run(&of_nft.0, &[], until).map(|said| iptables(&said, of_nft.1)).map_err(Failed::into_text)
         }
-        read => read.map_err(Failed::into_text).and_then(|text| in_nft(&text)),
+        Err(Failed::Otherwise(why)) => Err(why.clone()),
+        Ok(said) => nft(said, family),
     }];
-    match std::fs::read_to_string(LEGACY_TABLES) {
-        Ok(tables) if tables.lines().any(|table| table == "nat") => {
-            readings
-                .push(run(&LEGACY, &["-t", "nat"], until).map(|text| in_iptables(&text)).map_err(Failed::into_text));
+    match std::fs::read_to_string(listed) {
+        Ok(there) => {
+            for table in there.lines().filter(|table| tables.contains(table)) {
+                let said = run(&legacy.0, &["-t", table], until).map_err(Failed::into_text);
+                readings.push(said.map(|said| iptables(&said, legacy.1)));
+            }
         }
         Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
-            readings.push(Err(format!("cannot read {LEGACY_TABLES}: {why}")));
+            readings.push(Err(format!("cannot read {listed}: {why}")));
         }
-        _ => {}
+        Err(_) => {}
     }
-    conclude(readings)
+    readings
+}
+
+/// By the list of this namespace's interfaces (`proc_pid_net(5)`). `/sys` may be of another one.
+fn is_there(interfaces: &str, name: &str) -> bool {
+    interfaces.lines().any(|line| line.split_once(':').is_some_and(|(one, _)| one.trim() == name))
+}
+
+/// What was read, and where not, why.
+pub(super) fn judge(readings: Vec<Result<Rules, String>>, place: &Place<'_>) -> Reading {
+    let known = readings.iter().filter_map(|one| one.as_ref().ok());
+    let dropping = known.flat_map(|rules| forward::dropping(rules, place)).collect();
+    let Guarding { family, private, .. } = *place.guarding;
+    let masquerade = match conclude(readings.into_iter().map(|one| one.and_then(|rules| seen(&rules, place))).collect())
+    {
+        Masquerade::Absent if family == Family::V6 => Masquerade::Plain { private },
+        seen => seen,
+    };
+    Reading { family, masquerade, dropping: Some(dropping) }
 }
 
 /// One sighting is enough; to have seen none takes that all could be read.
@@ -75,34 +150,64 @@ fn may_read(status: &str) -> bool {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & (1 << NET_ADMIN) != 0)
 }
 
-/// Whether `nft -j list ruleset` shows a rule that translates source addresses. `iptables-nft` leaves its rules as
-/// `xt` expressions.
-fn in_nft(json: &str) -> Result<bool, String> {
-    let rules: Value = serde_json::from_str(json).map_err(|e| format!("nft's JSON cannot be read: {e}"))?;
-    let Some(rules) = rules["nftables"].as_array() else { return Err("nft's JSON holds no rule set".to_owned()) };
-    let mut expressions = rules.iter().filter_map(|item| item["rule"]["expr"].as_array()).flatten();
-    let translates = |expression: &Value| {
-        let native = expression.get("masquerade").is_some() || expression.get("snat").is_some();
-        native || matches!(expression["xt"]["name"].as_str(), Some("MASQUERADE" | "SNAT"))
-    };
-    if expressions.any(translates) {
-        return Ok(true);
+/// Whether any of these rules translates the sources of what the guarded subnets send.
+///
+/// `Ok(false)` only where that is certain, since it holds a takeover. A rule for a source that is none of theirs, or for an interface that is not there,
+/// is none; one for another interface than the default route's may be right, where policy routing leads there.
+fn seen(rules: &Rules, place: &Place<'_>) -> Result<bool, String> {
+    let mut unsure = None;
+    for rule in &rules.all {
+        match rule.deed {
+            Deed::Translate => {}
+            // An nft without support for xt prints it as null.
+            Deed::Any if rule.table[1] == "nat" => {
+                unsure.get_or_insert("nft cannot show the rules of iptables".to_owned());
+                continue;
+            }
+            _ => continue,
+        }
+        match for_us(rule, place) {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(why) => drop(unsure.get_or_insert(why)),
+        }
     }
-    // An nft without support for xt prints it as null: it may be anything.
-    let opaque = |item: &Value| {
-        item["rule"]["expr"].as_array().is_some_and(|all| all.iter().any(|e| e.get("xt").is_some_and(Value::is_null)))
-    };
-    let opaque =
-        rules.iter().any(|item| item["rule"]["family"] == "ip" && item["rule"]["table"] == "nat" && opaque(item));
-    if opaque { Err("nft cannot show the rules of iptables".to_owned()) } else { Ok(false) }
+    unsure.map_or(Ok(false), Err)
 }
 
-/// Whether `iptables-save -t nat` shows such a rule.
-fn in_iptables(text: &str) -> bool {
-    let rules = text.lines().filter(|line| line.starts_with("-A "));
-    rules
-        .map(|rule| rule.split_whitespace().collect::<Vec<_>>())
-        .any(|words| words.windows(2).any(|pair| matches!(pair, ["-j", "MASQUERADE" | "SNAT"])))
+fn for_us(rule: &Rule, place: &Place<'_>) -> Result<bool, String> {
+    let uplink = place.uplink;
+    let is_uplink = |name: &String| {
+        let leads = |uplink| name.strip_suffix('*').map_or(name == uplink, |stem| str::starts_with(uplink, stem));
+        uplink.is_none_or(leads)
+    };
+    let elsewhere = match &rule.out {
+        Limit::Only(names) if names.iter().any(is_uplink) => None,
+        Limit::Only(names) if names.iter().any(|name| name.ends_with('*') || (place.there)(name)) => Some(names),
+        Limit::Only(_) => return Ok(false),
+        Limit::Not(names) if uplink.is_some() && names.iter().any(is_uplink) => Some(names),
+        Limit::None | Limit::Not(_) | Limit::Unclear => None,
+    };
+    let certain = place.guarding.seen;
+    match place.sends(&rule.from) {
+        Some(false) if certain => return Ok(false),
+        Some(false) => {
+            return Err("a rule masquerades, for other sources than the backends that are known".to_owned());
+        }
+        None if rule.from != Limit::Unclear => {
+            return Err(
+                "a rule masquerades for certain sources, and which subnets are guarded is not known yet".to_owned()
+            );
+        }
+        Some(true) | None => {}
+    }
+    elsewhere.map_or(Ok(true), |names| {
+        Err(format!(
+            "a rule masquerades, by its interface ({}) not what leaves by {}, where the default route leads",
+            printable(&names.join(", "), 60),
+            uplink.unwrap_or("another")
+        ))
+    })
 }
 
 /// Why a command's output could not be had.
@@ -190,38 +295,6 @@ fn read_up_to(source: impl Read, limit: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn f010_nft_rules_that_translate_sources_are_found() {
-        let rule = |expr: &str| {
-            format!(
-                r#"{{"nftables":[{{"metainfo":{{}}}},{{"table":{{"name":"nat"}}}},{{"rule":{{"family":"ip","table":"nat","expr":[{expr}]}}}}]}}"#
-            )
-        };
-        let cases = [
-            (r#"{"counter":{"packets":0}},{"masquerade":null}"#, true),
-            (r#"{"snat":{"addr":"10.0.0.20"}}"#, true),
-            (r#"{"xt":{"type":"target","name":"MASQUERADE"}}"#, true),
-            (r#"{"dnat":{"addr":"10.0.0.20"}}"#, false),
-            (r#"{"accept":null}"#, false),
-        ];
-        for (expr, found) in cases {
-            assert_eq!(in_nft(&rule(expr)), Ok(found), "{expr}");
-        }
-        assert!(in_nft(&rule(r#"{"xt":null}"#)).is_err());
-        assert!(in_nft("{}").is_err());
-        assert!(in_nft("").is_err());
-        assert_eq!(in_nft(r#"{"nftables":[]}"#), Ok(false));
-    }
-
-    #[test]
-    fn f010_iptables_rules_that_translate_sources_are_found() {
-        let save = |rule: &str| format!("# Generated\n*nat\n:POSTROUTING ACCEPT [0:0]\n{rule}\nCOMMIT\n");
-        assert!(in_iptables(&save("-A POSTROUTING -s 10.0.0.0/16 -o eth0 -j MASQUERADE")));
-        assert!(in_iptables(&save("-A POSTROUTING -j SNAT --to-source 10.0.0.20")));
-        assert!(!in_iptables(&save("-A PREROUTING -m comment --comment MASQUERADE -j DNAT --to 10.0.0.9")));
-        assert!(!in_iptables(":MASQUERADE - [0:0]"));
-    }
 
     #[test]
     fn one_sighting_is_enough_and_absence_takes_all_readings() {

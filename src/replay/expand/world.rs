@@ -45,6 +45,8 @@ pub(super) fn expand(scenario: &Scenario, ids: &Ids, case: &mut Case) -> Result<
             public: Vec::new(),
             leads_to: None,
             admission: None,
+            tables: None,
+            own: None,
             names: crate::model::Names::new(),
             seen: Timestamp::UNIX_EPOCH,
         });
@@ -153,6 +155,7 @@ fn survey(
         primary,
         uptime: reading(&failed.uptime).map(|()| written.uptime.map_or(UP, |time| time.0)),
         ip_forward: reading(&failed.ip_forward).map(|()| written.ip_forward.unwrap_or(true)),
+        ip_forward_of: Family::V4,
         masquerade: masquerade(written),
     })
 }
@@ -172,7 +175,9 @@ fn masquerade(written: &scenario::Survey) -> Masquerade {
     let present = written.masquerade != Some(Masquerading::Absent);
     match (&written.failed.masquerade, written.masquerade_seen) {
         (Some(why), _) => Masquerade::Unknown(why.clone()),
-        (None, Some(ago)) => Masquerade::Told(Sighting { masquerade: present, ago: ago.0 }),
+        (None, Some(ago)) => {
+            Masquerade::Told(Sighting { family: Family::V4, masquerade: present, dropped: false, ago: ago.0 })
+        }
         (None, None) if present => Masquerade::Present,
         (None, None) => Masquerade::Absent,
     }

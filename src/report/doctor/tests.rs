@@ -134,7 +134,7 @@ fn the_document_has_every_finding_with_all_its_keys() {
     assert_eq!(findings.len(), 5);
     for one in findings {
         let keys: Vec<&str> = one.as_object().unwrap().keys().map(String::as_str).collect();
-        let mut expected = ["topic", "id", "of", "fitness", "text", "details", "remedy"];
+        let mut expected = ["topic", "id", "of", "fitness", "cause", "text", "details", "remedy"];
         expected.sort_unstable();
         let mut keys = keys;
         keys.sort_unstable();

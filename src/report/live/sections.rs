@@ -55,13 +55,13 @@ fn subnets(view: &View<'_>, width: usize) -> Section {
         }
         Err(_) if view.asked.is_none() => vec![plain("  EC2 has not answered yet")],
         Err(error) => {
-            let why = (format!(": {}", safe(error)), Paint::Plain);
+            let why = (format!(": {}", said(&status.names, error)), Paint::Plain);
             folded(vec![("  EC2 could not be asked".to_owned(), Paint::Yellow), why], width, 4)
         }
     };
     if let Some(trouble) = view.trouble {
-        let said = (format!(": {}", safe(trouble)), Paint::Plain);
-        let since = vec![("  EC2 could not be asked since".to_owned(), Paint::Yellow), said];
+        let why = (format!(": {}", said(&status.names, trouble)), Paint::Plain);
+        let since = vec![("  EC2 could not be asked since".to_owned(), Paint::Yellow), why];
         rows.splice(0..0, folded(since, width, 4));
     }
     let beside = view.asked.map(|at| {
@@ -93,13 +93,14 @@ fn panel(view: &View<'_>) -> Section {
     let missed = |seen: &Seen| targets.iter().any(|target| seen.fates.get(target) == Some(&Fate::NoReply));
     members.sort_by_key(|(_, seen)| (seen.verdict.map_or(1, rank), !missed(seen)));
     let row = |(host, seen): (&String, &Seen)| {
-        let mut row = vec![(safe(host), Paint::Plain), (safe(&seen.subnet), Paint::Plain)];
+        let subnet = printable(&view.status.names.of(&seen.subnet), NAME);
+        let mut row = vec![(safe(host), Paint::Plain), (subnet, Paint::Plain)];
         row.extend(targets.iter().map(|target| match seen.fates.get(target) {
             Some(Fate::Reply { rtt }) => (span(*rtt), Paint::Plain),
             Some(Fate::NoReply) => ("missed".to_owned(), Paint::Red),
             None => ("-".to_owned(), Paint::Plain),
         }));
-        let said = seen.silence.as_ref().map(silence).unwrap_or_default();
+        let said = seen.silence.as_ref().map(|why| said(&view.status.names, &silence(why))).unwrap_or_default();
         row.push(match seen.verdict {
             Some(BackendVerdict::Reaches) => ("reaches".to_owned() + &said, Paint::Green),
             Some(BackendVerdict::CutOff) => ("cut off".to_owned() + &said, Paint::Red),

@@ -137,6 +137,7 @@ Besides
                        is on the standby's table
   yes  guarded         1 subnet guarded, at most 50 are allowed; 1 on rtb-0a, 0
                        on rtb-0b
+  yes  fit             nothing is known that would hold a takeover
   yes  memory          what was seen can be kept
 
 replay: no-redundancy: traffic flows (3 backends reach), but nothing stands by:
@@ -191,4 +192,25 @@ fn colours_change_nothing_but_the_colours() {
         plain = plain.replace(&format!("\x1b[{code}m"), "");
     }
     assert_eq!(plain, told(HELD, WIDE));
+}
+
+#[test]
+fn ids_are_told_with_their_names_but_in_commands() {
+    let held = "about = \"x\"\n[[rounds]]\ncut_off = { subnet-a = 2, subnet-b = 2 }\n[[rounds]]\nstarted = \"3s\"\n\
+                cut_off = { subnet-a = 2, subnet-b = 2 }\n";
+    for (more, wanted) in
+        [("[survey]\nuptime = \"1m\"\n", "By hand"), ("", "subnet-a (app a): rtb-0a -> rtb-0b (spare), by rtbassoc-a")]
+    {
+        let mut input = read(&format!("{held}{more}"));
+        let guarded = input.case.guarded.as_mut().unwrap();
+        guarded.names.learn("rtb-0b", Some("spare"));
+        guarded.names.learn("subnet-a", Some("app a"));
+        let text = replay::text(None, &explain(&input.case), &input.pass(), None, WIDE);
+        for said in ["subnet-a-1 (subnet-a, app a): cut off", "rtb-0b (spare)", wanted] {
+            assert!(text.contains(said), "{said} in {text}");
+        }
+        let pasted = text.lines().filter(|line| line.trim().starts_with("aws ec2"));
+        assert!(pasted.clone().count() == if more.is_empty() { 0 } else { 2 }, "{text}");
+        assert!(pasted.clone().all(|line| !line.contains("spare")), "{text}");
+    }
 }

@@ -465,3 +465,21 @@ fn f035_escapes_from_outside_reach_no_view() {
         assert!(text(&view, TERMINAL).matches("u{1b}").count() > 5);
     }
 }
+
+#[test]
+fn ids_are_seen_with_their_names_wherever_they_stand() {
+    let mut status = healthy();
+    status.names.learn("subnet-0a", Some("web-a"));
+    status.active = Err("rtb-0a does not exist".to_owned());
+    status.names.learn("rtb-0a", Some("by nat1"));
+    let rounds = calm(status.now);
+    for seen in
+        [text(&view(&status, &rounds), Style::PLAIN), screen(&view(&status, &rounds), WIDE, TERMINAL).join("\n")]
+    {
+        for said in ["web1  subnet-0a (web-a)  11 ms", "could not be asked: rtb-0a (by nat1) does not exist"] {
+            assert!(seen.contains(said), "{said} in {seen}");
+        }
+    }
+    let trouble = View { trouble: Some("rtb-0a: no answer"), ..view(&status, &rounds) };
+    assert!(text(&trouble, Style::PLAIN).contains("since: rtb-0a (by nat1): no answer"));
+}

@@ -9,14 +9,16 @@ use tokio::time::{Instant, sleep};
 use super::{Begun, PRACTICE, failed};
 use crate::act::{self, Changer};
 use crate::decide::{self, Steps};
-use crate::model::{Conclusion, Hold, LastSteps, Move, Phase, Record, SubnetId, Survey, Verification};
+use crate::model::{
+    Conclusion, Hold, LastSteps, Move, MoveResult, Phase, Purpose, Record, SubnetId, Survey, Verification,
+};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{self, Cloud, Host};
 use crate::record::VERSION;
 use crate::record::lock::RunLock;
-use crate::run::failback::ToldAs;
+use crate::run::failback::{How, ToldAs};
+use crate::run::lag::outlived;
 use crate::run::pass::Going;
-use crate::run::remember::outlived;
 use crate::run::signals::Stop;
 use crate::run::takeover::{pending, replace, step};
 use crate::run::verify::{self, After};
@@ -49,7 +51,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             Ok(there) => there,
             Err(over) => return over,
         };
-        if !there.result.perhaps_moved() {
+        // Who else has put it here wants it here: only what our own call did, or may have done, is undone.
+        if !matches!(there.result, MoveResult::Moved | MoveResult::Unknown(_)) {
             let concluded = decide::drilled(&there, None, None);
             self.tell_drill(&begun.entry(vec![there.clone()], concluded.outcome, None));
             if let Err(error) = self.world.state.clear_record() {
@@ -99,12 +102,15 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     async fn away(&mut self, begun: &Begun<'_>) -> Result<Move, Conclusion> {
         let Begun { at, plan, .. } = begun;
         let world = self.world;
+        let now = world.now();
         let record = RefCell::new(Record {
             version: VERSION,
             instance: plan.standby.clone(),
+            purpose: Purpose::Drill,
             phase: Phase::FailingBack,
             began: *at,
-            changed: *at,
+            changed: now.wall,
+            boot: now.boot,
             because: PRACTICE.to_owned(),
             moves: plan.moves.iter().map(pending).collect(),
             last: LastSteps::default(),
@@ -123,7 +129,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             (world.tell)(&step(one));
             let mut record = record.borrow_mut();
             replace(&mut record.moves, one);
-            record.changed = (world.wall)();
+            record.stamp(world.now());
             let done = world.state.write_record(&record);
             trouble.replace(done.err().map(|error| format!("THE DRILL IS NOT ON RECORD: {error}")));
         })
@@ -147,9 +153,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 record.phase == Phase::FailingBack && record.moves.iter().any(|one| one.plan.carries(subnet))
             });
             let Some(record) = ours else {
-                return Err(Astray::because(
-                    "it is not the drill's any more, as somebody moved subnets meanwhile".to_owned(),
-                ));
+                return Err(Astray::because(decide::OVERTAKEN.to_owned()));
             };
             if self.believable(record, &survey, subnet) || Instant::now() + AGAIN >= until {
                 break (survey, remembered);
@@ -160,10 +164,12 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             .way_back(&survey, &remembered.lock(), std::slice::from_ref(subnet))
             .map_err(|holds| Astray { why: holds.first().map_or_else(String::new, |hold| hold.why.clone()), holds })?;
         let tables = survey.tables.as_deref().unwrap_or_default();
+        // Where the standby was not seen to carry it, no takeover would help, and what is missed while the way home takes effect is the
+        // standby's doing: nobody is to move anything by that.
+        let (lends, _held) = if told_as.carried { (Some(lock), None) } else { (None, Some(lock)) };
         // Whoever asks for an end wants everything where it was.
-        let on = Stop::default();
-        let brought = self.bring_back(way, remembered.record, tables, (&on, Some(told_as))).await;
-        drop(lock);
+        let how = How { stop: &Stop::default(), told_as: Some(told_as), lends };
+        let brought = self.bring_back(way, remembered.record, tables, how).await;
         brought.map_err(|why| Astray::because(format!("nothing can be remembered: {why}")))
     }
 
@@ -171,6 +177,6 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     fn believable(&self, record: &Record, survey: &Survey, subnet: &SubnetId) -> bool {
         let Ok(tables) = &survey.tables else { return false };
         let home = preflight::now_on(tables, subnet) == Some(&self.settings.decide.primary_table);
-        survey.answered() && (!home || outlived(record, (self.world.wall)()))
+        survey.answered() && (!home || outlived(record, &self.world.now()))
     }
 }

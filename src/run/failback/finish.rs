@@ -6,7 +6,7 @@ use super::step::Failback;
 use super::tell::tell;
 use crate::act::{self, Changer};
 use crate::decide::{self, Steps};
-use crate::model::{AddressStep, LastSteps, Move, MoveResult, Phase, Plan, Verification};
+use crate::model::{AddressStep, LastSteps, Move, MoveResult, Phase, Plan, Purpose, Verification};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::run::remember::return_home;
@@ -64,10 +64,13 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'_, '_, V, U,
         let certain = self.steps.back.iter().chain(&self.steps.again).all(|one| one.result.settled());
         record.last.address = self.steps.address.clone().or(record.last.address);
         let over = record.moves.is_empty() && decide::address_back(&record).is_none();
-        if !over {
-            if !record.moves.is_empty() && !some_home && certain {
+        let theirs = self.steps.overtaken;
+        if !over && !theirs {
+            // What no takeover has moved is none by going back to where it was tried from.
+            let taken = record.purpose == Purpose::Takeover && !record.moves.is_empty();
+            if taken && !some_home && certain {
                 record.phase = Phase::Taken;
-                return_home(&mut record, &primary, |_| false);
+                return_home(&mut record, &primary, false, |_| false);
             }
             self.record.replace(record);
             let mut trouble = std::mem::take(&mut self.trouble);
@@ -86,7 +89,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'_, '_, V, U,
             trouble.extend(told.err().map(|error| error.to_string()));
         }
         // Last: who is killed before has left a record by which the next failback knows what is still to be told.
-        if over && let Err(error) = going.world.state.clear_record() {
+        if over
+            && !theirs
+            && let Err(error) = going.world.state.clear_record()
+        {
             trouble.insert(format!("the lock could not be cleared: {error}"));
         }
         going.notes.extend(trouble);

@@ -10,21 +10,28 @@ use tokio::time::Instant;
 use super::tell::{ASKED_FOR, untold};
 use crate::act::{self, Carried, Changer};
 use crate::decide::{self, Steps, WayBack};
-use crate::model::{Change, LastSteps, Move, MoveResult, Phase, Plan, Record, RouteTable, RouteTableId, Verification};
+use crate::model::{
+    Change, LastSteps, Move, MoveResult, Phase, Plan, Purpose, Record, RouteTable, RouteTableId, Verification,
+};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 use crate::record::history::Entry;
+use crate::record::lock::RunLock;
 use crate::record::{StateError, VERSION};
 use crate::run::pass::Going;
 use crate::run::signals::Stop;
 use crate::run::takeover::{pending, replace, step};
-use crate::run::verify::{self, After};
+use crate::run::verify::After;
 
 /// A failback under way.
 pub(super) struct Failback<'a, 'b, V: Vantages, U, C, H> {
     pub(super) going: &'a mut Going<'b, V, U, C, H>,
     pub(super) way: WayBack,
     pub(super) record: RefCell<Record>,
+    /// The record as it is on the disk, by our own doing.
+    pub(super) written: RefCell<Record>,
+    /// See [`How`].
+    pub(super) lends: Option<RunLock>,
     pub(super) steps: Steps,
     pub(super) stop: &'a Stop,
     pub(super) trouble: BTreeSet<String>,
@@ -34,6 +41,16 @@ pub(super) struct Failback<'a, 'b, V: Vantages, U, C, H> {
     pub(super) untold: Vec<Move>,
     /// The line of the history where this is the way back of something that is told as a whole.
     pub(super) told_as: Option<&'a ToldAs<'a>>,
+}
+
+/// How it is carried out.
+pub(in crate::run) struct How<'a> {
+    /// Looked at between the steps.
+    pub(in crate::run) stop: &'a Stop,
+    /// What this is the way back of, where it is told as a whole.
+    pub(in crate::run) told_as: Option<&'a ToldAs<'a>>,
+    /// The run lock, where it is lent while nothing is moved; `None`: whoever called holds it to the end.
+    pub(in crate::run) lends: Option<RunLock>,
 }
 
 /// What this is the way back of.
@@ -54,9 +71,10 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         way: WayBack,
         record: Option<Record>,
         tables: &[RouteTable],
-        (stop, told_as): (&'a Stop, Option<&'a ToldAs<'a>>),
+        How { stop, told_as, lends }: How<'a>,
     ) -> Result<Self, StateError> {
-        let at = (going.world.wall)();
+        let now = going.world.now();
+        let at = now.wall;
         let primary = &going.settings.decide.primary_table;
         let untold = match told_as {
             None => untold(going.world.state, record.as_ref(), primary, &way.standby),
@@ -65,9 +83,11 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         let mut record = record.unwrap_or_else(|| Record {
             version: VERSION,
             instance: way.standby.clone(),
+            purpose: Purpose::Failback,
             phase: Phase::Taken,
             began: at,
             changed: at,
+            boot: None,
             because: ASKED_FOR.to_owned(),
             moves: Vec::new(),
             last: LastSteps::default(),
@@ -91,11 +111,13 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         record.phase = Phase::FailingBack;
         going.world.moving.set(true);
         going.world.state.sweep();
-        record.changed = at;
+        record.stamp(now);
         going.world.state.write_record(&record)?;
+        let written = RefCell::new(record.clone());
         let record = RefCell::new(record);
         let (steps, trouble) = (Steps::default(), BTreeSet::new());
-        Ok(Self { going, way, record, steps, stop, trouble, at, start: Instant::now(), untold, told_as })
+        let start = Instant::now();
+        Ok(Self { going, way, record, written, lends, steps, stop, trouble, at, start, untold, told_as })
     }
 
     /// What was done, and how many subnets of the record are still on the standby.
@@ -168,10 +190,7 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
     /// Looks whether those that were brought back reach the internet by the primary. Whoever doesn't goes to the standby again.
     /// Returns whether all went well, and whether the primary is proven to carry anything.
     async fn prove(&mut self, mut moves: Vec<Move>) -> (bool, bool) {
-        let seen = tokio::select! {
-            () = verify::look(self.going, &mut moves, After::Flowing) => true,
-            () = self.stop.wait() => false,
-        };
+        let seen = self.look(&mut moves, After::Flowing).await;
         self.note(&moves);
         self.steps.back.extend(moves.iter().cloned());
         if !seen {
@@ -212,10 +231,7 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         let intent: Vec<Move> = changes.iter().map(pending).collect();
         self.note(&intent);
         let mut moves = self.make(changes).await;
-        tokio::select! {
-            () = verify::look(self.going, &mut moves, After::Outage) => {}
-            () = self.stop.wait() => {}
-        }
+        self.look(&mut moves, After::Outage).await;
         self.note(&moves);
         self.steps.again.extend(moves);
         true
@@ -239,9 +255,15 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
     }
 
     pub(super) fn write(&self, trouble: &mut BTreeSet<String>) {
-        self.record.borrow_mut().changed = (self.going.world.wall)();
-        if let Err(error) = self.going.world.state.write_record(&self.record.borrow()) {
-            trouble.insert(format!("THE FAILBACK IS NOT ON RECORD: {error}"));
+        if self.steps.overtaken {
+            return;
+        }
+        self.record.borrow_mut().stamp(self.going.world.now());
+        match self.going.world.state.write_record(&self.record.borrow()) {
+            Ok(()) => self.written.borrow_mut().clone_from(&self.record.borrow()),
+            Err(error) => {
+                trouble.insert(format!("THE FAILBACK IS NOT ON RECORD: {error}"));
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What is read beside the calm, off the path of a takeover: EC2 and this machine, and the addresses of names.
+//! What is read beside the calm, off the path of a takeover: EC2 (what it says of a record that is not complete, too) and this machine, and the
+//! addresses of names.
 
 use std::future::pending;
 use std::time::Duration;
@@ -7,11 +8,13 @@ use futures_util::future::{FutureExt as _, LocalBoxFuture, join};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::super::asked::{Sight, beside, incomplete};
 use super::super::pass::Going;
-use super::super::rest::guarded_set;
+use super::super::rest::{Refreshed, guarded_set};
 use super::super::rounds::survey;
 use crate::act::Changer;
-use crate::model::{Backend, GuardedSet, Instance, Survey};
+use crate::decide;
+use crate::model::{Backend, Instance, InstanceId, Survey};
 use crate::observe::resolve::{self, Located, System};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -20,8 +23,8 @@ use crate::preflight::{Cloud, Host};
 /// ("Request throttling for the Amazon EC2 API" in the EC2 developer guide).
 const EVERY: Duration = Duration::from_mins(5);
 
-/// And this often while a takeover is on record, a subnet is away from home, whole subnets are cut off, or EC2 gave no answer: who
-/// brings the subnets back by hand wants them guarded again.
+/// And this often while a takeover is on record, a subnet is away from home, whole subnets are cut off, this standby could not take over, or
+/// EC2 gave no answer: who brings the subnets back by hand wants them guarded again.
 const IN_DOUBT: Duration = Duration::from_secs(30);
 
 /// And once more after this, when subnets are seen to have moved: EC2 may have said the half of it ("Eventual consistency in the Amazon EC2
@@ -39,21 +42,28 @@ const WITHIN: Duration = Duration::from_secs(8);
 
 /// Something was read.
 pub(super) enum Told {
-    /// What is guarded, and where it is.
-    Guarded(Box<Result<GuardedSet, String>>),
+    /// What is guarded, and where it is; who runs there; and what there is to say of a record that is not complete.
+    Guarded(Box<Refreshed>, Option<Box<Sight>>),
     /// Where everybody is.
     Names(Vec<Located>, Vec<Backend>),
 }
 
+/// What is guarded and who runs there, and what EC2 says of the record.
+type Known = (Refreshed, Option<Sight>);
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Reading<'a> {
-    ec2: Option<LocalBoxFuture<'a, (Result<GuardedSet, String>, Survey)>>,
+    ec2: Option<LocalBoxFuture<'a, (Known, Survey)>>,
     names: Option<LocalBoxFuture<'a, (Vec<Located>, Vec<Backend>)>>,
     /// When EC2 is to be read; `None`: at once.
     ec2_due: Option<Instant>,
     names_due: Option<Instant>,
     survey: Option<(Instant, Survey)>,
+    /// The latest, whatever EC2 answered of it.
+    latest: Option<Survey>,
+    /// This instance.
+    own: Option<InstanceId>,
     /// When EC2 was last asked.
     begun: Option<Instant>,
     /// When the takeover record that was last looked at was written; the earliest there is: there was none that can be read.
@@ -71,7 +81,7 @@ impl<'a> Reading<'a> {
             // Somebody moves subnets, step by step, or says that they are home: what was read between two steps is out of date.
             self.hurry();
         }
-        if going.moved() || going.refresh_due() {
+        if going.moved() || going.refresh_due() || !decide::unfit(&going.case).is_empty() {
             let sooner = self.begun.map_or_else(Instant::now, |at| at + IN_DOUBT);
             self.ec2_due = self.ec2_due.map(|due| due.min(sooner));
         }
@@ -83,9 +93,14 @@ impl<'a> Reading<'a> {
         let (world, settings) = (going.world, going.settings);
         if self.ec2.is_none() && self.ec2_due.is_none_or(|due| due <= now) {
             let known = going.case.guarded.clone();
-            let reading = async move {
-                join(guarded_set(world, settings, known.as_ref(), WITHIN), survey(world, settings, WITHIN)).await
+            let record = incomplete(world, going.mode);
+            let guarded = async move {
+                let guarded = guarded_set(world, settings, known.as_ref(), WITHIN).await;
+                let set = guarded.as_ref().ok().map(|(set, _)| set);
+                let sight = beside(world, &settings.decide, record, set, WITHIN).await;
+                (guarded, sight)
             };
+            let reading = async move { join(guarded, survey(world, settings, WITHIN)).await };
             self.ec2 = Some(reading.boxed_local());
             self.begun = Some(now);
         }
@@ -118,15 +133,17 @@ impl<'a> Reading<'a> {
         let ec2 = async { if let Some(reading) = ec2 { reading.await } else { pending().await } };
         let names = async { if let Some(looking) = names { looking.await } else { pending().await } };
         tokio::select! {
-            (guarded, survey) = ec2 => {
+            ((guarded, sight), survey) = ec2 => {
                 let now = Instant::now();
                 self.ec2 = None;
+                self.own = survey.identity.as_ref().ok().cloned().or(self.own.take());
                 let answered = survey.answered();
                 self.ec2_due = Some(now + if answered && guarded.is_ok() { EVERY } else { IN_DOUBT });
+                self.latest = Some(survey.clone());
                 if answered {
                     self.survey = Some((now, survey));
                 }
-                Told::Guarded(Box::new(guarded))
+                Told::Guarded(Box::new(guarded), sight.map(Box::new))
             }
             (targets, backends) = names => {
                 self.names = None;
@@ -142,6 +159,16 @@ impl<'a> Reading<'a> {
         good.map(|(at, survey)| aged(survey.clone(), at.elapsed()))
     }
 
+    /// What is known of whether this standby could take over: by what EC2 has answered, or else by what it has not.
+    pub(super) fn seen(&self) -> Option<Survey> {
+        self.survey().or_else(|| self.latest.clone())
+    }
+
+    /// This instance, as soon as it is known.
+    pub(super) fn own(&self) -> Option<InstanceId> {
+        self.own.clone()
+    }
+
     /// Subnets have moved since the reading before.
     pub(super) fn again(&mut self) {
         let sooner = Instant::now() + SETTLED;
@@ -150,7 +177,7 @@ impl<'a> Reading<'a> {
 
     /// What was read is no longer so.
     pub(super) fn hurry(&mut self) {
-        (self.survey, self.ec2, self.ec2_due) = (None, None, None);
+        (self.survey, self.latest, self.ec2, self.ec2_due) = (None, None, None, None);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::config::{Files, Role};
 use crate::model::{LastSteps, Outcome, Record};
 use crate::record::VERSION;
 use crate::record::pause::{Boot, Pause};
+use crate::run::Signals;
 
 struct NoFiles;
 
@@ -127,9 +128,11 @@ fn a_lock_that_was_there_before_anybody_was_told_of_anything_is_told_as_one() {
     let record = |began: i64| Record {
         version: VERSION,
         instance: "i-0b".parse().unwrap(),
+        purpose: crate::model::Purpose::Takeover,
         phase: Phase::Taken,
         began: Timestamp::from_second(began).unwrap(),
         changed: Timestamp::from_second(began).unwrap(),
+        boot: None,
         because: "3 of 3 backends are cut off".to_owned(),
         moves: Vec::new(),
         last: LastSteps::default(),
@@ -160,7 +163,30 @@ async fn f070_an_event_that_cannot_be_written_is_brought_to_the_hook_all_the_sam
     std::fs::write(place.state.dir().join("events"), "").unwrap();
     let post = Post::new(&settings, &place.state);
     assert!(post.passed(&pass(Outcome::Isolated), &case(&settings)));
-    assert!(post.deliver().await);
+    assert!(post.deliver(&mut Signals::new()).await);
     assert_eq!(std::fs::read_to_string(&seen).unwrap(), "isolated\n");
-    assert!(!post.deliver().await, "it was taken");
+    assert!(!post.deliver(&mut Signals::new()).await, "it was taken");
+}
+
+#[test]
+fn f105_of_several_who_see_the_end_of_a_pause_at_once_one_tells_it() {
+    for _ in 0..20 {
+        let (place, settings) = (Place::new(), settings(HOOK));
+        let post = Post::new(&settings, &place.state);
+        post.passed(&pass(Outcome::Healthy), &case(&settings));
+        post.did(EventKind::Paused, Deed { because: "paused", ..Deed::default() });
+        let ready = std::sync::Barrier::new(4);
+        std::thread::scope(|all| {
+            for _ in 0..4 {
+                all.spawn(|| {
+                    // Each a process of its own, with what it knows.
+                    let state = State::open(place.state.dir()).unwrap();
+                    let post = Post::new(&settings, &state);
+                    ready.wait();
+                    post.passed(&pass(Outcome::Healthy), &case(&settings));
+                });
+            }
+        });
+        assert_eq!(place.events(), [EventKind::Paused, EventKind::Resumed]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::*;
 use crate::model::{Move, PlannedMove};
@@ -12,9 +12,11 @@ fn record(phase: Phase, moves: Vec<Move>) -> Record {
     Record {
         version: VERSION,
         instance: "i-0b".parse().unwrap(),
+        purpose: crate::model::Purpose::Takeover,
         phase,
         began: at,
         changed: at,
+        boot: None,
         because: "3 of 3 backends are cut off".to_owned(),
         moves,
         last: crate::model::LastSteps::default(),
@@ -37,25 +39,6 @@ fn one(subnet: &str, from: &str, to: &str, result: MoveResult) -> Move {
 }
 
 #[test]
-fn f060_f068_a_record_younger_than_half_a_minute_is_not_cleared_by_what_ec2_shows() {
-    let record = record(Phase::Taking, Vec::new());
-    for (age, expected) in [(0, false), (29, false), (30, true), (3600, true), (-1, false), (-29, false), (-31, true)] {
-        let now = record.changed + SignedDuration::from_secs(age);
-        assert_eq!(outlived(&record, now), expected, "{age} s");
-    }
-}
-
-#[test]
-fn f068_whoever_drills_may_be_at_work_for_both_verifications_and_half_a_minute() {
-    let record = record(Phase::FailingBack, Vec::new());
-    for (age, expected) in [(0, false), (30, false), (59, false), (60, true), (-59, false), (-60, true)] {
-        let now = record.changed + SignedDuration::from_secs(age);
-        assert_eq!(left(&record, now, Duration::from_secs(15)), expected, "{age} s");
-    }
-    assert!(!left(&record, record.changed, Duration::MAX));
-}
-
-#[test]
 fn a_failback_that_is_taken_over_leaves_no_move_homeward_on_record() {
     let mut record = record(
         Phase::FailingBack,
@@ -66,7 +49,7 @@ fn a_failback_that_is_taken_over_leaves_no_move_homeward_on_record() {
         ],
     );
     let back = |change: &Change| change.subnet().is_some_and(|subnet| subnet.as_str() == "subnet-1");
-    return_home(&mut record, &"rtb-0a".parse().unwrap(), back);
+    return_home(&mut record, &"rtb-0a".parse().unwrap(), false, back);
     let told: Vec<_> =
         record.moves.iter().map(|one| (one.plan.to_string(), one.plan.to(), one.result.clone())).collect();
     assert_eq!(
@@ -76,4 +59,22 @@ fn a_failback_that_is_taken_over_leaves_no_move_homeward_on_record() {
             ("subnet-3".to_owned(), "rtb-0b".to_owned(), MoveResult::Moved),
         ]
     );
+}
+
+#[test]
+fn f060_f068_what_a_young_record_has_on_its_way_home_is_left_open_whatever_ec2_shows() {
+    let moves = || {
+        vec![
+            one("subnet-1", "rtb-0b", "rtb-0a", MoveResult::Moved),
+            one("subnet-2", "rtb-0b", "rtb-0a", MoveResult::Pending),
+            one("subnet-3", "rtb-0b", "rtb-0a", MoveResult::Failed("no".to_owned())),
+        ]
+    };
+    for (young, first) in [(true, MoveResult::Pending), (false, MoveResult::AlreadyThere)] {
+        let mut record = record(Phase::FailingBack, moves());
+        return_home(&mut record, &"rtb-0a".parse().unwrap(), young, |_| false);
+        let told: Vec<_> = record.moves.iter().map(|one| (one.plan.to(), one.result.clone())).collect();
+        let there = |result| ("rtb-0b".to_owned(), result);
+        assert_eq!(told, [there(first.clone()), there(first), there(MoveResult::AlreadyThere)]);
+    }
 }

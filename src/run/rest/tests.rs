@@ -36,6 +36,8 @@ fn a_primary_that_cannot_be_learned_is_not_asked_for_at_every_pass() {
         public: Vec::new(),
         leads_to: None,
         admission: None,
+        tables: None,
+        own: None,
         names: crate::model::Names::new(),
         seen: Timestamp::UNIX_EPOCH,
     };
@@ -65,6 +67,8 @@ fn f109_a_standby_that_was_seen_to_admit_nothing_is_looked_at_again_soon() {
         families: Vec::new(),
         public: Vec::new(),
         leads_to: None,
+        tables: None,
+        own: None,
         admission: Some(Admission {
             groups: Vec::new(),
             refused: refused.iter().map(|one| one.parse().unwrap()).collect(),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use crate::model::{Guarded, LastSteps, Move, PlannedMove, RouteTableId, Verification};
+use crate::model::{
+    Association, Guarded, LastSteps, Move, MoveResult, PlannedMove, PlannedRoute, Route, RouteTable, Verification, Way,
+};
 use crate::record::VERSION;
 
 fn one(subnet: &str, to: &str, result: MoveResult) -> Move {
@@ -30,14 +32,18 @@ fn record(phase: Phase) -> Record {
         one("subnet-2", "rtb-0b", MoveResult::Pending),
         one("subnet-3", "rtb-0b", MoveResult::Unknown("lost".to_owned())),
         one("subnet-4", "rtb-0b", MoveResult::Failed("no".to_owned())),
+        // On their way home: the one is, and whether the other is nobody knows.
         one("subnet-5", "rtb-0a", MoveResult::Moved),
+        one("subnet-6", "rtb-0a", MoveResult::Pending),
     ];
     Record {
         version: VERSION,
         instance: "i-0b".parse().unwrap(),
+        purpose: crate::model::Purpose::Drill,
         phase,
         began: at,
         changed: at,
+        boot: None,
         because: "a drill".to_owned(),
         moves,
         last: LastSteps::default(),
@@ -49,7 +55,7 @@ fn known() -> GuardedSet {
         subnet: format!("subnet-{n}").parse().unwrap(),
         name: None,
         cidrs: Vec::new(),
-        on: "rtb-0a".parse().unwrap(),
+        on: if n < 5 { "rtb-0a" } else { "rtb-0b" }.parse().unwrap(),
     };
     GuardedSet {
         version: 1,
@@ -60,27 +66,122 @@ fn known() -> GuardedSet {
         public: Vec::new(),
         leads_to: None,
         admission: None,
+        tables: None,
+        own: None,
         names: crate::model::Names::new(),
         seen: Timestamp::UNIX_EPOCH,
     }
 }
 
+/// So many seconds after a record was written.
+fn after(record: &Record, seconds: i64) -> Stamp {
+    Stamp { wall: record.changed + SignedDuration::from_secs(seconds), boot: None }
+}
+
 #[test]
 fn what_a_record_of_this_moment_sends_to_the_standby_is_there_and_an_older_one_holds_nothing() {
     for (phase, age, expected) in [
-        (Phase::FailingBack, 0, &["subnet-1", "subnet-2", "subnet-3"][..]),
-        (Phase::FailingBack, 29, &["subnet-1", "subnet-2", "subnet-3"]),
-        (Phase::FailingBack, 30, &[]),
-        (Phase::Taking, 0, &[]),
-        (Phase::Partial, 0, &[]),
-        (Phase::Taken, 0, &[]),
+        (Phase::FailingBack, 0, &["subnet-1", "subnet-2", "subnet-3", "subnet-6"][..]),
+        (Phase::FailingBack, 29, &["subnet-1", "subnet-2", "subnet-3", "subnet-6"]),
+        (Phase::FailingBack, 30, &["subnet-5", "subnet-6"]),
+        (Phase::Taking, 0, &["subnet-5", "subnet-6"]),
+        (Phase::Partial, 0, &["subnet-5", "subnet-6"]),
+        (Phase::Taken, 0, &["subnet-5", "subnet-6"]),
     ] {
         let (record, mut guarded) = (record(phase), known());
-        let sent = sent(&record, &guarded, record.changed + SignedDuration::from_secs(age));
+        let sent = sent(&record, &guarded, &after(&record, age));
         place(&mut guarded, &sent);
         let standby: RouteTableId = "rtb-0b".parse().unwrap();
         let there: Vec<&str> =
             guarded.subnets.iter().filter(|one| one.on == standby).map(|one| one.subnet.as_str()).collect();
         assert_eq!(there, expected, "{phase}, {age} s");
+    }
+}
+
+/// What EC2 shows with everybody on the primary's table by this token.
+fn behind(token: &str) -> GuardedSet {
+    let association = Association { id: token.parse().unwrap(), subnet: None, main: false, failed: None };
+    let primary = RouteTable {
+        id: "rtb-0a".parse().unwrap(),
+        vpc: "vpc-1".parse().unwrap(),
+        name: None,
+        routes: Vec::new(),
+        associations: vec![association],
+    };
+    GuardedSet { tables: Some(vec![primary]), ..known() }
+}
+
+#[test]
+fn f060_what_ec2_shows_as_before_a_takeover_is_not_believed_for_half_a_minute() {
+    let away = |set: &GuardedSet| -> Vec<String> {
+        let there = set.subnets.iter().filter(|one| one.on == set.standby);
+        there.map(|one| one.subnet.to_string()).collect()
+    };
+    for (phase, age, expected) in [
+        (Phase::Taken, 0, &["subnet-1", "subnet-5", "subnet-6"][..]),
+        (Phase::Partial, 29, &["subnet-1", "subnet-5", "subnet-6"]),
+        (Phase::Taking, 29, &["subnet-1", "subnet-5", "subnet-6"]),
+        (Phase::Taken, 30, &["subnet-5", "subnet-6"]),
+        (Phase::FailingBack, 0, &["subnet-5", "subnet-6"]),
+    ] {
+        let mut shown = behind("rtbassoc-1");
+        let record = record(phase);
+        taken(&mut shown, &record, &after(&record, age));
+        assert_eq!(away(&shown), expected, "{phase:?}, {age} s");
+    }
+    let (mut shown, record) = (behind("rtbassoc-2"), record(Phase::Taken));
+    taken(&mut shown, &record, &after(&record, 0));
+    assert_eq!(away(&shown), ["subnet-5", "subnet-6"], "somebody has brought it back since, by another token");
+    let mut shown = behind("rtbassoc-1");
+    shown.subnets[0].on = "rtb-0c".parse().unwrap();
+    taken(&mut shown, &record, &after(&record, 0));
+    assert_eq!(shown.subnets[0].on.as_str(), "rtb-0c", "somebody has moved it since");
+}
+
+fn route(destination: &str, result: MoveResult) -> Move {
+    let way = |interface: &str| Way { interface: Some(interface.parse().unwrap()), instance: None };
+    let plan = Change::Route(PlannedRoute {
+        table: "rtb-0a".parse().unwrap(),
+        destination: destination.parse().unwrap(),
+        from: (destination == "0.0.0.0/0").then(|| way("eni-0a")),
+        to: Some(way("eni-0b")),
+        subnets: (1..=4).map(|n| format!("subnet-{n}").parse().unwrap()).collect(),
+    });
+    Move { plan, result, took: Duration::ZERO, verification: Verification::Pending }
+}
+
+/// What EC2 shows with one route on the primary's table, which leads to this interface.
+fn led_to(interface: &str) -> GuardedSet {
+    let mut shown = behind("rtbassoc-1");
+    let default = Route {
+        destination: "0.0.0.0/0".to_owned(),
+        instance: None,
+        interface: Some(interface.parse().unwrap()),
+        other: None,
+        blackhole: false,
+    };
+    for table in shown.tables.iter_mut().flatten() {
+        table.routes.push(default.clone());
+    }
+    shown
+}
+
+#[test]
+fn f051_f060_routes_that_ec2_shows_as_before_are_where_their_record_has_all_of_them_and_nowhere_by_a_part() {
+    let failed = || MoveResult::Failed("no".to_owned());
+    for (default, other, shows, away) in [
+        (MoveResult::Moved, MoveResult::Moved, "eni-0a", true),
+        // One is shown by now, the other is not.
+        (MoveResult::Moved, MoveResult::Moved, "eni-0b", true),
+        (failed(), MoveResult::Moved, "eni-0a", false),
+        (MoveResult::Moved, failed(), "eni-0a", false),
+        (failed(), failed(), "eni-0a", false),
+    ] {
+        let mut record = record(Phase::Partial);
+        record.moves = vec![route("0.0.0.0/0", default.clone()), route("10.9.9.9/32", other.clone())];
+        let mut shown = led_to(shows);
+        taken(&mut shown, &record, &after(&record, 0));
+        let there = shown.subnets.iter().filter(|one| one.on == shown.standby).count();
+        assert_eq!(there, if away { 6 } else { 2 }, "{default:?}, {other:?}, EC2 shows {shows}");
     }
 }

@@ -1,8 +1,8 @@
 //! Whether network ACLs let pass what goes through a NAT instance, both ways, as they remember nothing; and the pings of the guarded subnets.
 
 use super::super::{Facts, fit, named, unfit, warning};
-use super::{COMMANDS, Nat};
-use crate::model::{Acl, AclId, Cidr, Finding, Fitness, Guarded, Lets, Packets, SubnetId, Topic};
+use super::{COMMANDS, Nat, anywhere, ping, pong};
+use crate::model::{Acl, AclId, Cidr, Family, Finding, Fitness, Guarded, Lets, Packets, SubnetId, Topic};
 
 /// The numbers that the commands of one report give to new entries. EC2 refuses one that is taken (`NetworkAclEntryAlreadyExists`), and each
 /// side of an ACL counts by itself; what is to pass at two places that share an ACL needs one entry.
@@ -47,24 +47,33 @@ fn acl_of<'a>(facts: &'a Facts, subnet: &SubnetId) -> Option<&'a Acl> {
 }
 
 /// What goes through a NAT instance passes its subnet's ACL twice each way: from the subnets and to the internet, and back.
-pub(super) fn of_nat(facts: &Facts, nat: &Nat<'_>, guarded: &[Guarded], given: &mut Given) -> Option<Finding> {
+pub(super) fn of_nat(
+    facts: &Facts,
+    nat: &Nat<'_>,
+    guarded: &[Guarded],
+    families: &[Family],
+    given: &mut Given,
+) -> Option<Finding> {
     let acl = acl_of(facts, &nat.interface.subnet)?;
     // What the standby can't get back makes a takeover useless; at the primary only pings bear on anything, as they make witnesses.
     let (pings, traffic) =
         if nat.is_standby() { (Fitness::Warning, Some(Fitness::Unfit)) } else { (Fitness::Unfit, None) };
-    let anywhere: Cidr = ipnet::Ipv4Net::default().into();
     let passage = |egress, packets, peer, dropped| Passage { egress, packets, peer, dropped };
-    // Without pings of its own the standby finds no target good, ever.
-    let mut passages = vec![
-        passage(true, Packets::PING, anywhere, Fitness::Unfit),
-        passage(false, Packets::PONG, anywhere, Fitness::Unfit),
-    ];
-    passages.extend(traffic.into_iter().flat_map(|dropped| {
-        [passage(true, Packets::HTTPS, anywhere, dropped), passage(false, Packets::ANSWERS, anywhere, dropped)]
-    }));
-    for block in guarded.iter().flat_map(|one| &one.cidrs).filter(|block| matches!(block, Cidr::V4(_))) {
-        passages.push(passage(false, Packets::PING, *block, pings));
-        passages.push(passage(true, Packets::PONG, *block, pings));
+    let mut passages = Vec::new();
+    for family in families {
+        let anywhere = anywhere(*family);
+        // Without pings of its own the standby finds no target good, ever.
+        passages.push(passage(true, ping(*family), anywhere, Fitness::Unfit));
+        passages.push(passage(false, pong(*family), anywhere, Fitness::Unfit));
+        passages.extend(traffic.into_iter().flat_map(|dropped| {
+            [passage(true, Packets::HTTPS, anywhere, dropped), passage(false, Packets::ANSWERS, anywhere, dropped)]
+        }));
+    }
+    let watched = |block: &&Cidr| families.contains(&Family::of(block.addr()));
+    for block in guarded.iter().flat_map(|one| &one.cidrs).filter(watched) {
+        let family = Family::of(block.addr());
+        passages.push(passage(false, ping(family), *block, pings));
+        passages.push(passage(true, pong(family), *block, pings));
         passages.extend(traffic.into_iter().flat_map(|dropped| {
             [passage(false, Packets::HTTPS, *block, dropped), passage(true, Packets::ANSWERS, *block, dropped)]
         }));
@@ -74,14 +83,21 @@ pub(super) fn of_nat(facts: &Facts, nat: &Nat<'_>, guarded: &[Guarded], given: &
 }
 
 /// Pings leave the guarded subnets, and their answers come back.
-pub(super) fn of_subnets(facts: &Facts, guarded: &[Guarded], given: &mut Given) -> Vec<Finding> {
-    let anywhere: Cidr = ipnet::Ipv4Net::default().into();
+pub(super) fn of_subnets(facts: &Facts, guarded: &[Guarded], families: &[Family], given: &mut Given) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     let mut well = 0;
     for subnet in guarded {
         let Some(acl) = acl_of(facts, &subnet.subnet) else { continue };
-        let passage = |egress, packets| Passage { egress, packets, peer: anywhere, dropped: Fitness::Warning };
-        let passages = [passage(true, Packets::PING), passage(false, Packets::PONG)];
+        let passages: Vec<Passage> = families
+            .iter()
+            .flat_map(|family| [(true, ping(*family), *family), (false, pong(*family), *family)])
+            .map(|(egress, packets, family)| Passage {
+                egress,
+                packets,
+                peer: anywhere(family),
+                dropped: Fitness::Warning,
+            })
+            .collect();
         let place = format!("of {}", named(&subnet.subnet, subnet.name.as_deref()));
         let finding = judge(acl, Topic::Backends, "subnet-acl", &place, &passages, given).of(&subnet.subnet);
         if finding.fitness == Fitness::Fit {
@@ -128,7 +144,7 @@ fn judge(acl: &Acl, topic: Topic, id: &'static str, place: &str, passages: &[Pas
     }
     let text = format!("the network ACL {place} ({name}) drops {}", dropped(passages, acl));
     let finding = if worst == Fitness::Unfit { unfit } else { warning };
-    finding(topic, id, text).details(details).remedy(commands.join("; "))
+    finding(topic, id, text).cause("dropped").details(details).remedy(commands.join("; "))
 }
 
 /// The kinds of packets that are dropped.
@@ -147,13 +163,15 @@ fn dropped(passages: &[Passage], acl: &Acl) -> String {
 fn command(acl: &Acl, passage: &Passage, number: i32) -> String {
     let what = match &passage.packets {
         Packets::Icmp(kind) => format!("--protocol icmp --icmp-type-code Type={},Code=-1", kind.unwrap_or(-1)),
+        Packets::Icmp6(kind) => format!("--protocol 58 --icmp-type-code Type={},Code=-1", kind.unwrap_or(-1)),
         Packets::Tcp(from, to) => format!("--protocol tcp --port-range From={from},To={to}"),
         Packets::Udp(from, to) => format!("--protocol udp --port-range From={from},To={to}"),
         Packets::All | Packets::Other(_) => "--protocol -1".to_owned(),
     };
     let side = if passage.egress { "--egress" } else { "--ingress" };
+    let option = if matches!(passage.peer, Cidr::V4(_)) { "--cidr-block" } else { "--ipv6-cidr-block" };
     format!(
-        "aws ec2 create-network-acl-entry --network-acl-id {} {side} --rule-number {number} {what} --cidr-block {} --rule-action allow",
+        "aws ec2 create-network-acl-entry --network-acl-id {} {side} --rule-number {number} {what} {option} {} --rule-action allow",
         acl.id, passage.peer
     )
 }

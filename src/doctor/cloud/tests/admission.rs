@@ -1,5 +1,6 @@
 //! Security groups and ACLs.
 
+use super::seeded::SIX;
 use super::*;
 
 /// With other rules for what comes in at one group.
@@ -299,4 +300,76 @@ fn f097_f109_where_no_number_is_free_before_the_entry_that_denies_that_is_said()
 fn what_may_not_be_read_is_said_and_accuses_nobody() {
     let found = troubles(|facts| facts.groups = Err("DescribeSecurityGroups: not allowed".to_owned()));
     only(found, "admits", Fitness::Unknown, "DescribeSecurityGroups: not allowed", "");
+}
+
+/// Blocks of IPv6, open wherever those of IPv4 are.
+fn six(facts: &mut Facts) {
+    for (at, block) in [(1, "2001:db8:0:1::/64"), (2, "2001:db8:0:2::/64")] {
+        facts.subnets.as_mut().unwrap()[at].cidrs.push(block.parse().unwrap());
+    }
+    for group in facts.groups.as_mut().unwrap() {
+        group.ingress.push(rule(Packets::All, &["2001:db8::/32"]));
+        group.egress.push(rule(Packets::All, &["::/0"]));
+    }
+    let all = |egress| entry(101, egress, true, Packets::All, "::/0");
+    facts.acls.as_mut().unwrap()[0].entries.extend([all(false), all(true)]);
+}
+
+#[test]
+fn f085_f097_f109_groups_and_acls_are_judged_for_ipv6_where_it_is_watched() {
+    assert_eq!(troubles_with(SIX, six), []);
+    let group = |name: &'static str, change: fn(&mut SecurityGroup)| {
+        move |facts: &mut Facts| {
+            six(facts);
+            change(facts.groups.as_mut().unwrap().iter_mut().find(|one| one.id.as_str() == name).unwrap());
+        }
+    };
+    let close: fn(&mut SecurityGroup) = |group| drop(group.ingress.pop());
+    assert_eq!(troubles(group("sg-0b", close)), [], "where no target is of IPv6, nobody pings by it");
+    let one = only(
+        troubles_with(SIX, group("sg-0b", close)),
+        "admits",
+        Fitness::Unfit,
+        "admit nothing from 2001:db8:0:1::/64 (private-1), 2001:db8:0:2::/64 (private-2)",
+        "",
+    );
+    assert_eq!(
+        one.remedy.unwrap().split("; ").next().unwrap(),
+        "aws ec2 authorize-security-group-ingress --group-id sg-0b --ip-permissions 'IpProtocol=-1,Ipv6Ranges=[{CidrIpv6=2001:db8:0:1::/64}]'"
+    );
+    // A rule for ICMP speaks of IPv4's alone, and none of ICMP is none of ICMPv6.
+    let no_pings: fn(&mut SecurityGroup) = |group| {
+        group.ingress.pop();
+        group.ingress.push(rule(Packets::HTTPS, &["2001:db8::/32"]));
+        group.ingress.push(rule(Packets::Icmp(None), &["2001:db8::/32"]));
+    };
+    let remedy = "'IpProtocol=icmpv6,FromPort=-1,ToPort=-1,Ipv6Ranges=[{CidrIpv6=2001:db8:0:1::/64}]'";
+    let found = troubles_with(SIX, group("sg-0a", no_pings));
+    only(found, "admits", Fitness::Unfit, "nobody there can become a witness", remedy);
+    let by_type: fn(&mut SecurityGroup) = |group| {
+        group.ingress.pop();
+        group.ingress.push(rule(Packets::Icmp6(None), &["2001:db8::/32"]));
+        group.ingress.push(rule(Packets::HTTPS, &["2001:db8::/32"]));
+    };
+    assert!(troubles_with(SIX, group("sg-0a", by_type)).is_empty());
+    let mute: fn(&mut SecurityGroup) = |group| drop(group.egress.pop());
+    let remedy = "Ipv6Ranges=[{CidrIpv6=::/0}]'";
+    let found = troubles_with(SIX, group("sg-0b", mute));
+    only(found, "lets-out", Fitness::Unfit, "let no IPv6 pings out: no target ever answers", remedy);
+    let found = troubles_with(SIX, group("sg-1", mute));
+    only(found, "pings-out", Fitness::Unfit, "3 backends let no IPv6 pings out", "'IpProtocol=icmpv6,");
+    let found = troubles_with(SIX, |facts| {
+        six(facts);
+        facts.acls.as_mut().unwrap()[0].entries.retain(|one| one.number != 101);
+    });
+    let said: Vec<_> = found.iter().map(|one| (one.id, one.fitness)).collect();
+    let unfit = Fitness::Unfit;
+    assert_eq!(said, [("acl", unfit), ("acl", unfit), ("subnet-acl", unfit), ("subnet-acl", unfit)], "{found:#?}");
+    assert!(
+        found[0].text.ends_with("drops IPv6 pings, the answers to IPv6 pings, TCP 443, TCP 1024-65535"),
+        "{found:#?}"
+    );
+    let first = "aws ec2 create-network-acl-entry --network-acl-id acl-1 --egress --rule-number 99 --protocol 58 \
+                 --icmp-type-code Type=128,Code=-1 --ipv6-cidr-block ::/0 --rule-action allow";
+    assert_eq!(found[0].remedy.as_ref().unwrap().split("; ").next().unwrap(), first);
 }

@@ -147,6 +147,7 @@ async fn everything_is_asked_once_and_nobody_about_nothing() {
             "may ModifyNetworkInterfaceAttribute",
             "may ReplaceRouteTableAssociation rtbassoc-1 to rtb-0a",
             "may ReplaceRouteTableAssociation rtbassoc-1 to rtb-0b",
+            "may ReplaceRouteTableAssociation rtbassoc-2 to rtb-0a",
             "may ReplaceRouteTableAssociation rtbassoc-2 to rtb-0b",
             "subnets in vpc-1",
             "tables in vpc-1",
@@ -204,7 +205,7 @@ fn f057_only_what_the_configuration_needs_is_asked_with_what_a_takeover_would_sa
     let here = || Way { interface: Some(id("eni-0b")), instance: None };
     let moved = |one: &str| Right::Associate(id(&format!("rtbassoc-{one}")), id("rtb-0b"));
     let back = |one: &str| Right::Associate(id(&format!("rtbassoc-{one}")), id("rtb-0a"));
-    let usual = || vec![moved("1"), moved("2"), back("1")];
+    let usual = || vec![moved("1"), moved("2"), back("1"), back("2")];
     let and = |more: &[Right]| [usual(), more.to_vec()].concat();
     let check = Right::DisableCheck(id("eni-0b"));
     let all: Cidr = "0.0.0.0/0".parse().unwrap();
@@ -234,16 +235,16 @@ fn f057_only_what_the_configuration_needs_is_asked_with_what_a_takeover_would_sa
         edit(facts, "rtb-0a", |table| table.associations.retain(|one| one.id.as_str() == "rtbassoc-2"));
         edit(facts, "rtb-0b", |table| table.associations.push(association(Some("subnet-1"))));
     });
-    assert_eq!(rights, [moved("2"), moved("1"), back("2")]);
+    assert_eq!(rights, [moved("2"), moved("1"), back("2"), back("1")]);
     let many = |facts: &mut Facts| {
         let all: Vec<String> = (0..20).map(|one| format!("subnet-{one}")).collect();
         edit(facts, "rtb-0a", |table| table.associations = all.iter().map(|one| association(Some(one))).collect());
     };
     let (rights, _) = wanted(&[("takeover", "disable_source_dest_check = false")], many);
-    assert_eq!(rights.len(), 16 + 1, "no more than a burst that leaves room for a takeover: {rights:?}");
+    assert_eq!(rights.len(), 16 + 16, "no more than a burst that leaves room for a takeover: {rights:?}");
     let found = found_with(many);
     let allowed = found.iter().find(|one| one.id == "allowed").unwrap();
-    assert_eq!(allowed.details, ["ReplaceRouteTableAssociation: asked for 16 of 20 subnets"]);
+    assert_eq!(allowed.details, ["ReplaceRouteTableAssociation: asked for 16 of 20 subnets, each way"]);
 }
 
 #[test]

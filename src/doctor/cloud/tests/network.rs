@@ -15,9 +15,16 @@ fn f056_tables_that_do_not_exist_or_are_of_two_vpcs_are_unfit() {
     assert_eq!((one.fitness, one.of.as_deref()), (Fitness::Unfit, Some("rtb-0b")));
     assert!(one.text.contains("standby.route_table = rtb-0b does not exist"), "{one:?}");
     assert_eq!(one.remedy.as_deref(), Some("aws ec2 describe-route-tables"));
-    assert_eq!(one.details, ["correct standby.route_table or standby.region"]);
+    let keys = ["standby.route_table: route_table = \"one that is there\"", "standby.region: region = \"where it is\""];
+    assert!(keys.iter().all(|key| crate::doctor::tests::to_do(one).contains(key)), "{one:?}");
     let found = troubles(|facts| edit(facts, "rtb-0b", |table| table.vpc = id("vpc-2")));
-    only(found, "tables", Fitness::Unfit, "rtb-0a is in vpc-1, rtb-0b in vpc-2", "one VPC");
+    only(
+        found,
+        "tables",
+        Fitness::Unfit,
+        "rtb-0a is in vpc-1, rtb-0b in vpc-2",
+        "primary.route_table: route_table = \"one of vpc-2\"",
+    );
     let found = troubles(|facts| facts.tables = Err("DescribeRouteTables: no answer".to_owned()));
     assert!(found.iter().all(|one| one.fitness == Fitness::Unknown), "{found:?}");
     assert!(found.iter().any(|one| one.id == "tables"), "{found:?}");
@@ -113,7 +120,7 @@ fn the_address_that_comes_along_is_with_the_primary_or_with_nobody() {
     only(set(with("i-0z")), "elastic-ip", Fitness::Warning, "i-0z, which is not the primary", "--allow-reassociation");
     let gone = set(Err("eipalloc-1 does not exist".to_owned()));
     let one = only(gone, "elastic-ip", Fitness::Unfit, "does not exist", "aws ec2 describe-addresses");
-    assert_eq!(one.details, ["correct takeover.elastic_ip"]);
+    assert!(crate::doctor::tests::to_do(&one).ends_with("takeover.elastic_ip: elastic_ip = \"one that is there\""));
 }
 
 #[test]
@@ -168,7 +175,7 @@ fn f053_f056_a_listed_subnet_that_is_on_neither_table_is_unfit() {
     let gone = set("subnet-9", |_| {});
     let text = "subnet-9 of takeover.subnets does not exist in vpc-1";
     let one = only(gone, "listed", Fitness::Unfit, text, "aws ec2 describe-subnets");
-    assert_eq!(one.details, ["correct takeover.subnets"]);
+    assert!(crate::doctor::tests::to_do(&one).ends_with("takeover.subnets: without subnet-9"), "{one:?}");
     let implicit = set("subnet-3", |facts| {
         facts.subnets.as_mut().unwrap().push(Subnet { id: id("subnet-3"), name: None, cidrs: Vec::new() });
     });
@@ -192,7 +199,7 @@ fn nothing_too_much_and_what_is_away_are_told_of_the_guarded_subnets() {
         "guarded",
         Fitness::Unfit,
         "2 subnets are guarded, takeover.max_subnets is 1",
-        "takeover.max_subnets = 2",
+        "takeover.max_subnets: max_subnets = 2",
     );
     let lines = [("takeover", "subnets = [\"subnet-1\", \"subnet-2\"]")];
     let found = troubles_with(&lines, |facts| {
@@ -332,14 +339,14 @@ fn f045_backends_that_are_not_behind_the_primary_are_named() {
         found,
         "public-address",
         Fitness::Warning,
-        "1 backend has a public address of their own",
-        "take their public addresses away",
+        "1 backend has a public address of their own and do not need the primary, so are never asked: 10.0.10.10; without those addresses they would do",
+        "backends.hosts: without 10.0.10.10",
     );
     let mut settings = settings(&[("decision", "threshold = 2")]);
     let moved = settings.observe.backends.iter().position(|one| one.host == "10.0.11.11").unwrap();
     settings.observe.backends[moved].addr = Some("10.0.0.30".parse().unwrap());
     let outside = found_of(&settings);
-    only(outside, "outside", Fitness::Warning, "10.0.11.11 (subnet-0p (public))", "remove them from backends");
+    only(outside, "outside", Fitness::Warning, "10.0.11.11 (subnet-0p (public))", "backends.hosts: without 10.0.11.11");
     settings.observe.backends[moved].addr = None;
     settings.decide.threshold = 3;
     let found = found_of(&settings);
@@ -348,6 +355,7 @@ fn f045_backends_that_are_not_behind_the_primary_are_named() {
         one.fitness == Fitness::Unfit && one.text.contains("2 backends are behind the primary, and it takes 3"),
         "{one:?}"
     );
+    assert!(crate::doctor::tests::to_do(one).ends_with("decision.threshold: threshold = 2"), "{one:?}");
 }
 
 fn found_of(settings: &Settings) -> Vec<Finding> {
