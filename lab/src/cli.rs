@@ -200,8 +200,8 @@ fn up(options: &Up) -> anyhow::Result<()> {
     };
     let started = Instant::now();
     let lab = Arc::new(Lab::up(&options)?);
-    say(&introduction(&lab, started.elapsed()));
-    let ended = control::serve(&lab);
+    let took = started.elapsed();
+    let ended = control::serve(&lab, || say(&introduction(&lab, took)));
     say("going down");
     drop(lab);
     ended

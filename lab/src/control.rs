@@ -19,18 +19,20 @@ use crate::{Fault, Hop};
 /// Opens the last line of an answer.
 const END: char = '\u{4}';
 
-/// Serves a lab until it is asked to end, by the socket or by SIGINT, SIGTERM or SIGHUP.
+/// Serves a lab until it is asked to end, by the socket or by SIGINT, SIGTERM or SIGHUP; calls `ready` once it would hear all of them.
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub fn serve(lab: &Arc<Lab>) -> anyhow::Result<()> {
+pub fn serve(lab: &Arc<Lab>, ready: impl FnOnce()) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ending = Arc::new(AtomicBool::new(false));
     let result = runtime.block_on(async {
-        let socket = tokio::net::UnixListener::bind(lab.plan().socket()).context("make the control socket")?;
+        // Before anything shows that the lab is up: whoever sees that may send one at once, and unheard it would kill.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        let socket = tokio::net::UnixListener::bind(lab.plan().socket()).context("make the control socket")?;
+        ready();
         let wake = Arc::new(tokio::sync::Notify::new());
         loop {
             let stream = tokio::select! {
