@@ -171,7 +171,7 @@ fn every_change_of_state_is_told_once_from_outage_to_repair() {
 fn f091_a_hook_that_hangs_is_called_when_all_is_done_and_what_a_killed_run_leaves_is_delivered_by_the_next() {
     let (lab, hook) = hooked();
     run(&lab, 0);
-    hook.does("echo $$ > $calls/pid; sleep 1000");
+    hook.does("echo $$ > $calls/pid.new; mv $calls/pid.new $calls/pid; sleep 1000");
     lab.inject(&Fault::MasqueradeGone(Nat::Primary)).unwrap();
     let hanging = lab.command(&["run"]).spawn().unwrap();
     hook.waits_for(1);

@@ -156,17 +156,20 @@ fn f075_a_configuration_that_is_changed_is_taken_over_and_one_that_is_broken_is_
     let before: BTreeSet<String> = ssh_processes(&lab).into_iter().collect();
     lab.configure(&[("decision.interval", "\"500ms\"")]).unwrap();
     systemd.signal(Signal::HUP);
-    systemd.says("each pinged every 500 ms");
+    // Its first word, and a pass that comes after it.
+    systemd.waits_for("each pinged every 500 ms");
     healthy(&systemd);
-    let after: BTreeSet<String> = ssh_processes(&lab).into_iter().collect();
-    assert!(!after.is_empty() && before.is_disjoint(&after), "{before:?} {after:?}");
+    let after = || ssh_processes(&lab).into_iter().collect::<BTreeSet<String>>();
+    // Those of the watch before have been told to end.
+    comes("they are gone", || before.is_disjoint(&after()));
+    assert!(!after().is_empty(), "{before:?}");
     // Hosts come and go (autoscaling): nobody has to say so.
     let hosts = lab.plan().hosts_file();
     let listed = fs::read_to_string(&hosts).unwrap();
     let fewer = listed.lines().filter(|line| !line.contains("b5")).collect::<Vec<_>>().join("\n") + "\n";
     assert_ne!(fewer, listed);
     fs::write(&hosts, fewer).unwrap();
-    systemd.says("watching by 5 backends");
+    systemd.waits_for("watching by 5 backends");
     healthy(&systemd);
     // And by all that, it is still the same watch, which takes over.
     lab.inject(&Fault::ForwardOff(Nat::Primary)).unwrap();

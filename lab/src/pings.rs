@@ -17,6 +17,7 @@ use rustix::net::{AddressFamily, Protocol, RecvFlags, SocketType};
 
 use crate::netns;
 use crate::plan::Plan;
+use crate::prompt::prompt;
 
 /// How long a tap sleeps at most when nothing comes, before it looks whether it is still wanted.
 const NAP: Duration = Duration::from_millis(50);
@@ -127,6 +128,7 @@ impl Tap {
         let stop = Arc::<AtomicBool>::default();
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new().name("lab-tap".to_owned()).spawn(move || {
+            prompt();
             while !stopped.load(Ordering::SeqCst) {
                 match receive(&socket) {
                     Ok(packet) => heard(&packet),

@@ -11,8 +11,13 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
+use rustix::fs::StatVfsMountFlags;
+
 use crate::plan::RUNTIME;
 use crate::{netns, shell};
+
+/// Beside the folder: what is mounted over that hides what is in it.
+const LOCK: &str = "/run/natwatch-lab.lock";
 
 /// A lab's folder while its owner lives.
 #[derive(Debug)]
@@ -78,18 +83,26 @@ pub fn running() -> anyhow::Result<Vec<(String, i32)>> {
 
 /// Waits for its turn: making and razing take milliseconds, but a hundred labs may be swept at once.
 fn turn() -> anyhow::Result<File> {
+    let file = take_turn()?;
     fs::create_dir_all(RUNTIME).with_context(|| format!("make {RUNTIME}"))?;
-    let file = File::create(Path::new(RUNTIME).join(".lock"))?;
+    let mounted = rustix::fs::statvfs(RUNTIME).with_context(|| format!("look how {RUNTIME} is mounted"))?;
+    // The program under test lies there, and Debian's initramfs mounts /run so that nothing in it can be run.
+    if mounted.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+        let mut mount = Command::new("mount");
+        shell::run(mount.args(["-t", "tmpfs", "-o", "mode=0755,nosuid,nodev,exec", "natwatch-lab", RUNTIME]), "")?;
+    }
+    Ok(file)
+}
+
+fn take_turn() -> anyhow::Result<File> {
+    let file = File::create(LOCK).with_context(|| format!("make {LOCK}"))?;
     let patience = std::time::Instant::now() + std::time::Duration::from_mins(1);
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(fs::TryLockError::Error(error)) => return Err(error).context("lock the labs' folder"),
             Err(fs::TryLockError::WouldBlock) => {
-                anyhow::ensure!(
-                    std::time::Instant::now() < patience,
-                    "another lab has held {RUNTIME}/.lock for a minute"
-                );
+                anyhow::ensure!(std::time::Instant::now() < patience, "another lab has held {LOCK} for a minute");
                 std::thread::sleep(std::time::Duration::from_millis(5));
             }
         }

@@ -15,6 +15,7 @@ use crate::api::{Api, Listener, listen};
 use crate::imds;
 use crate::netns::within;
 use crate::plan::{API, ECHO, IMDS, Nat, Plan, REGION};
+use crate::prompt::prompt;
 use crate::vpc::Ids;
 
 /// Ends its servers when dropped.
@@ -39,6 +40,7 @@ impl Services {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (api, ids) = (Arc::clone(api), Arc::clone(ids));
         let thread = thread::Builder::new().name("lab-services".to_owned()).spawn(move || {
+            prompt();
             runtime.block_on(async move {
                 tokio::spawn(listen(api, listener));
                 tokio::spawn(repeat_back(echo));

@@ -65,6 +65,8 @@ pub(crate) struct Mode {
 pub(crate) struct Servers {
     plan: Arc<Plan>,
     keeper: Keeper,
+    /// What this sshd must be told so that it bears many logins, some of them wrong, from one address.
+    patient: Option<&'static str>,
     running: Mutex<BTreeMap<String, (Mode, Option<Child>)>>,
 }
 
@@ -73,8 +75,9 @@ impl Servers {
     pub(crate) fn start(plan: &Arc<Plan>, keeper: &Keeper) -> anyhow::Result<Self> {
         // sshd's privilege separation wants it; a machine whose own sshd never ran lacks it.
         fs::create_dir_all("/run/sshd").context("make /run/sshd")?;
-        let servers = Self { plan: Arc::clone(plan), keeper: keeper.clone(), running: Mutex::default() };
         write_keys(plan)?;
+        let patient = patient(plan)?;
+        let servers = Self { plan: Arc::clone(plan), keeper: keeper.clone(), patient, running: Mutex::default() };
         for host in plan.backends() {
             let child = servers.launch(host, &Mode::default())?;
             servers.lock().insert(host.name.clone(), (Mode::default(), Some(child)));
@@ -188,6 +191,7 @@ impl Servers {
             "LogLevel VERBOSE".to_owned(),
             "Subsystem sftp internal-sftp".to_owned(),
         ];
+        lines.extend(self.patient.map(str::to_owned));
         let keys = if mode.refuses_key { "none".to_owned() } else { format!("{path}/authorized_keys") };
         lines.push(format!("AuthorizedKeysFile {keys}"));
         // The delay is the account's, as of a directory that is asked. Within the authentication proper, sshd would stretch it up to
@@ -220,6 +224,17 @@ impl Servers {
         }
         Ok(lines.join("\n") + "\n")
     }
+}
+
+/// OpenSSH 9.8 and newer shut out an address for a while after a few failed logins, unless told not to; older ones don't know the keyword.
+fn patient(plan: &Plan) -> anyhow::Result<Option<&'static str>> {
+    const KEYWORD: &str = "PerSourcePenalties no";
+    let host = plan.backends().next().context("no backend")?;
+    let key = folder(plan, host).join("host_key");
+    let mut test = std::process::Command::new("/usr/sbin/sshd");
+    test.args(["-t", "-f", "/dev/null", "-o", KEYWORD, "-h"]).arg(key);
+    let known = test.output().context("run sshd -t")?.status.success();
+    Ok(known.then_some(KEYWORD))
 }
 
 /// What a talkative login prints: ANSI escapes, invalid UTF-8's friend the replacement character, and a forged ping summary.

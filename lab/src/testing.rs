@@ -7,10 +7,10 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::lab::Lab;
-use crate::natwatch::Run;
+use crate::natwatch::{Run, Running};
 use crate::plan::Nat;
 
 /// Asserts how natwatch ended; a failure shows all that it said.
@@ -31,6 +31,18 @@ pub fn carried_by(lab: &Lab, nat: Nat) {
     };
     for subnet in 0..lab.ids().subnets.len() {
         assert_eq!(&lab.carrier(subnet).unwrap(), table, "subnet {subnet}");
+    }
+}
+
+/// Stops a process in the middle of whatever it does (`SIGSTOP`), and waits until it has stopped.
+#[track_caller]
+pub fn stopped(running: &Running) {
+    running.kill(rustix::process::Signal::STOP).unwrap();
+    let stat = format!("/proc/{}/stat", running.pid());
+    let until = Instant::now() + FLOWS_WITHIN;
+    while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
+        assert!(Instant::now() < until, "it goes on");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -16,6 +16,7 @@ pub use outage::{Outage, Sample};
 
 use crate::netns;
 use crate::plan::{ECHO, Plan, Role};
+use crate::prompt::prompt;
 
 /// Time between two datagrams of a flow.
 pub const PERIOD: Duration = Duration::from_millis(20);
@@ -125,15 +126,12 @@ impl Traffic {
     /// # Errors
     /// When that takes longer than `patience`.
     pub fn wait_silent(&self, patience: Duration) -> anyhow::Result<()> {
-        // A reply takes a millisecond, so twelve datagrams without one are no hiccup of a busy machine.
+        // A reply takes a millisecond, so twelve datagrams without one are no hiccup of a busy machine; none sent would be one.
         let quiet = Duration::from_millis(250);
         self.wait(patience, "is silent", |samples, since| {
-            since.elapsed() >= quiet
-                && samples
-                    .iter()
-                    .rev()
-                    .take_while(|sample| sample.sent.elapsed() <= quiet)
-                    .all(|sample| sample.back.is_none())
+            let late = samples.iter().rev().take_while(|sample| sample.sent.elapsed() <= quiet);
+            let asked = late.clone().count();
+            since.elapsed() >= quiet && asked >= 6 && late.clone().all(|sample| sample.back.is_none())
         })
     }
 
@@ -168,6 +166,7 @@ impl Flow {
 }
 
 fn send(socket: &UdpSocket, record: &Mutex<Vec<Sample>>, running: &AtomicBool) {
+    prompt();
     let mut next = Instant::now();
     while running.load(Ordering::SeqCst) {
         let number = {
@@ -185,6 +184,7 @@ fn send(socket: &UdpSocket, record: &Mutex<Vec<Sample>>, running: &AtomicBool) {
 }
 
 fn receive(socket: &UdpSocket, record: &Mutex<Vec<Sample>>, running: &AtomicBool) {
+    prompt();
     let mut buffer = [0_u8; 8];
     while running.load(Ordering::SeqCst) {
         if let Ok(8) = socket.recv(&mut buffer) {

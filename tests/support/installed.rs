@@ -40,7 +40,7 @@ impl Installed {
         };
         // As the lab's standby sees it: with its hosts and accounts.
         within(&format!(
-            "umask 022 && mkdir -p {shown}/active {shown}/pids {shown}/run/systemd/system {shown}/run/natwatch-lab {shown}/usr-bin && cp -a /etc {shown}/etc && \
+            "umask 022 && mkdir -p {shown}/active {shown}/pids {shown}/run/systemd/system {shown}/run/natwatch-lab {shown}/usr-bin && mkdir {shown}/etc && tar -C /etc --exclude=./netns -c . | tar -C {shown}/etc -x && \
              install -d -m 0755 {shown}/etc/natwatch && install -d -m 0750 -o natwatch -g natwatch {shown}/var-lib/natwatch"
         ));
         write(&stage.join("etc/natwatch/hosts"), hosts, 0o644);

@@ -2,14 +2,19 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use natwatch_lab::testing::expect;
-use natwatch_lab::{Lab, Run, Running, Signal};
+use natwatch_lab::testing::{expect, stopped};
+use natwatch_lab::{Lab, Run, Running, Signal, prompt};
 
 /// A bound for what takes seconds, not a measure: the longest is a look at the hosts file each ten.
 pub(crate) const SOON: Duration = Duration::from_secs(40);
+
+/// What we send ourselves to learn that all before it has been heard.
+const MARK: &[u8] = b"MARK";
 
 /// What was told, and when it was heard.
 #[derive(Debug, Clone)]
@@ -22,7 +27,10 @@ pub(crate) struct Heard {
 pub(crate) struct Systemd {
     running: Mutex<Option<Running>>,
     pid: i32,
+    socket: PathBuf,
     heard: Arc<Mutex<Vec<Heard>>>,
+    /// How many marks of ours have been.
+    marks: Arc<AtomicUsize>,
     /// How many of these have been waited for.
     past: Mutex<usize>,
     /// How much of the log has been.
@@ -41,11 +49,17 @@ impl Systemd {
         let socket = UnixDatagram::bind(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
         let heard = Arc::<Mutex<Vec<Heard>>>::default();
-        let listening = Arc::clone(&heard);
+        let marks = Arc::<AtomicUsize>::default();
+        let (listening, marked) = (Arc::clone(&heard), Arc::clone(&marks));
         // Ends with the test's process.
         std::thread::spawn(move || {
+            prompt();
             let mut buffer = [0; 4096];
             while let Ok(length) = socket.recv(&mut buffer) {
+                if buffer[..length] == *MARK {
+                    marked.fetch_add(1, Ordering::SeqCst);
+                    continue;
+                }
                 let text = String::from_utf8(buffer[..length].to_vec()).unwrap();
                 listening.lock().unwrap().push(Heard { at: Instant::now(), text });
             }
@@ -56,7 +70,8 @@ impl Systemd {
         }
         let running = command.spawn().unwrap();
         let pid = running.pid();
-        Self { running: Mutex::new(Some(running)), pid, heard, past: Mutex::default(), read: Mutex::default() }
+        let (past, read) = (Mutex::default(), Mutex::default());
+        Self { running: Mutex::new(Some(running)), pid, socket: path, heard, marks, past, read }
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -112,17 +127,13 @@ impl Systemd {
 
     /// Stops it in the middle of whatever it does; what it has said before has been heard by then.
     pub(crate) fn freezes(&self) {
-        self.signal(Signal::STOP);
+        stopped(self.running.lock().unwrap().as_ref().unwrap());
         let until = Instant::now() + SOON;
-        let stat = format!("/proc/{}/stat", self.pid);
-        while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
-            assert!(Instant::now() < until, "it goes on");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let mut known = usize::MAX;
-        while std::mem::replace(&mut known, self.heard().len()) != known {
+        let known = self.marks.load(Ordering::SeqCst);
+        UnixDatagram::unbound().unwrap().send_to(MARK, &self.socket).unwrap();
+        while self.marks.load(Ordering::SeqCst) == known {
             assert!(Instant::now() < until, "{:?}", self.heard());
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
