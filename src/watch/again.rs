@@ -34,10 +34,10 @@ pub(super) struct Behind {
 }
 
 impl Behind {
-    /// Reads the configuration at `path` again, of which clients are to `make` the same as `before`'s; `None`: those hold. systemd is told that it is being read, and that
-    /// it was.
+    /// Reads the configuration at `path` again, and has made what follows from it; `None`: what was made by the one `before` holds. systemd is told that
+    /// it is being read, and that it was.
     ///
-    /// Whoever runs now by EC2 is followed also where the file is refused. A list that can't be followed is told of again by `changes`, since it may
+    /// Whom EC2 shows now is followed also where the file is refused. A list that can't be followed is told of again by `changes`, since it may
     /// never be another.
     pub(super) async fn read<M>(
         &mut self,
@@ -241,7 +241,7 @@ backends.hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "1
                 if left > 0 { Err(Failure::new(exit::FAILED, "no descriptors".to_owned())) } else { Ok(settings) }
             };
             let tells = (&self.manager, &mut self.changes);
-            let made = self.behind.read((&path, &why), &self.before, tells, make).await?;
+            let made = Box::pin(self.behind.read((&path, &why), &self.before, tells, make)).await?;
             Some(made.observe.backends.iter().map(|one| one.destination.clone()).collect())
         }
 

@@ -239,7 +239,7 @@ fn add<T>(limit: &mut Limit<T>, further: &mut bool, more: Limit<T>) {
     }
 }
 
-/// By `==` or `!=` these values; `None`: by something else.
+/// What is compared with `right`; `same`: by `==`, or else by `!=`; `None`: in another way, which is not followed.
 fn limit<T>(right: &Value, same: Option<bool>, one: impl Fn(&Value) -> Option<T>) -> Limit<T> {
     let all = right["set"].as_array().or_else(|| right.as_array());
     let values = match all {
