@@ -221,11 +221,15 @@ fn expressed(all: &[Value], own: &str) -> Option<Rule> {
 
 /// Whether a match of the packet's family is for this one; `None`: it is in words that are not understood.
 fn is_meant(right: &Value, same: Option<bool>, own: &str) -> Option<bool> {
-    let own = if own == "ip" { "ipv4" } else { "ipv6" };
-    let word = |value: &Value| value.as_str().filter(|word| ["ipv4", "ipv6"].contains(word)).map(str::to_owned);
-    match limit(right, same, word) {
-        Limit::Only(all) => Some(all.iter().any(|one| one == own)),
-        Limit::Not(all) => Some(all.iter().all(|one| one != own)),
+    let four = own == "ip";
+    let is_own = |value: &Value| match value.as_str()? {
+        "ipv4" => Some(four),
+        "ipv6" => Some(!four),
+        _ => None,
+    };
+    match limit(right, same, is_own) {
+        Limit::Only(all) => Some(all.contains(&true)),
+        Limit::Not(all) => Some(!all.contains(&true)),
         Limit::None | Limit::Unclear => None,
     }
 }
