@@ -35,6 +35,7 @@ use crate::run::clients::{self, Clients, Live};
 use crate::run::lasting::Lasting;
 use crate::run::pass::Mode;
 use crate::run::{self, Gauges, Post, Signals, Stop};
+use again::Behind;
 use keep::Keeper;
 use outward::Outward;
 use pulse::Pulse;
@@ -55,8 +56,7 @@ struct Watch<'a> {
     changes: Changes,
     teller: Teller,
     keeper: Keeper,
-    /// What systemd is told besides, while the configuration on disk is not the one that holds.
-    refused: &'static str,
+    behind: Behind,
     ready: bool,
 }
 
@@ -93,7 +93,7 @@ pub async fn command(settings: &Settings, global: &Global, dry_run: bool) -> Res
         changes,
         teller: Teller::new(&settings.name, global.format == Format::Json),
         keeper: Keeper::new(lock),
-        refused: "",
+        behind: Behind::default(),
         ready: false,
     };
     loop {
@@ -152,7 +152,7 @@ impl Watch<'_> {
         }
         let host = clients.host(settings).await?;
         let clock = clients::clock();
-        let Self { state, manager, changes, teller, keeper, refused, ready, mode, global } = self;
+        let Self { state, manager, changes, teller, keeper, behind, ready, mode, global } = self;
         let tell = |text: &str| {
             tracing::debug!(event = "progress", "{text}");
             manager.borrow_mut().status(text);
@@ -183,13 +183,14 @@ impl Watch<'_> {
                             outward.passed(&passed.pass, told.as_ref(), lasts, lasting.known());
                         }
                         let mut manager = manager.borrow_mut();
-                        manager.status(&tell::status(&passed.pass, Timestamp::now(), refused));
+                        manager.status(&tell::status(&passed.pass, Timestamp::now(), behind.refused));
                         pulse.passed(&mut manager);
                     }
                     Err(Wish::Stop) => break End::Stop,
                     Err(Wish::Breathe) => pulse.breathe(&mut manager.borrow_mut()),
                     Err(Wish::Read(why)) => {
-                        match Box::pin(again::read(&global.config, &why, made, manager, refused)).await {
+                        let (read, tells) = ((&*global.config, &why), (&*manager, &mut *changes));
+                        match Box::pin(behind.read(read, settings, tells, Made::of)).await {
                             Some(next) => {
                                 changes.follow(lists(&next.settings).iter().map(PathBuf::as_path));
                                 keeper.anew();

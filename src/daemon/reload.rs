@@ -82,6 +82,13 @@ impl Changes {
         self.lists = lists.into_iter().map(&mut followed).collect();
     }
 
+    /// This list could not be followed: as long as it is there, the next look tells of it again.
+    pub fn again(&mut self, list: &Path) {
+        for one in self.lists.iter_mut().filter(|one| one.path == list) {
+            one.seen = None;
+        }
+    }
+
     /// Waits until the configuration is to be read again. What happens while nobody waits is told by the next call; dropped while it
     /// waits, it loses nothing.
     pub async fn next(&mut self) -> Why {

@@ -250,6 +250,30 @@ async fn each_of_several_lists_is_followed_and_one_that_stays_keeps_what_was_see
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_that_could_not_be_followed_is_told_of_again_and_no_other() {
+    let _alone = ALONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (hosts, fleet) = (folder.path().join("hosts"), folder.path().join("fleet.json"));
+    put(&hosts, "one");
+    put(&fleet, "{}");
+    let mut changes = Changes::new([hosts.as_path(), fleet.as_path()]);
+    put(&hosts, "two!");
+    put(&fleet, "[]{}");
+    assert_eq!(told(&mut changes).await, Some(Why::Hosts(hosts.clone())));
+    for _ in 0..2 {
+        changes.again(&fleet);
+        assert_eq!(told(&mut changes).await, Some(Why::Hosts(fleet.clone())));
+    }
+    assert_eq!(told(&mut changes).await, None);
+    // Of one that is gone, or that nobody goes by, there is nothing to follow.
+    fs::remove_file(&fleet).unwrap();
+    assert_eq!(told(&mut changes).await, Some(Why::Hosts(fleet.clone())));
+    changes.again(&fleet);
+    changes.again(&folder.path().join("other"));
+    assert_eq!(told(&mut changes).await, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_changes_while_the_configuration_is_read_is_not_missed() {
     let _alone = ALONE.lock().await;
     let folder = tempfile::tempdir().unwrap();

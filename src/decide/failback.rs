@@ -128,8 +128,7 @@ pub fn homeward(change: &Change, primary: &RouteTableId, own: &InstanceId) -> bo
 #[must_use]
 pub fn address_back(record: &Record) -> Option<PlannedAddress> {
     let step = record.last.address.as_ref()?;
-    let here = step.plan.to.as_ref().is_some_and(|to| to.way.instance.as_ref() == Some(&record.instance));
-    match (here, step.came_along()) {
+    match (step.leads_to(&record.instance), step.came_along()) {
         (true, true) => Some(step.plan.reversed()),
         // It never came, or it is back.
         (true, false) | (false, true) => None,

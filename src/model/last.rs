@@ -77,6 +77,12 @@ impl AddressStep {
         Self { plan, result: MoveResult::Pending, took: Duration::ZERO }
     }
 
+    /// Whether it is to be at this instance, and is not on its way home.
+    #[must_use]
+    pub fn leads_to(&self, instance: &InstanceId) -> bool {
+        self.plan.to.as_ref().is_some_and(|to| to.way.instance.as_ref() == Some(instance))
+    }
+
     /// Whether the address is where it is to be, or would be.
     #[must_use]
     pub const fn came_along(&self) -> bool {

@@ -249,9 +249,11 @@ fn address_step(step: &AddressStep) -> String {
     format!("{} {}{detail} after {} ms", step.plan.address, step.result.as_str(), step.took.as_millis())
 }
 
-/// The address of this plan; what an earlier, incomplete takeover knew of where it was is not forgotten.
+/// The address of this plan; what an earlier, incomplete takeover knew of where it was is not forgotten. One that a failback has brought home did
+/// not come along with anything.
 fn intended(earlier: Option<&Record>, plan: &Plan) -> Option<AddressStep> {
-    let known = earlier.and_then(|record| record.last.address.clone()).filter(AddressStep::came_along);
+    let came = |step: &AddressStep| step.came_along() && step.leads_to(&plan.standby);
+    let known = earlier.and_then(|record| record.last.address.clone()).filter(came);
     known.or_else(|| plan.address.clone().map(AddressStep::pending))
 }
 
@@ -281,3 +283,6 @@ fn remember_guarded<V: Vantages, U, C, H>(going: &mut Going<'_, V, U, C, H>, mov
         going.notes.push(error.to_string());
     }
 }
+
+#[cfg(test)]
+mod tests;

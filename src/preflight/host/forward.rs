@@ -79,16 +79,23 @@ fn walk(rules: &Rules, table: &[String; 2], chain: &str, place: &Place<'_>, dept
                 passes = passes.max(bound);
                 None
             }
-            Deed::To(next) => {
+            Deed::To(next) | Deed::Over(next) => {
                 let known = rules.chains.iter().any(|(of, name)| of == table && name == next);
-                if let Some(depth) = depth.checked_sub(1).filter(|_| known) {
+                let accepts = if let Some(depth) = depth.checked_sub(1).filter(|_| known) {
                     let end = walk(rules, table, next, place, depth);
                     passes = passes.max(end.passes.min(bound));
                     end.accepts
                 } else {
                     passes = passes.max(bound);
                     None
+                };
+                if accepts.is_none() && matches!(rule.deed, Deed::Over(_)) {
+                    if always {
+                        break;
+                    }
+                    returned = true;
                 }
+                accepts
             }
         };
         match all {

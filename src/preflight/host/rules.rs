@@ -40,6 +40,8 @@ pub(super) enum Deed {
     Drop,
     Return,
     To(String),
+    /// Likewise, but what comes back from there goes on where this chain was called from: a `goto`.
+    Over(String),
     /// The source address is translated.
     Translate,
     /// They go on to the next rule.
@@ -150,6 +152,7 @@ fn empty() -> Rule {
 /// `None`: it is for packets of another family.
 fn expressed(all: &[Value], own: &str) -> Option<Rule> {
     let mut rule = empty();
+    let others_answer = if own == "ip" { "icmpv6" } else { "icmp" };
     for one in all {
         let Some((word, what)) = one.as_object().and_then(|one| one.iter().next()) else {
             rule.deed = Deed::Any;
@@ -158,21 +161,31 @@ fn expressed(all: &[Value], own: &str) -> Option<Rule> {
         match word.as_str() {
             "match" => {
                 let (left, right) = (&what["left"], &what["right"]);
-                let same = what["op"] == "==" || what["op"] == "in";
+                let same = match what["op"].as_str() {
+                    Some("==" | "in") => Some(true),
+                    Some("!=") => Some(false),
+                    _ => None,
+                };
                 let (key, payload) = (left["meta"]["key"].as_str().unwrap_or_default(), &left["payload"]);
                 let of = payload["protocol"].as_str().unwrap_or_default();
-                let another = ["ip", "ip6"].contains(&of) && of != own;
-                if another || (key == "nfproto" && same && right.as_str() == Some(other(own))) {
+                if ["ip", "ip6"].contains(&of) && of != own {
                     return None;
                 }
                 match key {
                     "oifname" | "oif" => add(&mut rule.out, &mut rule.further, limit(right, same, name)),
                     "iifname" | "iif" => add(&mut rule.into, &mut rule.further, limit(right, same, name)),
-                    "nfproto" => {}
+                    "nfproto" => match is_meant(right, same, own) {
+                        Some(true) => {}
+                        Some(false) => return None,
+                        None => rule.further = true,
+                    },
                     _ if of == own && payload["field"] == "saddr" => {
                         add(&mut rule.from, &mut rule.further, limit(right, same, range));
                     }
-                    _ if left["ct"]["key"] == "state" && same && !right.to_string().contains(['@', '$']) => {
+                    _ if left["ct"]["key"] == "state"
+                        && same == Some(true)
+                        && !right.to_string().contains(['@', '$']) =>
+                    {
                         let states = right.to_string();
                         rule.settled |= !states.contains("new") && !states.contains("untracked");
                         rule.further = true;
@@ -181,9 +194,15 @@ fn expressed(all: &[Value], own: &str) -> Option<Rule> {
                 }
             }
             "accept" => rule.deed = Deed::Accept,
-            "drop" | "reject" => rule.deed = Deed::Drop,
+            // By an answer that only the other family has: nft takes it for a condition, and does not print that.
+            "reject" if what["type"] == others_answer => return None,
+            "drop" | "reject" => {
+                rule.deed = Deed::Drop;
+                rule.further |= what["type"] == "tcp reset";
+            }
             "return" => rule.deed = Deed::Return,
-            "jump" | "goto" => rule.deed = Deed::To(text(&what["target"])),
+            "jump" => rule.deed = Deed::To(text(&what["target"])),
+            "goto" => rule.deed = Deed::Over(text(&what["target"])),
             // In a table of both families; by the families' names as tables have them (libnftables-json(5)).
             "snat" if what["family"].as_str().is_some_and(|family| family != own) => return None,
             "masquerade" | "snat" => rule.deed = Deed::Translate,
@@ -200,8 +219,19 @@ fn expressed(all: &[Value], own: &str) -> Option<Rule> {
     Some(rule)
 }
 
-fn other(own: &str) -> &'static str {
-    if own == "ip" { "ipv6" } else { "ipv4" }
+/// Whether a match of the packet's family is for this one; `None`: it is in words that are not understood.
+fn is_meant(right: &Value, same: Option<bool>, own: &str) -> Option<bool> {
+    let four = own == "ip";
+    let is_own = |value: &Value| match value.as_str()? {
+        "ipv4" => Some(four),
+        "ipv6" => Some(!four),
+        _ => None,
+    };
+    match limit(right, same, is_own) {
+        Limit::Only(all) => Some(all.contains(&true)),
+        Limit::Not(all) => Some(!all.contains(&true)),
+        Limit::None | Limit::Unclear => None,
+    }
 }
 
 /// A second word on the same feature makes it narrower, in a way that is not followed.
@@ -213,16 +243,17 @@ fn add<T>(limit: &mut Limit<T>, further: &mut bool, more: Limit<T>) {
     }
 }
 
-fn limit<T>(right: &Value, same: bool, one: impl Fn(&Value) -> Option<T>) -> Limit<T> {
+/// What is compared with `right`; `same`: by `==`, or else by `!=`; `None`: in another way, which is not followed.
+fn limit<T>(right: &Value, same: Option<bool>, one: impl Fn(&Value) -> Option<T>) -> Limit<T> {
     let all = right["set"].as_array().or_else(|| right.as_array());
     let values = match all {
         Some(all) => all.iter().map(one).collect(),
         None => one(right).map(|one| vec![one]),
     };
-    match values {
-        Some(values) if same => Limit::Only(values),
-        Some(values) => Limit::Not(values),
-        None => Limit::Unclear,
+    match (values, same) {
+        (Some(values), Some(true)) => Limit::Only(values),
+        (Some(values), Some(false)) => Limit::Not(values),
+        _ => Limit::Unclear,
     }
 }
 

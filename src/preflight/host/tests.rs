@@ -159,11 +159,120 @@ fn f010_f077_what_a_filter_lets_pass_is_nothing_only_where_no_rule_could() {
         ("ACCEPT", "-A FORWARD -j OPEN\n-A OPEN -j DROP", Some(Passes::Nothing)),
         ("ACCEPT", "-A FORWARD -j OPEN\n-A OPEN -i eth1 -j RETURN\n-A OPEN -j DROP", None),
         ("ACCEPT", "-A FORWARD -s 192.0.2.0/24 -j DROP", None),
+        // What comes back from where a `goto` led has left the chain that it is in: for the policy, or for the chain before.
+        ("ACCEPT", "-A FORWARD -i eth0 -g OPEN\n-A FORWARD -j DROP", None),
+        ("ACCEPT", "-A FORWARD -g OPEN\n-A FORWARD -j DROP", None),
+        ("ACCEPT", "-A FORWARD -i eth0 -g OPEN\n-A FORWARD -j DROP\n-A OPEN -i eth1 -j RETURN\n-A OPEN -j DROP", None),
+        ("ACCEPT", "-A FORWARD -i eth0 -j OPEN\n-A FORWARD -j DROP", Some(Passes::Nothing)),
+        ("ACCEPT", "-A FORWARD -i eth0 -g OPEN\n-A FORWARD -j DROP\n-A OPEN -j DROP", Some(Passes::Nothing)),
+        ("ACCEPT", "-A FORWARD -i eth0 -g OPEN\n-A FORWARD -j DROP\n-A OPEN -j ACCEPT", Some(Passes::Some)),
+        ("DROP", "-A FORWARD -i eth0 -g OPEN\n-A FORWARD -j DROP", Some(Passes::Nothing)),
+        ("DROP", "-A FORWARD -i eth0 -g OPEN\n-A FORWARD -j ACCEPT", Some(Passes::Some)),
+        ("DROP", "-A FORWARD -j OPEN\n-A FORWARD -j ACCEPT\n-A OPEN -g NEXT\n-A OPEN -j DROP", None),
+        ("ACCEPT", "-A FORWARD -j OPEN\n-A FORWARD -j DROP\n-A OPEN -g NEXT\n-A OPEN -j ACCEPT", Some(Passes::Nothing)),
     ] {
-        let said = format!("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD {policy} [0:0]\n:OPEN - [0:0]\n{rules}\nCOMMIT\n");
+        let chains = ":INPUT ACCEPT [0:0]\n:OPEN - [0:0]\n:NEXT - [0:0]";
+        let said = format!("*filter\n{chains}\n:FORWARD {policy} [0:0]\n{rules}\nCOMMIT\n");
         let found = dropping(&iptables(&said, "iptables-legacy"), &place);
         assert_eq!(found.first().map(|one| one.passes), expected, "{said}");
     }
+}
+
+/// A filter of both families: this policy, and rules by their chain and expressions.
+fn filtering(policy: &str, rules: &[(&str, &str)]) -> String {
+    let of = r#""family":"inet","table":"f""#;
+    let rules: Vec<String> =
+        rules.iter().map(|(chain, expr)| format!(r#"{{"rule":{{{of},"chain":"{chain}","expr":[{expr}]}}}}"#)).collect();
+    let base = format!(
+        r#"{{"chain":{{{of},"name":"forward","type":"filter","hook":"forward","prio":0,"policy":"{policy}"}}}}"#
+    );
+    let chain = |name: &str| format!(r#"{{"chain":{{{of},"name":"{name}"}}}}"#);
+    format!(r#"{{"nftables":[{base},{},{},{}]}}"#, chain("trusted"), chain("next"), rules.join(","))
+}
+
+/// What such a filter lets pass of what this machine is to carry, of IPv4 and of IPv6; `None`: it drops nothing.
+fn let_pass(json: &str) -> [Option<Passes>; 2] {
+    let there = |name: &str| ["eth0", "eth1", "docker0"].contains(&name);
+    let six = Guarding { family: Family::V6, ..guarding(&["2001:db8::/64"]) };
+    [guarding(&["10.0.10.0/24"]), six].map(|guarding| {
+        let place = Place::new(&guarding, Some("eth0"), &there);
+        dropping(&nft(json, guarding.family).unwrap(), &place).first().map(|one| one.passes)
+    })
+}
+
+#[test]
+fn f010_a_drop_of_one_family_is_none_of_the_others_however_its_rule_says_so() {
+    let drop = |matches: String| matches + r#"{"drop":null}"#;
+    let proto = |op: &str, right: &str| drop(meets("nfproto", op, right));
+    let reject = |kind: &str| format!(r#"{{"reject":{{"type":"{kind}","expr":"admin-prohibited"}}}}"#);
+    let ether = r#"{"match":{"op":"==","left":{"payload":{"protocol":"ether","field":"type"}},"right":"ip6"}},"#;
+    let established =
+        r#"{"match":{"op":"in","left":{"ct":{"key":"state"}},"right":["established","related"]}},{"accept":null}"#;
+    let ours = from("==", r#"{"prefix":{"addr":"10.0.0.0","len":8}}"#) + r#"{"accept":null}"#;
+    // Neither is dropped by that rule: what follows accepts IPv4's, and of IPv6's nothing that is new.
+    let neither = [Some(Passes::Some), Some(Passes::Others)];
+    let (only_six, only_four) =
+        ([Some(Passes::Some), Some(Passes::Nothing)], [Some(Passes::Nothing), Some(Passes::Others)]);
+    for (rule, expected) in [
+        (proto("!=", "\"ipv4\""), only_six),
+        (proto("==", "\"ipv6\""), only_six),
+        (proto("==", r#"{"set":["ipv6"]}"#), only_six),
+        (proto("!=", r#"{"set":["ipv4"]}"#), only_six),
+        (proto("==", "\"ipv4\""), only_four),
+        (proto("!=", "\"ipv6\""), only_four),
+        (proto("!=", r#"{"set":["ipv4","ipv6"]}"#), neither),
+        (proto("==", r#"{"set":["ipv4","ipv6"]}"#), [Some(Passes::Nothing); 2]),
+        // Not understood, so not certain: a named set, a number, another comparison.
+        (proto("==", "\"@families\""), neither),
+        (proto("!=", "\"@families\""), neither),
+        (proto("!=", r#"{"set":["ipv4",7]}"#), neither),
+        (proto(">", "\"ipv4\""), neither),
+        // Other words for a family are a condition like any other.
+        (drop(meets("protocol", "!=", "\"ip\"")), neither),
+        (drop(meets("protocol", "==", r#"{"set":["arp","ip6"]}"#)), neither),
+        (drop(ether.to_owned()), neither),
+        // nft prints no condition beside an answer that only one family has.
+        (reject("icmpv6"), only_six),
+        (reject("icmp"), only_four),
+        (reject("icmpx"), [Some(Passes::Nothing); 2]),
+        (reject("tcp reset"), neither),
+        (r#"{"reject":null}"#.to_owned(), [Some(Passes::Nothing); 2]),
+    ] {
+        let json = filtering("drop", &[("forward", &rule), ("forward", established), ("forward", &ours)]);
+        assert_eq!(let_pass(&json), expected, "{rule}");
+    }
+    let theirs = proto("!=", "\"ipv4\"");
+    let json = filtering("drop", &[("forward", &theirs), ("forward", established), ("forward", &ours)]);
+    let seen = read(four(&json), &guarding(&["10.0.10.0/24"]));
+    assert!(!seen.decisive().is_dropped(), "a takeover that is due is held");
+    let outward = |op: &str, right: &str| translating("inet", &meets("nfproto", op, right));
+    let masquerade = |json: &str| read(four(json), &guarding(&["10.0.10.0/24"])).masquerade;
+    assert_eq!(masquerade(&outward("!=", "\"ipv4\"")), Masquerade::Absent);
+    assert_eq!(masquerade(&outward("==", r#"{"set":["ipv6"]}"#)), Masquerade::Absent);
+    assert_eq!(masquerade(&outward("==", "\"@families\"")), Masquerade::Present);
+}
+
+#[test]
+fn f010_what_a_goto_leads_to_does_not_come_back_to_the_rule_behind_it() {
+    let go = |matches: &str, how: &str, to: &str| format!(r#"{matches}{{"{how}":{{"target":"{to}"}}}}"#);
+    let eth0 = meets("iifname", "==", "\"eth0\"");
+    let (drop, accept, back) = (r#"{"drop":null}"#, r#"{"accept":null}"#, r#"{"return":null}"#);
+    let behind = |how: &str, trusted: &[&str]| {
+        let first = go(&eth0, how, "trusted");
+        let trusted = trusted.iter().map(|one| ("trusted", *one));
+        let rules: Vec<(&str, &str)> = [("forward", &*first), ("forward", drop)].into_iter().chain(trusted).collect();
+        let_pass(&filtering("accept", &rules))
+    };
+    // Empty, or with a return at its end: the base chain's policy is next, and accepts.
+    assert_eq!(behind("goto", &[]), [None; 2]);
+    assert_eq!(behind("goto", &[back]), [None; 2]);
+    assert_eq!(behind("jump", &[]), [Some(Passes::Nothing); 2]);
+    assert_eq!(behind("goto", &[drop]), [Some(Passes::Nothing); 2]);
+    assert_eq!(behind("goto", &[accept]), [Some(Passes::Some); 2]);
+    // In a chain that was called, the one that called it is next.
+    let (called, on) = (go("", "jump", "trusted"), go("", "goto", "next"));
+    let rules = [("forward", &*called), ("forward", accept), ("trusted", &on), ("trusted", drop), ("next", back)];
+    assert_eq!(let_pass(&filtering("drop", &rules)), [None; 2]);
 }
 
 #[test]

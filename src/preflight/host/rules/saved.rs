@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Base, Rule, Rules, SHOWN, add, empty, limit, name, range, target};
+use super::{Base, Deed, Rule, Rules, SHOWN, add, empty, limit, name, range, target};
 use crate::model::printable;
 
 /// What the `iptables-save` of this `backend` shows.
@@ -38,17 +38,21 @@ fn written(words: &[&str]) -> Rule {
         let mut taken = 1;
         let one = Value::from(value.strip_suffix('+').map_or_else(|| value.to_owned(), |stem| format!("{stem}*")));
         match word {
-            "-o" => add(&mut rule.out, &mut rule.further, limit(&one, same, name)),
-            "-i" => add(&mut rule.into, &mut rule.further, limit(&one, same, name)),
-            "-s" => add(&mut rule.from, &mut rule.further, limit(&one, same, range)),
+            "-o" => add(&mut rule.out, &mut rule.further, limit(&one, Some(same), name)),
+            "-i" => add(&mut rule.into, &mut rule.further, limit(&one, Some(same), name)),
+            "-s" => add(&mut rule.from, &mut rule.further, limit(&one, Some(same), range)),
             "-m" | "--comment" => {}
             "--ctstate" | "--state" => {
                 rule.settled |= same && !value.contains("NEW") && !value.contains("UNTRACKED");
                 rule.further = true;
             }
             // What follows is the target's.
-            "-j" | "-g" => {
+            "-j" => {
                 rule.deed = target(value);
+                break;
+            }
+            "-g" => {
+                rule.deed = Deed::Over(value.to_owned());
                 break;
             }
             _ => {
