@@ -15,7 +15,7 @@ use std::path::Path;
 
 use crate::cli::{Format, Global};
 use crate::config::{Filled, Settings, filled};
-use crate::confirm::{self, Answer};
+use crate::confirm::Answer;
 use crate::ec2::Ec2;
 use crate::model::Failure;
 use crate::model::failure::exit;
@@ -67,15 +67,11 @@ pub async fn command(
 
 /// Looks around, and asks.
 async fn draft(hosts_file: Option<&Path>, yes: bool) -> Result<Draft, Failure> {
-    let look = async |region: Option<&str>| {
-        let ec2 = Ec2::connect(region).map_err(|why| Failure::new(exit::FAILED, why))?;
-        confirm::unless_ended(Box::pin(Around::look(&ec2)), "nothing is written").await
-    };
     let mut questions = Questions::new(yes);
-    let mut around = look(None).await?;
+    let mut around = look(&mut questions, None).await?;
     let region = questions.region(&around).await?;
     if let Answer::This(region) = &region {
-        around = look(Some(region)).await?;
+        around = look(&mut questions, Some(region)).await?;
     }
     let (standby, primary) = (around.standbys(), around.primaries());
     let question = "Which route table is this standby's own?";
@@ -88,6 +84,11 @@ async fn draft(hosts_file: Option<&Path>, yes: bool) -> Result<Draft, Failure> {
     }
     let said = questions.rest(region).await?;
     Ok(Draft::of(&around, &standby, &primary, &hosts, &said))
+}
+
+async fn look(questions: &mut Questions, region: Option<&str>) -> Result<Around, Failure> {
+    let ec2 = Ec2::connect(region).map_err(|why| Failure::new(exit::FAILED, why))?;
+    questions.meanwhile(Box::pin(Around::look(&ec2))).await
 }
 
 fn configuration(draft: &Draft) -> String {

@@ -90,7 +90,7 @@ fn allowed(room: &str) -> Option<Vec<(&'static str, Of)>> {
             ("report", All),
             ("run", Only(&["style"])),
         ],
-        "confirm" => vec![model, ("report", Only(&["ask", "progress", ""])), ("run", Only(&["signal"]))],
+        "confirm" => vec![model, ("report", Only(&["ask", "progress", ""])), ("run", Only(&["Signals"]))],
         // Commands that read and print: the stages meet in them, but nothing is changed in AWS. Of `record`, it takes no lock that others
         // wait for.
         "status" => vec![

@@ -3,13 +3,14 @@
 //! It asks nothing where nobody sits there, nor after the end of input; a question that gets no usable answer stays open, as if it had not
 //! been asked. It looks up nothing but the files that are named in answers.
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
 
 use super::around::{Around, Candidate, Choice};
 use super::draft::{IDENTITY, USER};
 use super::hosts::Hosts;
 use crate::config::{KEYS, Presence, typed};
-use crate::confirm::{self, Answer};
+use crate::confirm::{self, Answer, Asker};
 use crate::model::{Failure, RouteTableId, printable};
 use crate::report;
 
@@ -28,6 +29,7 @@ pub(super) struct Said {
 /// Whoever can be asked.
 pub(super) struct Questions {
     asking: bool,
+    asker: Asker,
 }
 
 impl Questions {
@@ -39,7 +41,15 @@ impl Questions {
                 "enter takes what is in brackets, and leaves open what has none; Ctrl-D leaves all the rest as it is",
             );
         }
-        Self { asking }
+        Self { asking, asker: Asker::new() }
+    }
+
+    /// What is seen around here, unless a signal comes first.
+    ///
+    /// # Errors
+    /// 128 and the signal's number: SIGTERM or Ctrl-C.
+    pub(super) async fn meanwhile<T>(&mut self, looking: impl Future<Output = T>) -> Result<T, Failure> {
+        self.asker.unless_ended(looking, "nothing is written").await
     }
 
     async fn ask<T>(
@@ -51,7 +61,7 @@ impl Questions {
         if !self.asking {
             return Ok(Answer::Nothing);
         }
-        let answer = confirm::ask(question, default, take).await?;
+        let answer = self.asker.ask(question, default, take).await?;
         self.asking = !matches!(answer, Answer::End);
         Ok(answer)
     }
