@@ -163,23 +163,23 @@ pub async fn carry_out(
     dry_run: bool,
     on_step: impl FnMut(&Move),
 ) -> Carried {
-    carry_out_while(changer, plan, (deadline, &|| true), seed, dry_run, on_step).await
+    carry_out_while(changer, plan, (deadline, Duration::ZERO, &|| true), seed, dry_run, on_step).await
 }
 
 /// The same where evidence calls for it: no attempt at the check or at a move begins when it is no longer `current`, however much time
 /// there is, and what was not moved by then says so. What is under way is brought to its end, and the address, which comes after all moves
-/// and which no evidence asks for again, has all the time to `deadline`.
+/// and which no evidence asks for again, has the time to `deadline`, but for what is `kept` to verify the moves.
 pub async fn carry_out_while(
     changer: &impl Changer,
     plan: &Plan,
-    (deadline, current): (Instant, &dyn Fn() -> bool),
+    (deadline, kept, current): (Instant, Duration, &dyn Fn() -> bool),
     seed: u64,
     dry_run: bool,
     mut on_step: impl FnMut(&Move),
 ) -> Carried {
     let began = Instant::now();
-    let whenever = |n: usize| Budget::until(deadline, seed.wrapping_add(n as u64));
-    let budget = |n: usize| whenever(n).while_current(current);
+    let seed = |n: usize| seed.wrapping_add(n as u64);
+    let budget = |n: usize| Budget::until(deadline, seed(n)).while_current(current);
     let outcome = |planned: &Change, result| Move {
         plan: planned.clone(),
         result,
@@ -213,7 +213,8 @@ pub async fn carry_out_while(
     let ours = moves.is_empty() || moves.iter().any(|one| one.result.moved() || one.result == MoveResult::WouldMove);
     if let Some(step) = address.as_mut().filter(|_| stands && ours) {
         let began = Instant::now();
-        let (plan, result) = address::bring(changer, &step.plan, whenever(moves.len() + 1), dry_run).await;
+        let budget = Budget::but_for(kept, deadline, seed(moves.len() + 1));
+        let (plan, result) = address::bring(changer, &step.plan, budget, dry_run).await;
         *step = AddressStep { plan, result, took: began.elapsed() };
     }
     Carried { moves, address }

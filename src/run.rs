@@ -43,7 +43,7 @@ mod lapse;
 pub mod lasting;
 mod own;
 pub mod pass;
-mod planned;
+pub mod planned;
 mod post;
 mod remember;
 mod rest;

@@ -20,6 +20,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// 0.3 s; a fresh connection and a slow answer fit as well.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
+/// What a step has at least, whatever is kept free after it: two attempts, of which the first is not answered.
+const LEAST: Duration = Duration::from_secs(5);
+
 /// What is not done on evidence may begin as long as there is time.
 const WHENEVER: &dyn Fn() -> bool = &|| true;
 
@@ -41,6 +44,13 @@ impl<'a> Budget<'a> {
         let left = deadline.saturating_duration_since(Instant::now());
         let calls_until = deadline.checked_sub(LAST_LOOK.min(left / 4)).unwrap_or(deadline);
         Self { deadline, calls_until, pause: FIRST_PAUSE, seed, current: WHENEVER }
+    }
+
+    /// All the time but for what is `kept` before `deadline` for whatever comes after the step. Where so little is left that the step would hardly
+    /// be tried, it comes first.
+    pub(super) fn but_for(kept: Duration, deadline: Instant, seed: u64) -> Self {
+        let least = deadline.min(Instant::now() + LEAST);
+        Self::until(deadline.checked_sub(kept).map_or(least, |until| until.max(least)), seed)
     }
 
     /// The same for a step that may be tried only as long as it is `current`.

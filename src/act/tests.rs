@@ -312,7 +312,7 @@ async fn f004_nothing_is_begun_when_what_called_for_it_has_lapsed_before_the_fir
     *ec2.check.borrow_mut() = [Ok(())].into();
     let plan = Plan { disable_check: Some("eni-0b".parse().unwrap()), ..plan(2, "standby") };
     for plan in [&plan, &Plan { disable_check: None, ..plan.clone() }] {
-        let moves = carry_out_while(&ec2, plan, (in_secs(30), &|| false), 7, false, |_| ()).await.moves;
+        let moves = carry_out_while(&ec2, plan, (in_secs(30), Duration::ZERO, &|| false), 7, false, |_| ()).await.moves;
         assert!(moves.iter().all(|one| reason(&one.result).contains("what called for it has lapsed")), "{moves:?}");
         assert_eq!((ec2.calls.get(), ec2.check.borrow().len()), (0, 1));
     }
@@ -323,18 +323,24 @@ async fn f046_f061_no_attempt_begins_when_what_called_for_it_has_lapsed_and_what
     let until = in_secs(5);
     let current = || Instant::now() < until;
     let ec2 = Ec2::with(1).always(Fault::Throttle);
-    let moves = carry_out_while(&ec2, &plan(1, "standby"), (in_secs(60), &current), 7, false, |_| ()).await.moves;
+    let moves = carry_out_while(&ec2, &plan(1, "standby"), (in_secs(60), Duration::ZERO, &current), 7, false, |_| ())
+        .await
+        .moves;
     assert_eq!(reason(&moves[0].result), "what called for it has lapsed; last answer: RequestLimitExceeded");
     assert!(ec2.calls.get() >= 3 && Instant::now() < until + Duration::from_secs(2), "{} calls", ec2.calls.get());
 
     let ec2 = Ec2::with(1).script(0, &[Fault::Lost]);
     let before_it = || ec2.calls.get() == 0;
-    let moves = carry_out_while(&ec2, &plan(1, "standby"), (in_secs(60), &before_it), 7, false, |_| ()).await.moves;
+    let moves = carry_out_while(&ec2, &plan(1, "standby"), (in_secs(60), Duration::ZERO, &before_it), 7, false, |_| ())
+        .await
+        .moves;
     assert_eq!((&moves[0].result, ec2.calls.get()), (&MoveResult::Moved, 1), "the reply was lost, and a look finds it");
 
     let ec2 = Ec2::with(1).script(0, &[Fault::Broken]);
     let before_it = || ec2.calls.get() == 0;
-    let moves = carry_out_while(&ec2, &plan(1, "standby"), (in_secs(60), &before_it), 7, false, |_| ()).await.moves;
+    let moves = carry_out_while(&ec2, &plan(1, "standby"), (in_secs(60), Duration::ZERO, &before_it), 7, false, |_| ())
+        .await
+        .moves;
     assert!(doubt(&moves[0].result).contains("last seen on rtb-primary"), "{moves:?}");
     assert_eq!((ec2.calls.get(), ec2.on(0)), (1, table("primary")), "tried once, and not again");
 }

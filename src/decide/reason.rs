@@ -113,7 +113,11 @@ pub(super) fn moved(outcome: Outcome, moves: &[Move], last: &LastSteps, round: &
             format!("{round}; all {total} {what} {lead} this standby, but {address} did not come along")
         }
         Outcome::Unverified => {
-            let unverified = of(|one| one.verification == Verification::Unverified);
+            let unverified = of(|one| match one.verification {
+                Verification::Unverified => true,
+                Verification::Pending => one.result.moved(),
+                Verification::Verified | Verification::Unwitnessed => false,
+            });
             format!("{round}; all {total} {what} are moved, but {unverified} were not seen to reach anything since")
         }
         Outcome::Partial => {

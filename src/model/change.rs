@@ -247,7 +247,7 @@ pub enum MoveResult {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verification {
-    /// Not looked at (yet).
+    /// Not looked at (yet), or not for as long as it takes to say that it did not help.
     Pending,
     /// Its cut-off backends were seen reaching a target again.
     Verified,

@@ -20,7 +20,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     pub(super) async fn down(&mut self) -> Conclusion {
         // A dry run takes no lock; whoever moves holds it from here to the record.
         let lock = if self.mode == Mode::Act {
-            match RunLock::acquire(self.world.state, self.patience(), self.settings.deadline).await {
+            // Planned moves are verified in a part of their own.
+            let parts = if self.case.planned { 2 } else { 1 };
+            match RunLock::acquire(self.world.state, self.patience(), self.settings.deadline * parts).await {
                 // Let go of in this moment, by who has moved what this pass was to move.
                 Ok(_) if !self.case.planned && !self.lasting && self.done_meanwhile() => {
                     self.case.busy = Some(LockError::Busy(None).to_string());

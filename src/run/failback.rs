@@ -32,9 +32,12 @@ use crate::record::witnesses::Witnesses;
 use step::Failback;
 pub(super) use step::{How, ToldAs};
 
-/// A failback has at most so many parts of a run's length (the canary there and back, the others there and back): beyond that,
-/// others call the holder of the lock overdue.
+/// A failback has at most so many parts of a run's length (the canary there and back, the others there and back, the address): beyond that,
+/// and so many looks, others call the holder of the lock overdue.
 const PARTS: u32 = 6;
+
+/// Each of its moves is looked at.
+const LOOKS: u32 = 4;
 
 /// One failback, of the subnets `wanted` or, where that is empty, of those that were taken; between its steps it looks at `stop`.
 pub async fn failback<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
@@ -57,7 +60,8 @@ pub async fn failback<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
 impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> {
     async fn back(&mut self, wanted: &[SubnetId], stop: &Stop) -> Conclusion {
         let lock = if self.mode == Mode::Act {
-            match RunLock::acquire(self.world.state, PATIENCE, self.settings.deadline * PARTS).await {
+            let term = self.settings.deadline * PARTS + self.settings.act.verify_for * LOOKS;
+            match RunLock::acquire(self.world.state, PATIENCE, term).await {
                 Ok(lock) => Some(lock),
                 Err(error @ LockError::Busy(_)) => {
                     return Conclusion::new(Outcome::Busy, exit::BUSY, error.to_string());
@@ -105,7 +109,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         ))
     }
 
-    /// Each part of a failback has a run's time.
+    /// Each part of what an operator asked for has a run's time: what is moved at once, and the look at what that came to.
     pub(super) fn part(&mut self) {
         self.deadline = Instant::now() + self.settings.deadline;
     }

@@ -11,12 +11,13 @@ use tokio::time::Instant;
 
 use super::pass::Going;
 use crate::act::Changer;
-use crate::model::{Conclusion, Moment, Move};
+use crate::model::{Conclusion, Moment, Move, Outcome};
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
 
 /// What two rounds take besides the span, by sessions that are open, and the moves that they may lead to. With less than this left, what
-/// is known is said.
+/// is known is said. Verification is no part of it: the next run of cron is a minute away or more, and whoever is cut off is better off moved
+/// now and seen to reach by that one.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// How far an earlier takeover of this pass has come.
@@ -76,7 +77,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             let now = if self.rounds().await {
                 let now = self.down().await;
                 let unasked = self.case.survey.as_ref().is_some_and(|survey| !survey.answered());
-                (!unasked).then_some(now)
+                // Whoever has the lock by now tells of his own moves, and nobody else of those that stand.
+                let busy = now.outcome == Outcome::Busy && !self.lapse.stand.is_empty();
+                (!unasked && !busy).then_some(now)
             } else if self.case.out_of_time {
                 None
             } else {
@@ -85,7 +88,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
                 Some(now)
             };
             let Some(now) = now else {
-                // Nothing is known that was not known before.
+                // Nothing is known of these moves that was not known before.
                 self.case = before;
                 break;
             };

@@ -91,9 +91,11 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
         };
         let evidence = Evidence::of(going);
         let current = || evidence.current();
+        // Planned moves are verified in a part of their own.
+        let kept = if going.case.planned { Duration::ZERO } else { going.settings.act.verify_for };
         let reading = going.fresh.take();
         let first = async { if let Some(reading) = reading { Some(reading.await) } else { None } };
-        let carrying = act::carry_out_while(world.cloud, plan, (until, &current), seed, false, settled);
+        let carrying = act::carry_out_while(world.cloud, plan, (until, kept, &current), seed, false, settled);
         let (Carried { mut moves, address }, first) = join(carrying, first).await;
         let asks_until = evidence.until(until);
         let fresh = if let Some(first) = first { answered(going, first, asks_until).await } else { None };
@@ -101,7 +103,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             (world.tell)(&format!("{} subnets more are on the primary by now; moving them too", along.moves.len()));
             record.borrow_mut().moves.extend(along.moves.iter().map(pending));
             write();
-            let carried = act::carry_out_while(world.cloud, &along, (until, &current), seed, false, settled).await;
+            let along = act::carry_out_while(world.cloud, &along, (until, kept, &current), seed, false, settled);
+            let carried = along.await;
             moves.extend(carried.moves);
         }
         going.lapse.lapsed = evidence.was_missed();
@@ -125,6 +128,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             record.borrow_mut().phase = if taken { Phase::Taken } else { Phase::Partial };
             write();
             remember_guarded(going, &moves);
+            if going.case.planned {
+                going.part();
+            }
             verify::verify(going, &mut moves).await;
             for one in &moves {
                 replace(&mut record.borrow_mut().moves, one);

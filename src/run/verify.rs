@@ -45,7 +45,8 @@ pub(super) enum After {
     Flowing,
 }
 
-/// Looks, until `takeover.verify_for` is over, whether backends of the moved subnets reach targets again.
+/// Looks, until `takeover.verify_for` is over, whether backends of the moved subnets reach targets again. `Unverified` says that they were
+/// asked for as long as that; where the deadline left less, and none was seen to reach, it stays `Pending`.
 pub(super) async fn verify<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
     going: &Going<'_, V, U, C, H>,
     moves: &mut [Move],
@@ -60,7 +61,8 @@ pub(super) async fn look<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
     after: After,
 ) {
     let patience = going.settings.act.verify_for;
-    let until = (Instant::now() + patience).min(going.deadline);
+    let whole = Instant::now() + patience;
+    let until = whole.min(going.deadline);
     if after == After::Flowing && moves.iter().any(|one| one.result.moved()) {
         sleep(TAKES_EFFECT.min(patience / 2)).await;
     }
@@ -74,10 +76,12 @@ pub(super) async fn look<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
             let proofs = telling(proofs, &one.plan, going.settings.decide.method.destinations());
             let looks = one.plan.subnets().iter().flat_map(|subnet| proofs.iter().map(move |proof| (subnet, *proof)));
             let found = join_all(looks.map(|(subnet, proof)| proof.look(going, subnet.as_str(), until))).await;
-            [Verification::Unverified, Verification::Verified]
-                .into_iter()
-                .find(|verdict| found.contains(verdict))
-                .unwrap_or(Verification::Unwitnessed)
+            let worst = [Verification::Unverified, Verification::Pending, Verification::Verified];
+            match worst.into_iter().find(|verdict| found.contains(verdict)) {
+                // It takes all of the time to say so. What the deadline cut short is for the next pass to see.
+                Some(Verification::Unverified) if until < whole => Verification::Pending,
+                verdict => verdict.unwrap_or(Verification::Unwitnessed),
+            }
         }
     }))
     .await;
@@ -135,19 +139,25 @@ impl Proof {
         until: Instant,
     ) -> Verification {
         let Some(watchers) = self.watchers.get(subnet) else { return Verification::Unwitnessed };
-        let reached = reached(going, watchers, &self.targets, until).await;
-        if reached { Verification::Verified } else { Verification::Unverified }
+        match reached(going, watchers, &self.targets, until).await {
+            Some(true) => Verification::Verified,
+            Some(false) => Verification::Unverified,
+            None => Verification::Pending,
+        }
     }
 }
 
+/// `None`: the time was over before anybody was asked, as for a process that was frozen.
 async fn reached<V: Vantages, U: Uplink, C, H>(
     going: &Going<'_, V, U, C, H>,
     watchers: &Watchers,
     targets: &[Target],
     until: Instant,
-) -> bool {
+) -> Option<bool> {
     let mut reached: BTreeSet<&str> = BTreeSet::new();
+    let mut asked = false;
     while reached.len() < watchers.needed && Instant::now() < until {
+        asked = true;
         let left = watchers.backends.iter().filter(|one| !reached.contains(one.host.as_str()));
         let answers = join_all(
             left.map(|backend| async move { (backend, going.observer.reaches(backend, targets, until).await) }),
@@ -158,7 +168,7 @@ async fn reached<V: Vantages, U: Uplink, C, H>(
             sleep(LOOK_EVERY).await;
         }
     }
-    reached.len() >= watchers.needed
+    asked.then_some(reached.len() >= watchers.needed)
 }
 
 /// By subnet: the backends found cut off in any round of this pass by their family, else witnesses that the panel did not hold; and

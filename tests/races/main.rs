@@ -6,6 +6,7 @@
 #[path = "../support/associations.rs"]
 mod associations;
 mod drill;
+mod looks;
 mod record;
 mod watchdog;
 mod world;

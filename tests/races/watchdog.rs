@@ -15,7 +15,7 @@ use natwatch::record::pause::Pause;
 use natwatch::record::witnesses::Witnesses;
 use natwatch::run::lasting::Lasting;
 use natwatch::run::pass::{self, Done, Mode, World};
-use natwatch::run::{Stop, drill, failback};
+use natwatch::run::{Stop, drill, failback, planned};
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
@@ -119,6 +119,20 @@ impl<'v> Watchdog<'v> {
         .await
     }
 
+    /// One `natwatch takeover`.
+    pub(crate) async fn takeover(&self) -> Done {
+        self.made(async |world, witnesses| {
+            Box::pin(planned::planned(world, &self.settings, witnesses, Mode::Act)).await
+        })
+        .await
+    }
+
+    /// With an address that is to come along.
+    pub(crate) fn bringing(mut self, address: &str) -> Self {
+        self.settings.decide.elastic_ip = address.parse().ok();
+        self
+    }
+
     /// `natwatch pause`, from now on.
     pub(crate) fn pause(&self, length: Duration) {
         self.state.write_pause(&Pause::new(self.wall(), None, length, "work on it".to_owned())).unwrap();
@@ -152,6 +166,11 @@ impl<'v> Watchdog<'v> {
     /// Another process takes the run lock.
     pub(crate) async fn lock(&self) -> RunLock {
         RunLock::acquire(&self.state, Duration::ZERO, Duration::from_mins(10)).await.unwrap()
+    }
+
+    /// Another process waits for the run lock, and takes it as soon as it is let go of.
+    pub(crate) async fn next_lock(&self) -> RunLock {
+        RunLock::acquire(&self.state, Duration::from_mins(1), Duration::from_mins(10)).await.unwrap()
     }
 
     /// `natwatch watch`, until `over`; what its passes came to, and when.

@@ -6,11 +6,12 @@ use std::future::pending;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use natwatch::act::{ChangeError, Changer};
+use natwatch::act::{Addresses, ChangeError, Changer, Held};
 use natwatch::model::cloud::Masquerade;
 use natwatch::model::{
-    Association, AssociationId, Backend, Cidr, ControlFate, Family, Fate, Instance, InstanceId, Interface, InterfaceId,
-    Route, RouteTable, RouteTableId, Silence, Subnet, SubnetId, Target,
+    AllocationId, Association, AssociationId, Backend, Cidr, ControlFate, EipAssociationId, Family, Fate, Holder,
+    Instance, InstanceId, Interface, InterfaceId, Route, RouteTable, RouteTableId, Silence, Subnet, SubnetId, Target,
+    Way,
 };
 use natwatch::observe::{Asked, Uplink, Vantages};
 use natwatch::preflight::{Cloud, Host};
@@ -62,6 +63,8 @@ pub(crate) struct Vpc {
     pub(crate) hangs: Cell<bool>,
     /// Nor is any that asks where subnets went.
     pub(crate) secretive: Cell<bool>,
+    /// A subnet that EC2 asks for patience to move, whoever asks.
+    pub(crate) throttled: Cell<Option<usize>>,
 }
 
 pub(crate) fn table(nat: Nat) -> RouteTableId {
@@ -115,6 +118,7 @@ impl Vpc {
             slow: Cell::default(),
             hangs: Cell::default(),
             secretive: Cell::default(),
+            throttled: Cell::default(),
         }
     }
 
@@ -271,6 +275,9 @@ impl Changer for View<'_> {
         }
         let found = self.vpc.places.borrow().iter().position(|place| place.token == *association);
         let n = found.ok_or_else(|| ChangeError::Stale("InvalidAssociationID.NotFound".to_owned()))?;
+        if self.vpc.throttled.get() == Some(n) {
+            return Err(ChangeError::Throttled("RequestLimitExceeded".to_owned()));
+        }
         let token = self.vpc.put(n, nat_of(to), self.nat);
         self.vpc.latency().await;
         if fate == 4 { Err(ChangeError::Unknown("connection lost".to_owned())) } else { Ok(token) }
@@ -293,7 +300,29 @@ impl Changer for View<'_> {
     }
 }
 
-associations_only!(View<'_>);
+associations_only!(no routes: View<'_>);
+
+/// The primary has the only address that there is, and EC2 asks whoever wants it for patience.
+impl Addresses for View<'_> {
+    async fn address(&self, _: &AllocationId) -> Result<Option<Held>, String> {
+        self.read().await?;
+        let holder = Holder { way: Way { interface: None, instance: Some(instance('a')) }, private: None };
+        Ok(Some(Held { holder, association: "eipassoc-1".parse().unwrap() }))
+    }
+
+    async fn addresses_of(&self, _: &InterfaceId) -> Result<Vec<AllocationId>, String> {
+        Ok(Vec::new())
+    }
+
+    async fn associate_address(&self, _: &AllocationId, _: &Holder, _: bool) -> Result<(), ChangeError> {
+        self.vpc.latency().await;
+        Err(ChangeError::Throttled("RequestLimitExceeded".to_owned()))
+    }
+
+    async fn disassociate_address(&self, _: &EipAssociationId, _: bool) -> Result<(), ChangeError> {
+        unreachable!("nobody takes an address away")
+    }
+}
 
 impl Vantages for View<'_> {
     type Session = ();

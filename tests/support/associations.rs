@@ -2,7 +2,7 @@
 
 /// The traits that such an account has no use for.
 macro_rules! associations_only {
-    ($client:ty) => {
+    (no routes: $client:ty) => {
         impl natwatch::act::Routes for $client {
             async fn route(
                 &self,
@@ -41,7 +41,8 @@ macro_rules! associations_only {
                 unreachable!("a route is deleted")
             }
         }
-
+    };
+    (no addresses: $client:ty) => {
         impl natwatch::act::Addresses for $client {
             async fn address(&self, _: &natwatch::model::AllocationId) -> Result<Option<natwatch::act::Held>, String> {
                 unreachable!("an address is read")
@@ -71,6 +72,10 @@ macro_rules! associations_only {
                 unreachable!("an address is taken away")
             }
         }
+    };
+    ($client:ty) => {
+        associations_only!(no routes: $client);
+        associations_only!(no addresses: $client);
     };
 }
 

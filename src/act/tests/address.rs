@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::super::budget::Budget;
-use super::super::{Addresses, Carried, ChangeError, Held, carry_out, reboot};
+use super::super::{Addresses, Carried, ChangeError, Held, carry_out, carry_out_while, reboot};
 use super::{Ec2, Fault as OfMove, in_secs, plan};
 use crate::model::{
     AllocationId, EipAssociationId, Holder, InterfaceId, MoveResult, Plan, PlannedAddress, RebootResult, Way,
@@ -303,4 +303,19 @@ async fn a_reboot_waits_out_throttling_and_is_never_asked_for_twice() {
     let ec2 = Ec2::with(0);
     assert_eq!(reboot(&ec2, &primary, in_secs(20), 7, true).await, RebootResult::WouldAsk);
     assert_eq!(ec2.rebooted.borrow().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f046_the_address_leaves_the_time_that_is_kept_to_verify_the_moves_but_is_tried_at_least() {
+    let plan = Plan { address: Some(along()), ..plan(1, "standby") };
+    for (kept, took) in [(0, 26..=30), (15, 11..=15), (28, 2..=5), (300, 2..=5)] {
+        let ec2 = account(Some("primary"), false, &[Fault::Throttle; 100]);
+        let began = Instant::now();
+        let within: (Instant, Duration, &dyn Fn() -> bool) = (in_secs(30), Duration::from_secs(kept), &|| true);
+        let Carried { moves, address } = carry_out_while(&ec2, &plan, within, 7, false, |_| ()).await;
+        assert_eq!(moves[0].result, MoveResult::Moved);
+        assert!(matches!(&address.unwrap().result, MoveResult::Failed(why) if why.contains("deadline reached")));
+        assert!(took.contains(&began.elapsed().as_secs()), "{kept} s kept: {:?}", began.elapsed());
+        assert!(ec2.elastic.faults.borrow().len() < 98, "{kept} s kept: hardly tried");
+    }
 }

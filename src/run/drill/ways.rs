@@ -63,6 +63,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
         }
         // From here on an outage is anybody's to take over.
         drop(lock);
+        self.part();
         tokio::select! {
             () = verify::look(self, std::slice::from_mut(&mut there), After::Flowing) => {}
             () = stop.wait() => {}
@@ -143,7 +144,8 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     /// Brings the subnet back as a failback does, unless the record is not the drill's any more.
     async fn home_again(&mut self, subnet: &SubnetId, told_as: &ToldAs<'_>) -> Result<(Steps, usize), Astray> {
         let until = Instant::now() + self.settings.deadline;
-        let lock = RunLock::acquire(self.world.state, self.settings.deadline, self.settings.deadline * 2).await;
+        let term = self.settings.deadline * 2 + self.settings.act.verify_for;
+        let lock = RunLock::acquire(self.world.state, self.settings.deadline, term).await;
         let lock = lock.map_err(|error| Astray::because(error.to_string()))?;
         let (survey, remembered) = loop {
             self.part();

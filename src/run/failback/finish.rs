@@ -50,11 +50,15 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'_, '_, V, U,
         let mut record = self.record.borrow().clone();
         let homeward = |one: &Move| decide::homeward(&one.plan, &primary, &own);
         let home = |one: &Move| homeward(one) && one.result.moved();
-        let unproven = |one: &Move| matches!(one.verification, Verification::Pending | Verification::Unverified);
-        // Whoever is back, or somebody else's, is of no concern to the lock; but for one that nobody has verified yet.
         let stopped = self.steps.stopped;
+        let unproven = |one: &Move| match one.verification {
+            Verification::Pending => true,
+            Verification::Unverified => stopped,
+            Verification::Verified | Verification::Unwitnessed => false,
+        };
+        // Whoever is back, or somebody else's, is of no concern to the lock; but for one that nobody has verified yet.
         record.moves.retain(|one| {
-            let gone = matches!(one.result, MoveResult::Elsewhere(_)) || (home(one) && !(stopped && unproven(one)));
+            let gone = matches!(one.result, MoveResult::Elsewhere(_)) || (home(one) && !unproven(one));
             !gone
         });
         let left = self.left();

@@ -10,8 +10,10 @@ use crate::record::lock::RunLock;
 use crate::run::verify::{self, After};
 
 impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'_, '_, V, U, C, H> {
-    /// Looks whether these moves helped; returns whether that was seen to its end, and all is still ours to go on with.
+    /// Looks whether these moves helped; returns whether that was seen to its end, and all is still ours to go on with. However long the slowest of
+    /// them took, the others are looked at for as long as ever.
     pub(super) async fn look(&mut self, moves: &mut [Move], after: After) -> bool {
+        self.going.part();
         let lent = self.lends.take().map(drop).is_some();
         let seen = tokio::select! {
             () = verify::look(self.going, moves, after) => true,

@@ -187,7 +187,8 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         moves
     }
 
-    /// Looks whether those that were brought back reach the internet by the primary. Whoever doesn't goes to the standby again.
+    /// Looks whether those that were brought back reach the internet by the primary. Whoever doesn't goes to the standby again; but nobody does
+    /// of whom nobody was asked.
     /// Returns whether all went well, and whether the primary is proven to carry anything.
     async fn prove(&mut self, mut moves: Vec<Move>) -> (bool, bool) {
         let seen = self.look(&mut moves, After::Flowing).await;
@@ -201,7 +202,8 @@ impl<'a, 'b, V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Failback<'a, '
         // What was taken flows through the standby; what was there to try it goes again only to where it was seen to reach.
         let carried = self.told_as.is_none_or(|whole| whole.carried);
         let lost = !lost.is_empty() && (!carried || self.again(&lost).await);
-        let well = !lost && moves.iter().all(|one| one.result.settled());
+        let seen = |one: &Move| !one.result.moved() || one.verification != Verification::Pending;
+        let well = !lost && moves.iter().all(|one| one.result.settled() && seen(one));
         (well, moves.iter().any(|one| one.verification == Verification::Verified))
     }
 
