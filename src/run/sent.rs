@@ -3,12 +3,16 @@
 //!
 //! The backends of those that a drill or failback sends to the standby miss what the standby does not carry, and that says nothing of the primary.
 
+use jiff::Timestamp;
+
 use super::lag::{outlived, shown_as_before};
 use super::pass::Going;
 use crate::act::Changer;
-use crate::model::{Change, GuardedSet, Move, Phase, Record, RouteTableId, Stamp, SubnetId, Survey};
+use crate::model::{
+    Change, Guarded, GuardedSet, Move, Phase, PlannedMove, Record, RouteTableId, Stamp, SubnetId, Survey,
+};
 use crate::observe::{Uplink, Vantages};
-use crate::preflight::{self, Cloud, Host};
+use crate::preflight::{self, Cloud, Host, PreflightSettings};
 
 /// Where those are, or may be, that a record so young sends to the standby, and those that it has brought home: EC2 need not show it. An older one
 /// holds nothing: whoever wrote it may be dead, and a takeover is due.
@@ -63,6 +67,47 @@ fn taken(shown: &mut GuardedSet, record: &Record, now: &Stamp) {
     }
 }
 
+/// What EC2 shows nowhere, since it has only just been moved, is where its record has moved it, whatever was known of it before.
+fn arrived(shown: &mut GuardedSet, record: &Record, now: &Stamp) {
+    let Some(tables) = shown.tables.as_ref().filter(|_| !outlived(record, now)) else { return };
+    // One that is on a third table is shown there.
+    let ours = |one: &Guarded| one.on == shown.primary || one.on == shown.standby;
+    let nowhere = |one: &&Guarded| ours(one) && preflight::now_on(tables, &one.subnet).is_none();
+    let nowhere: Vec<&SubnetId> = shown.subnets.iter().filter(nowhere).map(|one| &one.subnet).collect();
+    let of_these = |one: &&Move| one.plan.subnet().is_some_and(|subnet| nowhere.contains(&subnet));
+    let moves: Vec<Move> = record.moves.iter().filter(of_these).cloned().collect();
+    moved(shown, &moves);
+}
+
+/// What is guarded as far as it is known, and what a record has moved between the two tables: who has lost the one has the other.
+pub(super) fn with_record(
+    set: Option<&GuardedSet>,
+    record: Option<&Record>,
+    settings: &PreflightSettings,
+    now: Timestamp,
+) -> Option<GuardedSet> {
+    let (primary, standby) = (&settings.primary_table, &settings.standby_table);
+    let between = |plan: &PlannedMove| [(primary, standby), (standby, primary)].contains(&(&plan.from, &plan.to));
+    let known = |subnet: &SubnetId| set.is_some_and(|set| set.subnets.iter().any(|one| one.subnet == *subnet));
+    let moves = record.into_iter().flat_map(|record| &record.moves);
+    let lost = moves.filter_map(|one| match &one.plan {
+        Change::Association(plan) if between(plan) && !known(&plan.subnet) => Some(Guarded {
+            subnet: plan.subnet.clone(),
+            name: plan.name.clone(),
+            cidrs: Vec::new(),
+            on: plan.to.clone(),
+        }),
+        Change::Association(_) | Change::Route(_) => None,
+    });
+    let lost: Vec<Guarded> = lost.collect();
+    if lost.is_empty() {
+        return set.cloned();
+    }
+    let mut all = set.cloned().unwrap_or_else(|| preflight::make_guarded(settings, &[], &[], None, now));
+    all.subnets.extend(lost);
+    Some(all)
+}
+
 /// Notes where they are.
 fn place(guarded: &mut GuardedSet, sent: &[(&SubnetId, &RouteTableId)]) {
     for one in &mut guarded.subnets {
@@ -95,7 +140,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     /// Before what EC2 shows is believed, and kept.
     pub(super) fn place_taken(&self, shown: &mut GuardedSet) {
         if let Some(record) = self.world.state.read_record(None).present() {
-            taken(shown, &record, &self.world.now());
+            let now = self.world.now();
+            taken(shown, &record, &now);
+            arrived(shown, &record, &now);
         }
     }
 
