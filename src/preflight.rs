@@ -24,7 +24,7 @@ use crate::model::{
 };
 
 pub use fleet::fleet;
-pub use guarded::{UNSHOWN_FOR, brings_six, families, guarded_set, half_shown, make_guarded, now_on};
+pub use guarded::{UNSHOWN_FOR, brings_six, families, guarded_set, half_shown, is_nowhere, make_guarded, now_on};
 pub use host::{Guarding, Identity, LocalHost, Reading, rules};
 
 /// What to ask about.

@@ -156,9 +156,18 @@ fn unshown(known: &[&Guarded], tables: &[RouteTable], previous: Option<&GuardedS
 /// Whether EC2 showed any subnet of the set nowhere when it was asked, so that it is to be asked again.
 #[must_use]
 pub fn half_shown(set: &GuardedSet) -> bool {
-    let Some(tables) = &set.tables else { return false };
-    let mut ours = set.subnets.iter().filter(|one| one.on == set.primary || one.on == set.standby);
-    ours.any(|one| now_on(tables, &one.subnet).is_none())
+    set.subnets.iter().any(|one| is_nowhere((&set.primary, &set.standby), set.tables.as_deref(), one))
+}
+
+/// Whether EC2 showed this subnet nowhere, by both `tables` of its set, and it is where it is by memory alone. One on a third table was shown there.
+#[must_use]
+pub fn is_nowhere(
+    (primary, standby): (&RouteTableId, &RouteTableId),
+    tables: Option<&[RouteTable]>,
+    one: &Guarded,
+) -> bool {
+    let ours = one.on == *primary || one.on == *standby;
+    ours && tables.is_some_and(|tables| now_on(tables, &one.subnet).is_none())
 }
 
 /// Method `route`: whether the primary's table sends all that is to be moved where the standby's own table sends its default, so that

@@ -67,16 +67,25 @@ fn taken(shown: &mut GuardedSet, record: &Record, now: &Stamp) {
     }
 }
 
-/// What EC2 shows nowhere, since it has only just been moved, is where its record has moved it, whatever was known of it before.
+/// What EC2 shows nowhere is being moved, or has just been: where a record of this moment sends it, whatever was known of it before. What it sends to
+/// the standby says nothing of the primary by now; home is who was brought there for certain.
 fn arrived(shown: &mut GuardedSet, record: &Record, now: &Stamp) {
-    let Some(tables) = shown.tables.as_ref().filter(|_| !outlived(record, now)) else { return };
-    // One that is on a third table is shown there.
-    let ours = |one: &Guarded| one.on == shown.primary || one.on == shown.standby;
-    let nowhere = |one: &&Guarded| ours(one) && preflight::now_on(tables, &one.subnet).is_none();
-    let nowhere: Vec<&SubnetId> = shown.subnets.iter().filter(nowhere).map(|one| &one.subnet).collect();
-    let of_these = |one: &&Move| one.plan.subnet().is_some_and(|subnet| nowhere.contains(&subnet));
-    let moves: Vec<Move> = record.moves.iter().filter(of_these).cloned().collect();
-    moved(shown, &moves);
+    if outlived(record, now) {
+        return;
+    }
+    let GuardedSet { primary, standby, tables, subnets, .. } = shown;
+    for one in subnets.iter_mut().filter(|one| preflight::is_nowhere((primary, standby), tables.as_deref(), one)) {
+        let to = record.moves.iter().find_map(|step| match &step.plan {
+            Change::Association(plan) if plan.subnet == one.subnet => {
+                let there = step.result.moved() || plan.to == *standby && step.result.sent();
+                there.then_some(&plan.to)
+            }
+            Change::Association(_) | Change::Route(_) => None,
+        });
+        if let Some(to) = to {
+            one.on.clone_from(to);
+        }
+    }
 }
 
 /// What is guarded as far as it is known, and what a record has moved between the two tables: who has lost the one has the other.
