@@ -175,7 +175,7 @@ fn f066_a_subnet_that_came_back_to_the_primary_since_ec2_was_read_is_moved_along
 
 #[test]
 fn f066_f085_a_subnet_that_came_back_is_moved_along_where_ipv6_has_another_way_out_of_the_standbys_table() {
-    for seed in 0..10 {
+    for seed in 0..5 {
         let mut script = Script { dual: true, ..Script::plain(secs(400.0)) };
         script.meddling = vec![
             Meddling { at: secs(100.0), subnet: 1, away: true },
@@ -183,9 +183,12 @@ fn f066_f085_a_subnet_that_came_back_is_moved_along_where_ipv6_has_another_way_o
         ];
         let dies = secs(347.0);
         script.dead = Times(vec![(dies, script.end)]);
-        let played = played(&script, &defaults(), seed);
-        assert_eq!(played.asked.len(), 2, "seed {seed}: {:?}", played.asked);
-        assert!(played.asked.iter().all(|at| *at <= dies + secs(4.0)), "seed {seed}: {:?}", played.asked);
+        // What was read before it came back is all there is to plan by.
+        script.ec2.down = Times(vec![(dies, dies + secs(1.5))]);
+        let folder = tempfile::Builder::new().prefix("natwatch-simulation-").tempdir_in(memory()).unwrap();
+        play(&script, seed, &defaults(), folder.path(), false);
+        let record = State::open(&folder.path().join("0")).unwrap().read_record(None).present().unwrap();
+        assert_eq!(record.moves.len(), 2, "seed {seed}: {record:?}");
     }
 }
 
