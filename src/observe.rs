@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::{Backend, Cidr, ControlFate, Fate, Moment, Silence, Target};
+use crate::model::{Backend, Cidr, ControlFate, Family, Fate, Moment, Silence, Target};
 
 /// A ping that a backend sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +153,18 @@ pub struct ObserveSettings {
     pub timeout: Duration,
     /// How many different good targets a backend must miss to be cut off.
     pub tries: usize,
+}
+
+impl ObserveSettings {
+    /// The families that a round judges, as the configuration says it before anything was observed: names are resolved to IPv4.
+    #[must_use]
+    pub fn families(&self) -> Vec<Family> {
+        let of = |name: &TargetName| name.parse().map_or(Family::V4, Family::of);
+        [Family::V4, Family::V6]
+            .into_iter()
+            .filter(|family| self.targets.iter().any(|name| of(name) == *family))
+            .collect()
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::model::{
 };
 
 pub use fleet::fleet;
-pub use guarded::{brings_six, families, guarded_set, make_guarded, now_on};
+pub use guarded::{UNSHOWN_FOR, brings_six, families, guarded_set, half_shown, is_nowhere, make_guarded, now_on};
 pub use host::{Guarding, Identity, LocalHost, Reading, rules};
 
 /// What to ask about.
@@ -137,7 +137,8 @@ pub async fn identity(host: &impl Host, settings: &PreflightSettings) -> Result<
 /// then is a failed reading.
 pub async fn survey(cloud: &impl Cloud, host: &impl Host, settings: &PreflightSettings, patience: Duration) -> Survey {
     let late = || format!("EC2 gave no answer within {} s", patience.as_secs());
-    let tables = async { timeout(patience, tables(cloud, settings)).await.unwrap_or_else(|_| Err(late())) };
+    let tables =
+        async { timeout(patience, tables(cloud, settings, &settings.subnets)).await.unwrap_or_else(|_| Err(late())) };
     let instances = instances(cloud, host, settings, patience);
     let ((identity, instances), tables, masquerade) = join3(instances, tables, host.masquerade()).await;
     let find = |id: &InstanceId| {
@@ -220,11 +221,15 @@ async fn instances(
     }
 }
 
-/// Both tables, and where the subnets are that the configuration names and neither table has.
-async fn tables(cloud: &impl Cloud, settings: &PreflightSettings) -> Result<Vec<RouteTable>, String> {
+/// Both tables, and where those of the subnets are that neither table has.
+async fn tables(
+    cloud: &impl Cloud,
+    settings: &PreflightSettings,
+    subnets: impl IntoIterator<Item = &SubnetId>,
+) -> Result<Vec<RouteTable>, String> {
     let mut tables = cloud.tables(&[settings.primary_table.clone(), settings.standby_table.clone()]).await?;
     let missing: Vec<SubnetId> =
-        settings.subnets.iter().filter(|subnet| now_on(&tables, subnet).is_none()).cloned().collect();
+        subnets.into_iter().filter(|subnet| now_on(&tables, subnet).is_none()).cloned().collect();
     if !missing.is_empty() {
         for table in cloud.tables_of(&missing).await? {
             if tables.iter().all(|known| known.id != table.id) {

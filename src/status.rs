@@ -18,7 +18,7 @@ use crate::config::{Joining, Settings};
 use crate::decide::{self, Lock, Situation};
 use crate::ec2::Ec2;
 use crate::model::failure::exit;
-use crate::model::{Failure, Family, Found, GuardedSet, Move, Names, Pass, Paused, Record, RouteTable, Survey};
+use crate::model::{Failure, Found, GuardedSet, Move, Names, Pass, Paused, Record, RouteTable, Survey};
 use crate::preflight::{self, Guarding, LocalHost};
 use crate::record::events::Events;
 use crate::record::history::Deed;
@@ -219,8 +219,8 @@ fn holds(
         Found::Absent | Found::Foreign { .. } => Lock::Free,
         Found::Corrupt { .. } | Found::Newer { .. } => Lock::Unreadable(record.trouble().unwrap_or_default()),
     };
-    let families =
-        guarded.filter(|set| !set.families.is_empty()).map_or_else(|| vec![Family::V4], |set| set.families.clone());
+    // As a pass has it that has judged the configured targets.
+    let families = settings.observe.families();
     decide::plan(
         Situation { survey, lock: &lock, paused, guarded, families: &families, planned: false },
         &settings.decide,
@@ -269,3 +269,6 @@ fn last_takeover(state: &State, record: &Found<Record>, notes: &mut Vec<String>)
         _ => told,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,17 +157,12 @@ pub(super) fn considered(case: &Case) -> Result<Plan, Conclusion> {
         return Err(rested(case));
     }
     let Some(survey) = &case.survey else { return Err(held(case, vec![reason::unasked()])) };
-    let mut families: Vec<Family> = case.latest().iter().map(|one| one.family).collect();
-    if families.is_empty() {
-        // Planned, and nothing was observed.
-        families.push(Family::V4);
-    }
     let situation = Situation {
         survey,
         lock: &case.lock,
         paused: case.paused.as_ref(),
         guarded: case.guarded.as_ref(),
-        families: &families,
+        families: &case.families(),
         planned: case.planned,
     };
     let plan = match (plan(situation, &case.rules), own::hold(case)) {

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::model::failure::exit;
 use crate::model::{
-    Change, Conclusion, Drill, Family, Gap, Gate, Hold, Judgement, LastSteps, Leg, Method, Move, MoveResult, Outcome,
-    Plan, SubnetId, Survey, Verdict, Verification,
+    Change, Conclusion, Drill, Gap, Gate, Hold, Judgement, LastSteps, Leg, Method, Move, MoveResult, Outcome, Plan,
+    SubnetId, Survey, Verdict, Verification,
 };
 
 /// Why a drill leaves its subnet where it is.
@@ -50,13 +50,12 @@ pub fn drill(case: &Case, practice: &Practice<'_>) -> Result<Plan, Conclusion> {
         return Err(unwell(case, &latest));
     }
     let Some(survey) = &case.survey else { return Err(failed("nothing is moved: EC2 was not asked".to_owned())) };
-    let families: Vec<Family> = latest.iter().map(|one| one.family).collect();
     let situation = Situation {
         survey,
         lock: &case.lock,
         paused: case.paused.as_ref(),
         guarded: case.guarded.as_ref(),
-        families: &families,
+        families: &case.families(),
         planned: false,
     };
     let (plan, mut holds) = match plan(situation, &case.rules) {

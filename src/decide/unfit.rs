@@ -4,7 +4,7 @@
 
 use super::gates::{behind_these_tables, machine, unknown_identity};
 use super::{Case, Situation, plan};
-use crate::model::{Family, Gate, GuardedSet, Hold, Instance, InstanceId, RouteTable, Survey};
+use crate::model::{Gate, GuardedSet, Hold, Instance, InstanceId, RouteTable, Survey};
 
 /// The gates that would hold a takeover now, but for those that open by themselves or are an operator's (`booting`, `paused`, `locked`), and
 /// `already-active`, which has an outcome of its own.
@@ -24,7 +24,7 @@ pub fn misled(case: &Case) -> bool {
     let Some(Ok(identity)) = case.survey.as_ref().map(|survey| &survey.identity) else { return false };
     let Some(set) = &case.guarded else { return false };
     let behind = |tables: &Vec<RouteTable>| {
-        behind_these_tables(tables, Some(identity), own(set, Some(identity)), &families(case), &case.rules)
+        behind_these_tables(tables, Some(identity), own(set, Some(identity)), &case.families(), &case.rules)
     };
     set.tables.as_ref().is_some_and(|tables| !behind(tables).is_empty())
 }
@@ -40,7 +40,7 @@ fn by_plan(case: &Case, survey: &Survey) -> Vec<Hold> {
         lock: &case.lock,
         paused: None,
         guarded: case.guarded.as_ref(),
-        families: &families(case),
+        families: &case.families(),
         planned: false,
     };
     plan(situation, &case.rules).err().unwrap_or_default()
@@ -55,11 +55,7 @@ fn by_parts(case: &Case, survey: &Survey) -> Vec<Hold> {
     let seen = case.guarded.as_ref().and_then(|set| Some((set.tables.as_ref()?, own(set, identity.ok()))));
     let now = survey.tables.as_ref().ok().map(|tables| (tables, None));
     if let Some((tables, own)) = now.or(seen) {
-        holds.extend(behind_these_tables(tables, identity.ok(), own, &families(case), &case.rules));
+        holds.extend(behind_these_tables(tables, identity.ok(), own, &case.families(), &case.rules));
     }
     holds
-}
-
-fn families(case: &Case) -> Vec<Family> {
-    case.latest().iter().map(|one| one.family).collect()
 }

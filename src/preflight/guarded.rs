@@ -1,18 +1,23 @@
 //! Which subnets are guarded: those whose home is the primary's table.
 //!
 //! A subnet that has been taken over is on the standby's table and still guarded, so what was guarded before is remembered;
-//! without that memory a subnet of the standby's own would look the same. It does not decide whether anything is to move.
+//! without that memory a subnet of the standby's own would look the same. Whoever is forgotten is forgotten for good, so who is shown nowhere is
+//! not, before EC2 was given the time to show him. It does not decide whether anything is to move.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join3;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Cloud, PreflightSettings, admission};
 use crate::model::{Cidr, Family, Guarded, GuardedSet, Names, Route, RouteTable, RouteTableId, Subnet, SubnetId, Way};
 
 /// Layout of `guarded.json`.
 const VERSION: u32 = 1;
+
+/// While an association is replaced a describe may show the subnet nowhere, for seconds as a rule. Only what two readings in a row show nowhere that lie
+/// so far apart is taken off for good.
+pub const UNSHOWN_FOR: SignedDuration = SignedDuration::from_secs(30);
 
 /// Asks EC2 which subnets are guarded now; `previous` is what was guarded when last seen.
 ///
@@ -25,21 +30,37 @@ pub async fn guarded_set(
     previous: Option<&GuardedSet>,
     now: Timestamp,
 ) -> Result<GuardedSet, String> {
-    let tables = super::tables(cloud, settings).await?;
+    // Whose subnet is on neither table may have it on a third one, and only EC2 can tell that from a move of which it shows nothing for a moment.
+    let ours = |set: &&GuardedSet| set.primary == settings.primary_table && set.standby == settings.standby_table;
+    let known: Vec<&Guarded> = previous.filter(ours).into_iter().flat_map(|set| &set.subnets).collect();
+    let listed = |one: &SubnetId| settings.subnets.is_empty() || settings.subnets.contains(one);
+    let known: Vec<&Guarded> = known.into_iter().filter(|one| listed(&one.subnet)).collect();
+    let looked_for: BTreeSet<&SubnetId> = settings.subnets.iter().chain(known.iter().map(|one| &one.subnet)).collect();
+    let tables = super::tables(cloud, settings, looked_for).await?;
     let primary = &settings.primary_table;
     if tables.iter().all(|table| &table.id != primary) {
         return Err(format!(
             "primary.route_table: {primary} does not exist in this region; aws ec2 describe-route-tables lists them"
         ));
     }
-    let ids: Vec<SubnetId> = members(settings, &tables, previous).into_keys().collect();
+    let mut kept = unshown(&known, &tables, previous, now);
+    let kept_ids = kept.iter().map(|one| one.subnet.clone());
+    let ids: Vec<SubnetId> = members(settings, &tables, previous).into_keys().chain(kept_ids).collect();
     if ids.is_empty() {
         return Ok(make_guarded(settings, &tables, &[], previous, now));
     }
     let (subnets, public, groups) =
         join3(cloud.subnets(&ids), cloud.public(&ids), admission::groups(cloud, settings, &tables, previous, now))
             .await;
-    let mut set = GuardedSet { public: public?, ..make_guarded(settings, &tables, &subnets?, previous, now) };
+    let subnets = subnets?;
+    for one in &mut kept {
+        if let Some(now) = subnets.iter().find(|subnet| subnet.id == one.subnet) {
+            (one.name, one.cidrs) = (now.name.clone(), now.cidrs.clone());
+        }
+    }
+    let mut set = GuardedSet { public: public?, ..make_guarded(settings, &tables, &subnets, previous, now) };
+    set.subnets.extend(kept);
+    set.subnets.sort_by(|one, other| one.subnet.cmp(&other.subnet));
     admission::judge(&mut set, groups, now);
     Ok(set)
 }
@@ -120,6 +141,33 @@ fn members(
         .filter_map(|guarded| on(&guarded.subnet))
         .filter(|(_, table)| *table == settings.standby_table);
     at_home.chain(away).collect()
+}
+
+/// Those of the `known` that EC2 shows nowhere for now, where they were: as long as it was not asked twice, with time for the change in between.
+fn unshown(known: &[&Guarded], tables: &[RouteTable], previous: Option<&GuardedSet>, now: Timestamp) -> Vec<Guarded> {
+    let soon = previous.is_some_and(|set| now.duration_since(set.seen).abs() < UNSHOWN_FOR);
+    // An older natwatch did not write down what was shown.
+    let before = previous.and_then(|set| set.tables.as_deref());
+    let was_shown = |subnet: &SubnetId| before.is_none_or(|tables| now_on(tables, subnet).is_some());
+    let nowhere = |one: &&&Guarded| now_on(tables, &one.subnet).is_none();
+    known.iter().filter(nowhere).filter(|one| soon || was_shown(&one.subnet)).map(|one| (*one).clone()).collect()
+}
+
+/// Whether EC2 showed any subnet of the set nowhere when it was asked, so that it is to be asked again.
+#[must_use]
+pub fn half_shown(set: &GuardedSet) -> bool {
+    set.subnets.iter().any(|one| is_nowhere((&set.primary, &set.standby), set.tables.as_deref(), one))
+}
+
+/// Whether EC2 showed this subnet nowhere, by both `tables` of its set, and it is where it is by memory alone. One on a third table was shown there.
+#[must_use]
+pub fn is_nowhere(
+    (primary, standby): (&RouteTableId, &RouteTableId),
+    tables: Option<&[RouteTable]>,
+    one: &Guarded,
+) -> bool {
+    let ours = one.on == *primary || one.on == *standby;
+    ours && tables.is_some_and(|tables| now_on(tables, &one.subnet).is_none())
 }
 
 /// Method `route`: whether the primary's table sends all that is to be moved where the standby's own table sends its default, so that

@@ -435,3 +435,45 @@ async fn f109_the_standbys_groups_are_looked_at_once_an_hour_and_each_time_while
     assert!(looked && !blind.refuses());
     assert!(!ask(&group, Some(&blind), 63, None).await.1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn f060_a_guarded_subnet_is_forgotten_only_where_ec2_shows_it_elsewhere_or_twice_nowhere() {
+    let at = |seconds| Timestamp::from_second(seconds).unwrap();
+    let shows = |home: &[&str], away: &[&str], third: &[&str]| {
+        Ec2::with(vec![
+            table("rtb-0a", Some(to_primary()), home),
+            table("rtb-0b", None, away),
+            table("rtb-0c", None, third),
+        ])
+    };
+    let mut taken = guarded_set(&shows(&["1", "2"], &["9"], &[]), &settings(), None, at(0)).await.unwrap();
+    for one in &mut taken.subnets {
+        one.on = id("rtb-0b");
+    }
+    let both = pairs(&[("subnet-1", "rtb-0b"), ("subnet-2", "rtb-0b")]);
+    let half = shows(&[], &["2", "9"], &[]);
+    let first = guarded_set(&half, &settings(), Some(&taken), at(300)).await.unwrap();
+    assert_eq!((on(&first), half_shown(&first)), (both.clone(), true), "while it is moved it may be shown nowhere");
+    assert!(half.calls.borrow().contains(&"tables of subnet-1".to_owned()), "a third table would have been seen");
+    assert!(half.calls.borrow().contains(&"public addresses in 2".to_owned()), "what is kept is kept whole");
+    assert_eq!(first.subnets[0].cidrs.len(), 1);
+    let none = guarded_set(&shows(&[], &[], &[]), &settings(), Some(&taken), at(300)).await.unwrap();
+    assert_eq!((on(&none), half_shown(&none)), (both.clone(), true), "nor is the last one forgotten");
+
+    let then = guarded_set(&shows(&[], &["1", "2", "9"], &[]), &settings(), Some(&first), at(310)).await.unwrap();
+    assert_eq!((on(&then), half_shown(&then)), (both.clone(), false));
+    let soon = guarded_set(&half, &settings(), Some(&first), at(329)).await.unwrap();
+    assert_eq!(on(&soon), both, "twice, and within the time that a change may take");
+    let gone = pairs(&[("subnet-2", "rtb-0b")]);
+    let late = guarded_set(&half, &settings(), Some(&first), at(330)).await.unwrap();
+    assert_eq!((on(&late), half_shown(&late)), (gone.clone(), false), "somebody has taken it off");
+    let elsewhere = guarded_set(&shows(&[], &["2"], &["1"]), &settings(), Some(&taken), at(300)).await.unwrap();
+    assert_eq!((on(&elsewhere), half_shown(&elsewhere)), (gone, false), "somebody else has it");
+
+    let listed = PreflightSettings { subnets: vec![id("subnet-1")], ..settings() };
+    let one = guarded_set(&half, &listed, Some(&taken), at(300)).await.unwrap();
+    assert_eq!(on(&one), pairs(&[("subnet-1", "rtb-0b")]), "what is not listed is not kept either");
+    let other = PreflightSettings { standby_table: id("rtb-0c"), ..settings() };
+    let set = guarded_set(&half, &other, Some(&taken), at(300)).await.unwrap();
+    assert_eq!(on(&set), [], "memory of another standby's subnets says nothing about this one's");
+}

@@ -15,7 +15,7 @@ use crate::act::Changer;
 use crate::decide::DecideSettings;
 use crate::model::{Change, GuardedSet, MoveResult, Phase, Record, RouteTable, RouteTableId, Stamp, SubnetId};
 use crate::observe::{Uplink, Vantages};
-use crate::preflight::{Cloud, Host};
+use crate::preflight::{self, Cloud, Host};
 use crate::record::lock;
 
 /// What EC2 may take to say where routes and address are, and again to say where subnets went: it must not hold a cron job up.
@@ -123,8 +123,15 @@ async fn look_again(cloud: &(impl Cloud + Changer), record: &mut Record, until: 
     Some(())
 }
 
-/// The tables of those subnets of moves not settled that are not guarded any more: another standby took them, or an operator did, and the record
-/// would wait for them for ever. `None`: EC2 does not say.
+/// The table on which EC2 showed a guarded subnet; `None`: on none that it was asked for, and where memory has it settles nothing.
+pub(super) fn shown_on<'g>(guarded: &'g GuardedSet, subnet: &SubnetId) -> Option<&'g RouteTableId> {
+    let one = guarded.subnets.iter().find(|one| one.subnet == *subnet)?;
+    let both = (&guarded.primary, &guarded.standby);
+    (!preflight::is_nowhere(both, guarded.tables.as_deref(), one)).then_some(&one.on)
+}
+
+/// The tables of those subnets of moves not settled that are not guarded any more, or not shown: another standby took them, or an operator did, and
+/// the record would wait for them for ever. `None`: EC2 does not say.
 async fn astray(
     cloud: &impl Changer,
     record: &Record,
@@ -132,7 +139,7 @@ async fn astray(
     until: Instant,
 ) -> Option<BTreeMap<SubnetId, RouteTableId>> {
     let open = record.moves.iter().filter(|one| !one.result.settled()).flat_map(|one| one.plan.subnets());
-    let gone = |subnet: &&SubnetId| guarded.subnets.iter().all(|one| one.subnet != **subnet);
+    let gone = |subnet: &&SubnetId| shown_on(guarded, subnet).is_none();
     let gone: Vec<SubnetId> = open.filter(gone).cloned().collect();
     if gone.is_empty() {
         return Some(BTreeMap::new());

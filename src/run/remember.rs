@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::asked::{Said, Sight};
+use super::asked::{Said, Sight, shown_on};
 use super::drill::PRACTICE;
 use super::lag::{LAG, left, outlived};
 use super::pass::{Going, Mode};
@@ -160,8 +160,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
             }
         };
         takeover::reconcile(&mut record, self.world.now(), |subnet| {
-            let known = guarded.subnets.iter().find(|one| one.subnet == *subnet).map(|one| one.on.clone());
-            known.or_else(|| astray.get(subnet).cloned())
+            shown_on(&guarded, subnet).or_else(|| astray.get(subnet)).cloned()
         });
         if !record.moves.iter().any(|one| one.result.moved()) {
             if !outlived(&record, &asked) {

@@ -11,6 +11,7 @@ use super::fleet::{asked, gone};
 use super::lag::left;
 use super::pass::{Going, Mode, World};
 use super::remember::Remembered;
+use super::sent;
 use crate::act::Changer;
 use crate::config::Settings;
 use crate::decide::{self, DecideSettings, Lock};
@@ -51,6 +52,8 @@ fn good_for(set: &GuardedSet, rules: &DecideSettings, in_doubt: bool) -> SignedD
     let unled = !rules.method.is_association() && rules.primary_instance.is_none() && set.leads_to.is_none();
     match (in_doubt, set.refuses(), unled) {
         (true, ..) => GUARDED_IN_DOUBT,
+        // Who is not seen there again by then is on it no more.
+        (false, ..) if preflight::half_shown(set) => preflight::UNSHOWN_FOR,
         (false, true, _) => GUARDED_REFUSED,
         (false, false, true) => GUARDED_UNLED,
         (false, false, false) => GUARDED_FOR,
@@ -66,7 +69,9 @@ pub(super) async fn guarded_set<V, U, C: Cloud, H: Host>(
 ) -> Refreshed {
     let (left, now) = (REFRESH.min(left), (world.wall)());
     let until = Instant::now() + left;
-    let asking = preflight::guarded_set(world.cloud, &settings.preflight, known, now);
+    let record = world.state.read_record(None).present();
+    let known = sent::with_record(known, record.as_ref(), &settings.preflight, now);
+    let asking = preflight::guarded_set(world.cloud, &settings.preflight, known.as_ref(), now);
     let set = tokio::time::timeout_at(until, asking)
         .await
         .unwrap_or_else(|_| Err(format!("EC2 gave no answer within {} s", left.as_secs())))?;

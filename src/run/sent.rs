@@ -3,12 +3,16 @@
 //!
 //! The backends of those that a drill or failback sends to the standby miss what the standby does not carry, and that says nothing of the primary.
 
+use jiff::Timestamp;
+
 use super::lag::{outlived, shown_as_before};
 use super::pass::Going;
 use crate::act::Changer;
-use crate::model::{Change, GuardedSet, Move, Phase, Record, RouteTableId, Stamp, SubnetId, Survey};
+use crate::model::{
+    Change, Guarded, GuardedSet, Move, Phase, PlannedMove, Record, RouteTableId, Stamp, SubnetId, Survey,
+};
 use crate::observe::{Uplink, Vantages};
-use crate::preflight::{self, Cloud, Host};
+use crate::preflight::{self, Cloud, Host, PreflightSettings};
 
 /// Where those are, or may be, that a record so young sends to the standby, and those that it has brought home: EC2 need not show it. An older one
 /// holds nothing: whoever wrote it may be dead, and a takeover is due.
@@ -63,6 +67,56 @@ fn taken(shown: &mut GuardedSet, record: &Record, now: &Stamp) {
     }
 }
 
+/// What EC2 shows nowhere is being moved, or has just been: where a record of this moment sends it, whatever was known of it before. What it sends to
+/// the standby says nothing of the primary by now; home is who was brought there for certain.
+fn arrived(shown: &mut GuardedSet, record: &Record, now: &Stamp) {
+    if outlived(record, now) {
+        return;
+    }
+    let GuardedSet { primary, standby, tables, subnets, .. } = shown;
+    for one in subnets.iter_mut().filter(|one| preflight::is_nowhere((primary, standby), tables.as_deref(), one)) {
+        let to = record.moves.iter().find_map(|step| match &step.plan {
+            Change::Association(plan) if plan.subnet == one.subnet => {
+                let there = step.result.moved() || plan.to == *standby && step.result.sent();
+                there.then_some(&plan.to)
+            }
+            Change::Association(_) | Change::Route(_) => None,
+        });
+        if let Some(to) = to {
+            one.on.clone_from(to);
+        }
+    }
+}
+
+/// What is guarded as far as it is known, and what a record has moved between the two tables: who has lost the one has the other.
+pub(super) fn with_record(
+    set: Option<&GuardedSet>,
+    record: Option<&Record>,
+    settings: &PreflightSettings,
+    now: Timestamp,
+) -> Option<GuardedSet> {
+    let (primary, standby) = (&settings.primary_table, &settings.standby_table);
+    let between = |plan: &PlannedMove| [(primary, standby), (standby, primary)].contains(&(&plan.from, &plan.to));
+    let known = |subnet: &SubnetId| set.is_some_and(|set| set.subnets.iter().any(|one| one.subnet == *subnet));
+    let moves = record.into_iter().flat_map(|record| &record.moves);
+    let lost = moves.filter_map(|one| match &one.plan {
+        Change::Association(plan) if between(plan) && !known(&plan.subnet) => Some(Guarded {
+            subnet: plan.subnet.clone(),
+            name: plan.name.clone(),
+            cidrs: Vec::new(),
+            on: plan.to.clone(),
+        }),
+        Change::Association(_) | Change::Route(_) => None,
+    });
+    let lost: Vec<Guarded> = lost.collect();
+    if lost.is_empty() {
+        return set.cloned();
+    }
+    let mut all = set.cloned().unwrap_or_else(|| preflight::make_guarded(settings, &[], &[], None, now));
+    all.subnets.extend(lost);
+    Some(all)
+}
+
 /// Notes where they are.
 fn place(guarded: &mut GuardedSet, sent: &[(&SubnetId, &RouteTableId)]) {
     for one in &mut guarded.subnets {
@@ -95,7 +149,9 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Going<'_, V, U, C, H> 
     /// Before what EC2 shows is believed, and kept.
     pub(super) fn place_taken(&self, shown: &mut GuardedSet) {
         if let Some(record) = self.world.state.read_record(None).present() {
-            taken(shown, &record, &self.world.now());
+            let now = self.world.now();
+            taken(shown, &record, &now);
+            arrived(shown, &record, &now);
         }
     }
 

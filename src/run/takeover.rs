@@ -20,8 +20,8 @@ use super::{sent, verify};
 use crate::act::{self, Carried, Changer};
 use crate::decide::{self, Case, Situation};
 use crate::model::{
-    AddressStep, Change, Family, LastSteps, Move, MoveResult, Outcome, Phase, Plan, Purpose, RebootResult, RebootStep,
-    Record, Survey, Verification, printable,
+    AddressStep, Change, LastSteps, Move, MoveResult, Outcome, Phase, Plan, Purpose, RebootResult, RebootStep, Record,
+    Survey, Verification, printable,
 };
 use crate::observe::{Uplink, Vantages};
 use crate::preflight::{Cloud, Host};
@@ -195,11 +195,8 @@ async fn answered<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host>(
 /// What has come to the primary since what `plan` was made by was read, which is minutes ago in a `watch`; by a `fresh` survey. A route carries
 /// all subnets on its table anyway.
 fn along(case: &Case, fresh: &Survey, plan: &Plan) -> Option<Plan> {
-    let guarded = case.guarded.as_ref();
-    let families = guarded.map_or_else(Vec::new, |set| set.families.clone());
-    let families = if families.is_empty() { vec![Family::V4] } else { families };
-    let (lock, paused) = (&case.lock, case.paused.as_ref());
-    let now = Situation { survey: fresh, lock, paused, guarded, families: &families, planned: case.planned };
+    let (guarded, lock, paused) = (case.guarded.as_ref(), &case.lock, case.paused.as_ref());
+    let now = Situation { survey: fresh, lock, paused, guarded, families: &case.families(), planned: case.planned };
     let now = decide::plan(now, &case.rules).ok()?;
     let standby = now.standby.clone();
     let is_new =

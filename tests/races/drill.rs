@@ -389,3 +389,30 @@ fn a_drill_of_the_only_subnet_that_ends_on_the_standby_is_told_as_a_drill_and_as
         });
     }
 }
+
+#[test]
+fn f060_a_taken_subnet_that_ec2_shows_nowhere_once_or_that_is_in_no_file_is_carried_still_and_comes_back() {
+    for (seed, lost) in (0..20).flat_map(|seed| [(seed, false), (seed, true)]) {
+        race(seed, async |_, folder| {
+            let vpc = Vpc::new(&['a'], SmallRng::seed_from_u64(!seed)).at_its_best();
+            let one = Watchdog::new(&vpc, ('b', 'a'), &[0], &[], &folder, seed);
+            one.passes(2, Duration::from_secs(1)).await;
+            vpc.dead.borrow_mut().push(('a', Instant::now()));
+            let taken = one.pass().await.pass;
+            assert_eq!((taken.outcome, vpc.on(0)), (Outcome::TakenOver, 'b'), "seed {seed}: {}", taken.because);
+            if lost {
+                one.forget_guarded();
+            } else {
+                vpc.hidden.set(Some(0));
+            }
+            for pass in one.passes(3, Duration::from_secs(2)).await {
+                vpc.hidden.set(None);
+                let pass = pass.pass;
+                assert_eq!((pass.outcome, pass.exit), (Outcome::Locked, 5), "seed {seed}: {}", pass.because);
+            }
+            vpc.dead.borrow_mut().clear();
+            let back = one.failback().await.pass;
+            assert_eq!((back.outcome, vpc.on(0)), (Outcome::FailedBack, 'a'), "seed {seed}: {}", back.because);
+        });
+    }
+}

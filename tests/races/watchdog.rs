@@ -110,6 +110,11 @@ impl<'v> Watchdog<'v> {
         .await
     }
 
+    /// Somebody removes `guarded.json`.
+    pub(crate) fn forget_guarded(&self) {
+        std::fs::remove_file(self.state.dir().join("guarded.json")).unwrap();
+    }
+
     /// One `natwatch failback`.
     pub(crate) async fn failback(&self) -> Done {
         let stop = Stop::default();

@@ -2,6 +2,7 @@
 //! carried out at a moment of its own, its reply may be lost, and a describe may show what was before.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -220,8 +221,11 @@ impl Cloud for View<'_> {
         Ok(ids.iter().map(|id| self.vpc.table(id)).collect())
     }
 
-    async fn tables_of(&self, _: &[SubnetId]) -> Result<Vec<RouteTable>, String> {
-        Ok(Vec::new())
+    async fn tables_of(&self, subnets: &[SubnetId]) -> Result<Vec<RouteTable>, String> {
+        self.read().await?;
+        let shown = subnets.iter().map(number).filter(|n| self.vpc.hidden.get() != Some(*n));
+        let on: BTreeSet<RouteTableId> = shown.map(|n| table(self.vpc.shown(n).0)).collect();
+        Ok(on.iter().map(|id| self.vpc.table(id)).collect())
     }
 
     async fn instances(&self, ids: &[InstanceId]) -> Result<Vec<Instance>, String> {

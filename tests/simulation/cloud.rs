@@ -1,6 +1,7 @@
 //! EC2 as the simulation has it: associations are compare-and-swap tokens; calls take time, fail, lag, and are lost.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ struct Place {
     before: (Carrier, AssociationId),
     effective: Duration,
     shown: Duration,
+    /// Until then a describe shows it nowhere.
+    nowhere: Duration,
 }
 
 /// The account.
@@ -111,6 +114,7 @@ impl<'s> Ec2<'s> {
             before: (Carrier::Primary, format!("rtbassoc-0{n}").parse().unwrap()),
             effective: Duration::ZERO,
             shown: Duration::ZERO,
+            nowhere: Duration::ZERO,
         };
         let check = |n: usize| Cell::new(script.standbys.get(n).is_some_and(|one| one.source_dest_check));
         Self {
@@ -163,8 +167,14 @@ impl<'s> Ec2<'s> {
         let from = self.on(subnet);
         let before = (self.carries(subnet), self.places.borrow()[subnet].token.clone());
         self.changes.borrow_mut().push(Change { at: now, by, subnet, from, to });
-        self.places.borrow_mut()[subnet] =
-            Place { carrier: to, token: token.clone(), before, effective: now + effect, shown: now + lag };
+        self.places.borrow_mut()[subnet] = Place {
+            carrier: to,
+            token: token.clone(),
+            before,
+            effective: now + effect,
+            shown: now + lag,
+            nowhere: now + self.script.ec2.nowhere,
+        };
         token
     }
 
@@ -190,12 +200,15 @@ impl<'s> Ec2<'s> {
         Ok(())
     }
 
-    /// Where a describe shows the subnet, and by which association.
-    fn shown(&self, n: usize) -> (Carrier, Association) {
+    /// Where a describe shows the subnet, and by which association; `None`: nowhere.
+    fn shown(&self, n: usize) -> Option<(Carrier, Association)> {
         let place = &self.places.borrow()[n];
+        if self.now() < place.nowhere {
+            return None;
+        }
         let (carrier, id) =
             if self.now() < place.shown { place.before.clone() } else { (place.carrier, place.token.clone()) };
-        (carrier, Association { id, subnet: Some(subnet(n)), main: false, failed: None })
+        Some((carrier, Association { id, subnet: Some(subnet(n)), main: false, failed: None }))
     }
 
     fn route_table(&self, id: &RouteTableId) -> RouteTable {
@@ -205,19 +218,22 @@ impl<'s> Ec2<'s> {
             Carrier::Standby(n) => instance(n),
             Carrier::Other => "i-0d".parse().unwrap(),
         };
+        let route = |destination: &str, instance: Option<InstanceId>| Route {
+            destination: destination.to_owned(),
+            other: instance.is_none().then(|| "eigw-1".to_owned()),
+            instance,
+            interface: None,
+            blackhole: false,
+        };
+        // The primary carries IPv6, and a standby's table has another way out for it.
+        let six = self.script.dual.then(|| route("::/0", Some(to.clone()).filter(|_| of == Carrier::Primary)));
         RouteTable {
             id: id.clone(),
             vpc: "vpc-1".parse().unwrap(),
             name: None,
-            routes: vec![Route {
-                destination: "0.0.0.0/0".to_owned(),
-                instance: Some(to),
-                interface: None,
-                other: None,
-                blackhole: false,
-            }],
+            routes: std::iter::once(route("0.0.0.0/0", Some(to))).chain(six).collect(),
             associations: (0..self.script.subnets)
-                .map(|n| self.shown(n))
+                .filter_map(|n| self.shown(n))
                 .filter(|(on, _)| *on == of)
                 .map(|(_, association)| association)
                 .collect(),
@@ -245,9 +261,11 @@ impl Cloud for Client<'_> {
         Ok(ids.iter().map(|id| self.ec2.route_table(id)).collect())
     }
 
-    async fn tables_of(&self, _: &[SubnetId]) -> Result<Vec<RouteTable>, String> {
+    async fn tables_of(&self, subnets: &[SubnetId]) -> Result<Vec<RouteTable>, String> {
         self.ec2.read().await?;
-        Ok(Vec::new())
+        let on: BTreeSet<RouteTableId> =
+            subnets.iter().filter_map(|id| Some(table(self.ec2.shown(number(id))?.0))).collect();
+        Ok(on.iter().map(|id| self.ec2.route_table(id)).collect())
     }
 
     async fn instances(&self, ids: &[InstanceId]) -> Result<Vec<Instance>, String> {
@@ -321,7 +339,7 @@ impl Changer for Client<'_> {
 
     async fn whereabouts(&self, subnets: &[SubnetId]) -> Result<Vec<(RouteTableId, Association)>, String> {
         self.ec2.read().await?;
-        let shown = subnets.iter().map(|id| self.ec2.shown(number(id)));
+        let shown = subnets.iter().filter_map(|id| self.ec2.shown(number(id)));
         Ok(shown.map(|(carrier, association)| (table(carrier), association)).collect())
     }
 

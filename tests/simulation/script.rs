@@ -92,6 +92,8 @@ pub(crate) struct Ec2Moods {
     pub(crate) errors: f64,
     /// How long a describe may show what was.
     pub(crate) lag: Duration,
+    /// For how long a describe shows nowhere what was moved.
+    pub(crate) nowhere: Duration,
     /// How long after its acceptance a route takes effect, at most.
     pub(crate) effect: Duration,
 }
@@ -162,6 +164,8 @@ pub(crate) struct Script {
     pub(crate) suspended: Duration,
     /// How long IMDS takes.
     pub(crate) imds: Duration,
+    /// The primary's table sends IPv6 to the primary, and a standby's sends it to a gateway.
+    pub(crate) dual: bool,
 }
 
 impl Script {
@@ -231,6 +235,7 @@ impl Script {
             wall_jumps: Vec::new(),
             suspended: Duration::ZERO,
             imds: Duration::ZERO,
+            dual: false,
         }
     }
 
@@ -290,6 +295,7 @@ impl Script {
             wall_jumps: Vec::new(),
             suspended: Duration::ZERO,
             imds: Duration::ZERO,
+            dual: false,
         };
         script.draw_backends(rng, least);
         script.draw_standbys(rng);

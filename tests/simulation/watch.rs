@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use natwatch::config::Settings;
+use natwatch::record::State;
 
 use super::drive::{Played, defaults, play};
 use super::memory;
@@ -169,6 +170,46 @@ fn f066_a_subnet_that_came_back_to_the_primary_since_ec2_was_read_is_moved_along
         let played = played(&script, &defaults(), seed);
         assert_eq!(played.asked.len(), 2, "seed {seed}: {:?}", played.asked);
         assert!(played.asked.iter().all(|at| *at <= dies + secs(4.0)), "seed {seed}: {:?}", played.asked);
+    }
+}
+
+#[test]
+fn f066_f085_a_subnet_that_came_back_is_moved_along_where_ipv6_has_another_way_out_of_the_standbys_table() {
+    for seed in 0..5 {
+        let mut script = Script { dual: true, ..Script::plain(secs(400.0)) };
+        script.meddling = vec![
+            Meddling { at: secs(100.0), subnet: 1, away: true },
+            Meddling { at: secs(345.0), subnet: 1, away: false },
+        ];
+        let dies = secs(347.0);
+        script.dead = Times(vec![(dies, script.end)]);
+        // What was read before it came back is all there is to plan by.
+        script.ec2.down = Times(vec![(dies, dies + secs(1.5))]);
+        let folder = tempfile::Builder::new().prefix("natwatch-simulation-").tempdir_in(memory()).unwrap();
+        play(&script, seed, &defaults(), folder.path(), false);
+        let record = State::open(&folder.path().join("0")).unwrap().read_record(None).present().unwrap();
+        assert_eq!(record.moves.len(), 2, "seed {seed}: {record:?}");
+    }
+}
+
+#[test]
+fn f060_a_subnet_that_ec2_shows_nowhere_when_it_has_just_been_moved_stays_guarded() {
+    for (seed, subnets) in (0..10).flat_map(|seed| [(seed, 1), (seed, 2)]) {
+        let mut script = Script { subnets, ..Script::plain(secs(200.0)) };
+        for (n, backend) in script.backends.iter_mut().enumerate() {
+            backend.subnet = n % subnets;
+        }
+        script.dead = Times(vec![(secs(30.0), script.end)]);
+        script.ec2.nowhere = secs(2.0);
+        let folder = tempfile::Builder::new().prefix("natwatch-simulation-").tempdir_in(memory()).unwrap();
+        let played = play(&script, seed, &defaults(), folder.path(), false);
+        assert_eq!(played.asked.len(), subnets, "seed {seed}: {:?}", played.asked);
+        let exits = &played.tally.exits;
+        // Whoever is behind the standby is asked, and reaches: nothing was ever lost to what EC2 showed for two seconds.
+        assert!(exits.get(&4) == Some(&1) && exits[&5] > 15 && !exits.contains_key(&2), "seed {seed}: {exits:?}");
+        let known = State::open(&folder.path().join("0")).unwrap().read_guarded().0.unwrap();
+        let there = known.subnets.iter().filter(|one| one.on == known.standby && !one.cidrs.is_empty());
+        assert_eq!(there.count(), subnets, "seed {seed}: {known:?}");
     }
 }
 

@@ -27,6 +27,13 @@ impl Case {
         self.judgements().into_values().filter_map(|mut all| all.pop()).collect()
     }
 
+    /// The families that are judged, and that a takeover must carry: whatever else the primary carries holds none. IPv4 where nothing was observed.
+    #[must_use]
+    pub fn families(&self) -> Vec<Family> {
+        let judged: Vec<Family> = self.latest().iter().map(|one| one.family).collect();
+        if judged.is_empty() { vec![Family::V4] } else { judged }
+    }
+
     /// What follows from the evidence so far.
     #[must_use]
     pub fn next(&self) -> Next {

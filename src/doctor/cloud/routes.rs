@@ -1,8 +1,9 @@
 //! The two route tables: whether they are there, where they lead, and in what they differ; and the address that is brought along.
 
+mod standby;
+
 use super::{Facts, Subject, fit, named, unfit, unknown, warning};
 use crate::act::Held;
-use crate::decide::leads_here;
 use crate::model::{
     AllocationId, Cidr, Family, Finding, Fitness, Holder, Instance, InstanceId, Route, RouteTable, Topic, Way,
 };
@@ -17,7 +18,7 @@ pub(super) fn judge(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
     let mut found = tables(facts, subject);
     if let Some((primary, standby)) = facts.pair(subject) {
         let guarded = families(&subject.settings.preflight, std::slice::from_ref(primary));
-        found.extend(standby_routes(facts, subject, standby, &guarded));
+        found.extend(standby::routes(facts, subject, standby, &guarded));
         found.push(primary_route(facts, subject, primary));
         found.extend(
             subject.settings.decide.method.destinations().iter().map(|one| destination(facts, subject, primary, one)),
@@ -76,28 +77,6 @@ fn tables(facts: &Facts, subject: Subject<'_>) -> Vec<Finding> {
 
 fn called(table: &RouteTable) -> String {
     named(&table.id, table.name.as_deref())
-}
-
-/// The standby's table leads here, for each family that is guarded.
-fn standby_routes(facts: &Facts, subject: Subject<'_>, table: &RouteTable, guarded: &[Family]) -> Vec<Finding> {
-    const ID: &str = "standby-route";
-    let Some(instance) = facts.standby(subject) else {
-        return vec![
-            unknown(TOPIC, ID, format!("whether {} leads here is not known, as this instance is not", table.id))
-                .cause("standby-route-not-told")
-                .remedy(format!("aws ec2 describe-route-tables --route-table-ids {}", table.id)),
-        ];
-    };
-    let judge = |family: &Family| match leads_here(table, instance, *family) {
-        Ok(interface) => {
-            let by = interface.map(|one| format!(", {}", one.id)).unwrap_or_default();
-            let text = format!("{} sends {} to this instance{by}", called(table), family.default_route());
-            fit(TOPIC, ID, text).of(family)
-        }
-        Err(hold) => unfit(TOPIC, ID, hold.why).cause("leads-elsewhere").of(family).remedy(hold.remedy),
-    };
-    // A table without any default route to an instance guards nothing, which is said elsewhere; the standby's own is looked at all the same.
-    if guarded.is_empty() { vec![judge(&Family::V4)] } else { guarded.iter().map(judge).collect() }
 }
 
 fn replace(table: &RouteTable, destination: &str, primary: Option<&InstanceId>) -> String {

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::model::{Admission, Method, Way};
+use crate::model::{Admission, Guarded, Method, Way};
+use crate::preflight::PreflightSettings;
 
 fn rules() -> DecideSettings {
     DecideSettings {
@@ -80,4 +81,29 @@ fn f109_a_standby_that_was_seen_to_admit_nothing_is_looked_at_again_soon() {
     let associations = DecideSettings { method: Method::Association, ..rules() };
     assert_eq!(good_for(&seen(&["subnet-1"]), &associations, false), GUARDED_REFUSED);
     assert_eq!(good_for(&seen(&[]), &associations, false), GUARDED_FOR);
+}
+
+#[test]
+fn f060_a_set_of_which_ec2_showed_a_part_nowhere_is_asked_for_again_soon() {
+    let settings = PreflightSettings {
+        primary_table: "rtb-0a".parse().unwrap(),
+        primary_instance: None,
+        standby_table: "rtb-0b".parse().unwrap(),
+        standby_instance: None,
+        subnets: Vec::new(),
+        method: Method::Association,
+    };
+    let mut set = preflight::make_guarded(&settings, &[], &[], None, Timestamp::UNIX_EPOCH);
+    let associations = DecideSettings { method: Method::Association, ..rules() };
+    assert_eq!(good_for(&set, &associations, false), GUARDED_FOR);
+    let on = |table: &str| Guarded {
+        subnet: "subnet-1".parse().unwrap(),
+        name: None,
+        cidrs: Vec::new(),
+        on: table.parse().unwrap(),
+    };
+    set.subnets = vec![on("rtb-0b")];
+    assert_eq!(good_for(&set, &associations, false), preflight::UNSHOWN_FOR);
+    set.subnets = vec![on("rtb-0c")];
+    assert_eq!(good_for(&set, &associations, false), GUARDED_FOR, "what is listed and on a third table is shown there");
 }

@@ -185,3 +185,50 @@ fn f051_f060_routes_that_ec2_shows_as_before_are_where_their_record_has_all_of_t
         assert_eq!(there, if away { 6 } else { 2 }, "{default:?}, {other:?}, EC2 shows {shows}");
     }
 }
+
+#[test]
+fn f060_what_ec2_shows_nowhere_is_where_a_record_of_this_moment_sends_it() {
+    for (phase, age, young) in [(Phase::Taken, 0, true), (Phase::FailingBack, 29, true), (Phase::Partial, 30, false)] {
+        let record = record(phase);
+        // Nobody has an association, and the last two are known to be on the standby's table.
+        let mut shown = behind("rtbassoc-9");
+        arrived(&mut shown, &record, &after(&record, age));
+        let on: Vec<&str> = shown.subnets.iter().map(|one| one.on.as_str()).collect();
+        let before = ["rtb-0a", "rtb-0a", "rtb-0a", "rtb-0a", "rtb-0b", "rtb-0b"];
+        let sent = ["rtb-0b", "rtb-0b", "rtb-0b", "rtb-0a", "rtb-0a", "rtb-0b"];
+        assert_eq!(on, if young { sent } else { before }, "{phase}, {age} s");
+    }
+    let (record, mut shown) = (record(Phase::Taken), behind("rtbassoc-9"));
+    shown.subnets[0].on = "rtb-0c".parse().unwrap();
+    let tables = shown.tables.as_mut().unwrap();
+    tables[0].associations[0].subnet = Some("subnet-5".parse().unwrap());
+    arrived(&mut shown, &record, &after(&record, 0));
+    assert_eq!(shown.subnets[0].on.as_str(), "rtb-0c", "it is shown on a third table");
+    assert_eq!(shown.subnets[4].on.as_str(), "rtb-0b", "it is shown");
+}
+
+#[test]
+fn f060_f066_what_is_on_record_is_remembered_whatever_has_become_of_the_guarded_set() {
+    let settings = PreflightSettings {
+        primary_table: "rtb-0a".parse().unwrap(),
+        primary_instance: None,
+        standby_table: "rtb-0b".parse().unwrap(),
+        standby_instance: None,
+        subnets: Vec::new(),
+        method: crate::model::Method::Association,
+    };
+    let now = Timestamp::UNIX_EPOCH;
+    let names = |set: Option<GuardedSet>| -> Vec<String> {
+        set.iter().flat_map(|set| &set.subnets).map(|one| one.subnet.to_string()).collect()
+    };
+    let mut record = record(Phase::Taken);
+    record.moves.truncate(2);
+    assert_eq!(names(with_record(None, None, &settings, now)), [""; 0]);
+    assert_eq!(names(with_record(None, Some(&record), &settings, now)), ["subnet-1", "subnet-2"]);
+    assert_eq!(with_record(Some(&known()), Some(&record), &settings, now), Some(known()));
+    let mut narrowed = known();
+    narrowed.subnets.truncate(1);
+    assert_eq!(names(with_record(Some(&narrowed), Some(&record), &settings, now)), ["subnet-1", "subnet-2"]);
+    let other = PreflightSettings { standby_table: "rtb-0c".parse().unwrap(), ..settings };
+    assert_eq!(names(with_record(Some(&narrowed), Some(&record), &other, now)), ["subnet-1"], "of another table");
+}

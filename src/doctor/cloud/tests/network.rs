@@ -48,6 +48,32 @@ fn f054_the_standbys_own_route_leads_here_and_is_active() {
 }
 
 #[test]
+fn f085_ipv6_that_the_standbys_table_does_not_lead_here_is_unfit_only_where_a_target_is_of_it() {
+    let six = |lines: &[(&str, &str)], way: Option<&str>| {
+        let mut facts = facts();
+        edit(&mut facts, "rtb-0a", |table| table.routes.push(route("::/0", "i-0a")));
+        edit(&mut facts, "rtb-0b", |table| table.routes.extend(way.map(|way| route("::/0", way))));
+        let all = found(&facts, &settings(lines)).into_iter().filter(|one| one.id == "standby-route");
+        let all: Vec<Finding> = all.filter(|one| one.text.contains("::/0")).collect();
+        let [one] = all.try_into().unwrap();
+        let one: Finding = one;
+        one
+    };
+    let lost = six(&[], None);
+    assert_eq!((lost.fitness, lost.cause), (Fitness::Warning, Some("carries-less")), "{lost:?}");
+    assert!(lost.text.contains("rtb-0b has no route for ::/0: whoever is moved loses IPv6"), "{lost:?}");
+    let back = six(&[], Some("i-0a"));
+    assert_eq!((back.fitness, back.cause), (Fitness::Warning, Some("carries-less")), "{back:?}");
+    let beside = six(&[], Some("eigw-1"));
+    assert!(beside.fitness == Fitness::Fit && beside.text.contains("sends ::/0 to eigw-1"), "{beside:?}");
+    assert_eq!(six(&[], Some("i-0b")).fitness, Fitness::Fit);
+    for way in [None, Some("eigw-1")] {
+        let judged = six(super::seeded::SIX, way);
+        assert_eq!((judged.fitness, judged.cause), (Fitness::Unfit, Some("leads-elsewhere")), "{judged:?}");
+    }
+}
+
+#[test]
 fn f054_the_primarys_route_leads_to_the_primary() {
     let set = |lines: &[(&str, &str)], to: Route| {
         troubles_with(lines, |facts| edit(facts, "rtb-0a", |table| table.routes[1] = to.clone()))

@@ -63,6 +63,7 @@ const OF_ROUTES: &[(&[(&str, &str)], Change)] = &[
     (NOTHING, |facts| facts.tables.as_mut().unwrap().truncate(1)),
     (NOTHING, |facts| edit(facts, "rtb-0b", |table| table.vpc = id("vpc-2"))),
     (NOTHING, |facts| edit(facts, "rtb-0b", |table| table.routes.truncate(1))),
+    (NOTHING, |facts| edit(facts, "rtb-0a", |table| table.routes.push(route("::/0", "i-0a")))),
     (NOTHING, |facts| edit(facts, "rtb-0a", |table| table.routes.truncate(1))),
     (NOTHING, |facts| edit(facts, "rtb-0a", |table| table.routes[1] = route("0.0.0.0/0", "igw-1"))),
     (NOTHING, |facts| edit(facts, "rtb-0a", |table| table.routes[1] = route("0.0.0.0/0", "i-0b"))),
