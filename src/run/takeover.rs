@@ -143,10 +143,7 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
             }
         }
         going.notes.extend(trouble.into_inner());
-        // Of one that is gone on with, from where it began.
-        let at = record.borrow().began;
-        let took = Duration::try_from(began.duration_since(at)).unwrap_or_default() + start.elapsed();
-        let entry = entry(plan, (at, took), because, (&moves, &last));
+        let entry = entry(plan, (record.borrow().began, began, start), because, (&moves, &last));
         if let Err(error) = world.state.append_takeover(&entry) {
             going.notes.push(error.to_string());
         }
@@ -154,10 +151,10 @@ impl<V: Vantages, U: Uplink, C: Cloud + Changer, H: Host> Takeover<'_, '_, V, U,
     }
 }
 
-/// The takeover in the history; when it began, and how long it took.
+/// The takeover in the history; how long it took is, of one that was gone on with, from where it `began` at first.
 fn entry(
     plan: &Plan,
-    (began, took): (Timestamp, Duration),
+    (began, again, start): (Timestamp, Timestamp, Instant),
     because: &str,
     (moves, last): (&[Move], &LastSteps),
 ) -> Entry {
@@ -171,7 +168,7 @@ fn entry(
         moves: moves.to_vec(),
         last: last.clone(),
         drill: None,
-        took,
+        took: Duration::try_from(again.duration_since(began)).unwrap_or_default() + start.elapsed(),
     }
 }
 

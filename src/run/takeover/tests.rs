@@ -3,12 +3,17 @@
 use super::*;
 use crate::model::{Holder, LastSteps, PlannedAddress, Way};
 
-fn at(instance: &str) -> Option<Holder> {
-    Some(Holder { way: Way { interface: None, instance: Some(instance.parse().unwrap()) }, private: None })
+fn at(instance: &str) -> Holder {
+    Holder { way: Way { interface: None, instance: Some(instance.parse().unwrap()) }, private: None }
 }
 
 fn along() -> PlannedAddress {
-    PlannedAddress { address: "eipalloc-0c".parse().unwrap(), from: at("i-0a"), to: at("i-0b"), displaced: None }
+    PlannedAddress {
+        address: "eipalloc-0c".parse().unwrap(),
+        from: Some(at("i-0a")),
+        to: Some(at("i-0b")),
+        displaced: None,
+    }
 }
 
 /// What a takeover, or a failback of it, has left.

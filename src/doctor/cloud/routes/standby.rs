@@ -21,14 +21,14 @@ pub(super) fn routes(facts: &Facts, subject: Subject<'_>, table: &RouteTable, gu
     };
     let settings = subject.settings;
     let routes = settings.decide.method.destinations().iter().map(|one| Family::of(one.addr()));
-    let held: BTreeSet<Family> = settings.observe.families().into_iter().chain(routes).collect();
+    let required: BTreeSet<Family> = settings.observe.families().into_iter().chain(routes).collect();
     let judge = |family: &Family| match leads_here(table, instance, *family) {
         Ok(interface) => {
             let by = interface.map(|one| format!(", {}", one.id)).unwrap_or_default();
             let text = format!("{} sends {} to this instance{by}", called(table), family.default_route());
             fit(TOPIC, ID, text).of(family)
         }
-        Err(hold) if held.contains(family) => {
+        Err(hold) if required.contains(family) => {
             unfit(TOPIC, ID, hold.why).cause("leads-elsewhere").of(family).remedy(hold.remedy)
         }
         Err(hold) => beside(table, *family, hold),
@@ -42,8 +42,8 @@ fn beside(table: &RouteTable, family: Family, hold: Hold) -> Finding {
     let way = table.route(family.default_route()).filter(|route| !route.blackhole);
     if let Some(gateway) = way.and_then(|route| route.other.as_ref()) {
         let text = format!("{} sends {} to {gateway}, and not to this instance", called(table), family.default_route());
-        return fit(TOPIC, ID, text).of(&family);
+        return fit(TOPIC, ID, text).of(family);
     }
     let text = format!("{}: whoever is moved loses {family}, which holds no takeover, as no target is of it", hold.why);
-    warning(TOPIC, ID, text).cause("carries-less").of(&family).remedy(hold.remedy)
+    warning(TOPIC, ID, text).cause("carries-less").of(family).remedy(hold.remedy)
 }
