@@ -431,50 +431,6 @@ fn a_state_folder_that_is_gone_is_made_again_and_told_once() {
     assert_eq!(json(&status)["phase"], "taken", "{status}");
 }
 
-#[test]
-fn f100_f101_a_calm_watch_spares_the_targets_and_ec2_and_a_short_pause_moves_nothing() {
-    let (lab, systemd) = watched(&[], &[]);
-    healthy(&systemd);
-    lab.api().forget_calls();
-    let descriptors = || fs::read_dir(format!("/proc/{}/fd", systemd.pid())).unwrap().count();
-    let (sessions, open) = (ssh_processes(&lab), descriptors());
-    let pings = lab.pings().unwrap();
-    // Eleven rounds, and at least half a minute.
-    let (began, mut rounds) = (Instant::now(), 0);
-    while rounds < 11 || began.elapsed() < Duration::from_secs(30) {
-        healthy(&systemd);
-        rounds += 1;
-    }
-    let seen = pings.seen().unwrap();
-    let calls = lab.api().calls();
-    assert!(calls.is_empty(), "{calls:?}");
-    // A ping that is under way has three.
-    assert!(descriptors() <= open + 6, "{} were open, and then {}", open, descriptors());
-    assert_eq!((sessions.len(), ssh_processes(&lab)), (6, sessions), "all sessions are the same");
-    for nat in [Nat::Primary, Nat::Standby] {
-        let sources = lab.plan().nat_addresses(nat);
-        for n in 1..=3 {
-            let addresses = lab.plan().target_addresses(n);
-            let ours = |ping: &&natwatch_lab::Ping| sources.contains(&ping.source) && addresses.contains(&ping.target);
-            let at: Vec<Instant> = seen.iter().filter(ours).map(|ping| ping.at).collect();
-            // Once a second, by a clock that a busy machine reads late; never two of them at once, and none left out.
-            let most = began.elapsed().as_secs() + 2;
-            assert!((25..=most).contains(&(at.len() as u64)), "{nat:?}, target {n}: {} of {most}", at.len());
-            let close = at.windows(2).filter(|two| two[1] - two[0] < Duration::from_millis(500)).count();
-            assert!(close <= 1, "{nat:?}, target {n}: {close} within half a second");
-        }
-    }
-    for pause in [500, 700] {
-        lab.inject(&Fault::Pause(Duration::from_millis(pause))).unwrap();
-        healthy(&systemd);
-        healthy(&systemd);
-        lab.heal_all().unwrap();
-    }
-    assert!(lab.api().mutations().is_empty());
-    carried_by(&lab, Nat::Primary);
-    systemd.ends();
-}
-
 /// Waits until `seen`.
 #[track_caller]
 fn comes(what: &str, mut seen: impl FnMut() -> bool) {
