@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join3;
+use futures_util::future::join4;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Cloud, PreflightSettings, admission};
@@ -36,23 +36,28 @@ pub async fn guarded_set(
     let listed = |one: &SubnetId| settings.subnets.is_empty() || settings.subnets.contains(one);
     let known: Vec<&Guarded> = known.into_iter().filter(|one| listed(&one.subnet)).collect();
     let looked_for: BTreeSet<&SubnetId> = settings.subnets.iter().chain(known.iter().map(|one| &one.subnet)).collect();
-    let tables = super::tables(cloud, settings, looked_for).await?;
+    let mut tables = super::tables(cloud, settings, []).await?;
     let primary = &settings.primary_table;
     if tables.iter().all(|table| &table.id != primary) {
         return Err(format!(
             "primary.route_table: {primary} does not exist in this region; aws ec2 describe-route-tables lists them"
         ));
     }
-    let mut kept = unshown(&known, &tables, previous, now);
-    let kept_ids = kept.iter().map(|one| one.subnet.clone());
-    let ids: Vec<SubnetId> = members(settings, &tables, previous).into_keys().chain(kept_ids).collect();
+    let missing = looked_for.into_iter().filter(|subnet| now_on(&tables, subnet).is_none());
+    let missing: Vec<SubnetId> = missing.cloned().collect();
+    let ids: BTreeSet<SubnetId> = members(settings, &tables, previous).into_keys().chain(missing.clone()).collect();
     if ids.is_empty() {
         return Ok(make_guarded(settings, &tables, &[], previous, now));
     }
-    let (subnets, public, groups) =
-        join3(cloud.subnets(&ids), cloud.public(&ids), admission::groups(cloud, settings, &tables, previous, now))
-            .await;
+    let ids: Vec<SubnetId> = ids.into_iter().collect();
+    // Beside the others: one describe behind the other, a slow EC2 would never have this reading done in time.
+    let elsewhere = async { if missing.is_empty() { Ok(Vec::new()) } else { cloud.tables_of(&missing).await } };
+    let groups = admission::groups(cloud, settings, &tables, previous, now);
+    let (subnets, public, groups, elsewhere) = join4(cloud.subnets(&ids), cloud.public(&ids), groups, elsewhere).await;
     let subnets = subnets?;
+    let others = elsewhere?.into_iter().filter(|table| ![primary, &settings.standby_table].contains(&&table.id));
+    tables.extend(others);
+    let mut kept = unshown(&known, &tables, previous, now);
     for one in &mut kept {
         if let Some(now) = subnets.iter().find(|subnet| subnet.id == one.subnet) {
             (one.name, one.cidrs) = (now.name.clone(), now.cidrs.clone());
